@@ -1,0 +1,245 @@
+//! The states of the screen, one for each thing a person may need to know, with the steps of the source document.
+//!
+//! A screen names the recipient and nothing else of the mail: no subject, no sender, no page count before the card is
+//! accepted.
+
+use std::time::Duration;
+
+/// Which language stands first; the other stands beneath.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Language {
+    /// Japanese above, English beneath.
+    #[default]
+    Japanese,
+    /// English above, Japanese beneath.
+    English,
+}
+
+/// Why a card is refused (ST911, ST613).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CardFault {
+    /// The certificate server says: revoked.
+    Revoked,
+    /// The certificate's period is over.
+    Expired,
+    /// The certificate's period has not begun.
+    NotYetValid,
+    /// The certificate server does not know the certificate.
+    Unknown,
+    /// No path to our trust anchor, or not for e-mail.
+    Untrusted,
+    /// The card lacks a key, a certificate, an address or the mailbox login.
+    Incomplete,
+    /// The certificate server could not be asked: nothing is accepted then.
+    Unchecked,
+    /// The card cannot be read.
+    Unreadable,
+}
+
+/// Why a document was not sent (ST611, ST615).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NotSent {
+    /// No valid certificate for these addresses.
+    NoCertificate(Vec<String>),
+    /// The mail server or the certificate server cannot be reached.
+    ServerUnreachable,
+    /// The mail server refused the mail; its reply code.
+    Refused(u16),
+    /// The card was not inserted in time.
+    CardDidNotCome,
+    /// The card was pulled before the document was sealed.
+    CardPulled,
+    /// The card is not valid.
+    CardInvalid,
+    /// The terminal's From is not the card owner's address.
+    NotYourAddress,
+    /// The document cannot be sealed as it is (too large, no recipients, malformed).
+    Unacceptable,
+}
+
+/// What the screen shows. [`Screen::kind`] is the bare state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Screen {
+    /// ST901: nothing waits.
+    Idle,
+    /// ST903: documents wait for these people (display names, in order of arrival).
+    Arrived {
+        /// Display names.
+        names: Vec<String>,
+    },
+    /// Enter the PIN.
+    Pin {
+        /// Whose card is in.
+        name: String,
+        /// Digits entered so far.
+        entered: u8,
+        /// Tries the card has left.
+        tries_left: u8,
+    },
+    /// ST908, ST602: ticks for card, certificate and server.
+    Checking {
+        /// The card was read and its PIN accepted.
+        card: bool,
+        /// The certificate's path holds.
+        certificate: bool,
+        /// The certificate server answered.
+        server: bool,
+    },
+    /// ST906: not the addressee's card; the alert for `names` stays.
+    WrongCard {
+        /// Whom the waiting documents are for.
+        names: Vec<String>,
+    },
+    /// ST911, ST613: card not valid.
+    CardInvalid(CardFault),
+    /// Wrong PIN; tries left.
+    PinWrong {
+        /// Tries the card has left.
+        tries_left: u8,
+    },
+    /// No tries left: see the administrator.
+    PinBlocked,
+    /// ST910: press RECEIVE on the fax machine.
+    PressReceive {
+        /// Whose card is in.
+        name: String,
+        /// Documents that wait.
+        documents: u32,
+    },
+    /// ST913-921: document `number` of `total` is being fetched, opened, printed.
+    Receiving {
+        /// Counting from one.
+        number: u32,
+        /// Documents in all.
+        total: u32,
+    },
+    /// ST922: printed; take your card.
+    Done {
+        /// Documents printed.
+        documents: u32,
+    },
+    /// ST916: cannot be opened; nothing was printed.
+    CannotOpen {
+        /// Stable code, the detail stands in the journal.
+        code: &'static str,
+    },
+    /// ST920: the sender is not confirmed; nothing was printed.
+    NotGenuine {
+        /// Stable code, the detail stands in the journal.
+        code: &'static str,
+    },
+    /// ST604: the card is valid and nothing waits: documents can be sent.
+    Ready {
+        /// Whose card is in.
+        name: String,
+    },
+    /// S1: a document is held until its sender's card comes.
+    Held {
+        /// Time left, whole seconds.
+        left: Duration,
+    },
+    /// ST605-610: sealing and sending.
+    Sending,
+    /// ST708: the mail server has it.
+    Sent,
+    /// ST611, ST615: not sent, and why.
+    NotSent(NotSent),
+    /// D1, C11: confirmations arrived, a report is ready to print.
+    Delivered {
+        /// How many.
+        count: u32,
+    },
+    /// Confirmations that did not come in time.
+    Overdue {
+        /// How many.
+        count: u32,
+        /// How long the oldest is overdue.
+        since: Duration,
+    },
+}
+
+/// The bare state of a [`Screen`], for priorities, tables and the machine-readable marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+#[allow(missing_docs)] // named after the variants of `Screen`
+pub enum ScreenKind {
+    Idle,
+    Arrived,
+    Pin,
+    Checking,
+    WrongCard,
+    CardInvalid,
+    PinWrong,
+    PinBlocked,
+    PressReceive,
+    Receiving,
+    Done,
+    CannotOpen,
+    NotGenuine,
+    Ready,
+    Held,
+    Sending,
+    Sent,
+    NotSent,
+    Delivered,
+    Overdue,
+}
+
+impl Screen {
+    /// The bare state.
+    pub fn kind(&self) -> ScreenKind {
+        match self {
+            Self::Idle => ScreenKind::Idle,
+            Self::Arrived { .. } => ScreenKind::Arrived,
+            Self::Pin { .. } => ScreenKind::Pin,
+            Self::Checking { .. } => ScreenKind::Checking,
+            Self::WrongCard { .. } => ScreenKind::WrongCard,
+            Self::CardInvalid(_) => ScreenKind::CardInvalid,
+            Self::PinWrong { .. } => ScreenKind::PinWrong,
+            Self::PinBlocked => ScreenKind::PinBlocked,
+            Self::PressReceive { .. } => ScreenKind::PressReceive,
+            Self::Receiving { .. } => ScreenKind::Receiving,
+            Self::Done { .. } => ScreenKind::Done,
+            Self::CannotOpen { .. } => ScreenKind::CannotOpen,
+            Self::NotGenuine { .. } => ScreenKind::NotGenuine,
+            Self::Ready { .. } => ScreenKind::Ready,
+            Self::Held { .. } => ScreenKind::Held,
+            Self::Sending => ScreenKind::Sending,
+            Self::Sent => ScreenKind::Sent,
+            Self::NotSent(_) => ScreenKind::NotSent,
+            Self::Delivered { .. } => ScreenKind::Delivered,
+            Self::Overdue { .. } => ScreenKind::Overdue,
+        }
+    }
+}
+
+/// Something is wrong with the adapter itself; shown as a band over any state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// The stable name of `diagnose`, such as `CARD-001`.
+    pub code: &'static str,
+    /// In Japanese.
+    pub japanese: String,
+    /// In English.
+    pub english: String,
+}
+
+/// What stands small and constant at the edge of every screen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Status {
+    /// The office's name.
+    pub office: String,
+    /// Hours and minutes as shown, already in local time ("14:05").
+    pub clock: String,
+    /// The terminal's port has a link.
+    pub terminal_link: bool,
+    /// The network's port has a link.
+    pub network_link: bool,
+    /// A card reader is there.
+    pub reader: bool,
+    /// The fault band, if any.
+    pub fault: Option<Fault>,
+}

@@ -1,0 +1,10 @@
+//! Devices of the adapter: lamp, buzzer, button, display, card reader, PIN pad.
+//!
+//! Each device is a small trait, real backends and a virtual one, chosen at run time. Nothing here knows of mail.
+
+pub mod button;
+pub mod buzzer;
+pub mod card;
+pub mod display;
+pub mod lamp;
+pub mod pin;

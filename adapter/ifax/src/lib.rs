@@ -1,1 +1,8 @@
-//! To be written.
+//! Fax documents: pages and their coding (ITU-T T.4, T.6), TIFF-FX files (RFC 3949), Internet fax mail
+//! (ITU-T T.37, RFC 3965), delivery notifications (RFC 8098, RFC 3464) and delivery reports as pages.
+//! Everything here is pure: octets in, octets out.
+
+pub mod page;
+pub mod t4;
+
+pub use page::{Page, Resolution};

@@ -1,0 +1,186 @@
+//! Bit streams of T.4 data in both fill orders (TIFF 6.0, FillOrder).
+
+/// Which bit of an octet comes first on the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FillOrder {
+    /// FillOrder 1: most significant bit first.
+    #[default]
+    MsbFirst,
+    /// FillOrder 2: least significant bit first, as modems and profile S have it.
+    LsbFirst,
+}
+
+/// Reads bits; past the end it yields zeros, which no code word consists of.
+pub(crate) struct BitReader<'a> {
+    data: &'a [u8],
+    /// Octets already in `held`.
+    taken: usize,
+    /// Bits not yet consumed, left aligned.
+    held: u64,
+    count: u32,
+    /// Bits handed out that the data did not have.
+    overrun: u64,
+    order: FillOrder,
+}
+
+impl<'a> BitReader<'a> {
+    pub(crate) fn new(data: &'a [u8], order: FillOrder) -> Self {
+        Self { data, taken: 0, held: 0, count: 0, overrun: 0, order }
+    }
+
+    #[inline]
+    fn refill(&mut self) {
+        if let Some(chunk) = self.data.get(self.taken..).and_then(<[u8]>::first_chunk::<8>) {
+            let word = match self.order {
+                FillOrder::MsbFirst => u64::from_be_bytes(*chunk),
+                FillOrder::LsbFirst => u64::from_le_bytes(*chunk).reverse_bits(),
+            };
+            let octets = (64 - self.count) / 8;
+            let fresh = octets * 8;
+            if fresh == 0 {
+                return;
+            }
+            self.held |= (word & (u64::MAX << (64 - fresh))) >> self.count;
+            self.count += fresh;
+            self.taken += octets as usize;
+            return;
+        }
+        while self.count <= 56 {
+            let Some(octet) = self.data.get(self.taken) else { return };
+            let octet = if self.order == FillOrder::LsbFirst { octet.reverse_bits() } else { *octet };
+            self.held |= u64::from(octet) << (56 - self.count);
+            self.count += 8;
+            self.taken += 1;
+        }
+    }
+
+    /// The next `n` bits (1 to 32) without consuming them.
+    #[inline]
+    pub(crate) fn peek(&mut self, n: u32) -> u32 {
+        if self.count < n {
+            self.refill();
+        }
+        (self.held >> (64 - n)) as u32
+    }
+
+    /// Consumes `n` bits (at most 32).
+    #[inline]
+    pub(crate) fn skip(&mut self, n: u32) {
+        if self.count < n {
+            self.refill();
+        }
+        if self.count < n {
+            self.overrun += u64::from(n - self.count);
+            self.count = 0;
+            self.held = 0;
+            return;
+        }
+        self.held <<= n;
+        self.count -= n;
+    }
+
+    /// Consumes up to the next octet boundary.
+    pub(crate) fn align(&mut self) {
+        self.skip(self.count % 8);
+    }
+
+    /// No bit is left.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0 && self.taken >= self.data.len()
+    }
+
+    /// More was consumed than there was.
+    pub(crate) fn overran(&self) -> bool {
+        self.overrun > 0
+    }
+
+    /// Bits consumed so far.
+    #[cfg(test)]
+    pub(crate) fn position(&self) -> u64 {
+        self.taken as u64 * 8 - u64::from(self.count)
+    }
+}
+
+/// Collects bits, most significant first.
+#[derive(Default)]
+pub(crate) struct BitWriter {
+    out: Vec<u8>,
+    held: u64,
+    count: u32,
+}
+
+impl BitWriter {
+    pub(crate) fn with_capacity(octets: usize) -> Self {
+        Self { out: Vec::with_capacity(octets), held: 0, count: 0 }
+    }
+
+    /// Appends the low `n` bits (at most 32) of `bits`.
+    #[inline]
+    pub(crate) fn put(&mut self, bits: u32, n: u32) {
+        self.held = (self.held << n) | u64::from(bits);
+        self.count += n;
+        if self.count >= 32 {
+            self.count -= 32;
+            self.out.extend_from_slice(&((self.held >> self.count) as u32).to_be_bytes());
+        }
+    }
+
+    /// Bits beyond the last whole octet.
+    pub(crate) fn odd_bits(&self) -> u32 {
+        self.count % 8
+    }
+
+    /// Fills with zeros up to an octet boundary.
+    pub(crate) fn align(&mut self) {
+        let odd = self.odd_bits();
+        if odd != 0 {
+            self.put(0, 8 - odd);
+        }
+    }
+
+    /// The octets, the last one filled with zeros, in the given order.
+    pub(crate) fn finish(mut self, order: FillOrder) -> Vec<u8> {
+        self.align();
+        while self.count > 0 {
+            self.count -= 8;
+            self.out.push((self.held >> self.count) as u8);
+        }
+        if order == FillOrder::LsbFirst {
+            for octet in &mut self.out {
+                *octet = octet.reverse_bits();
+            }
+        }
+        self.out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(fields in prop::collection::vec((any::<u32>(), 1u32..=24), 0..200), lsb: bool) {
+            let order = if lsb { FillOrder::LsbFirst } else { FillOrder::MsbFirst };
+            let mut writer = BitWriter::default();
+            for (bits, n) in &fields {
+                writer.put(bits & ((1 << n) - 1), *n);
+            }
+            let data = writer.finish(order);
+            let mut reader = BitReader::new(&data, order);
+            let mut at = 0;
+            for (bits, n) in &fields {
+                prop_assert_eq!(reader.peek(*n), bits & ((1 << n) - 1));
+                reader.skip(*n);
+                at += u64::from(*n);
+                prop_assert_eq!(reader.position(), at);
+            }
+            reader.align();
+            prop_assert!(reader.is_empty() && !reader.overran());
+            reader.skip(1);
+            prop_assert!(reader.overran());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! One-dimensional coding, Modified Huffman (T.4 clause 4.1).
+
+use super::bits::{BitReader, BitWriter};
+use super::codes::{BLACK_BITS, BLACK_ENTRIES, BLACK_WORDS, Entry, WHITE_BITS, WHITE_ENTRIES, WHITE_WORDS, Word};
+use super::line::push;
+
+/// The line cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Damaged;
+
+/// Writes one run of a colour: make-up codes, then the terminating code.
+#[inline]
+pub(super) fn put_run(writer: &mut BitWriter, black: bool, run: u32) {
+    let words: &[Word; 104] = if black { &BLACK_WORDS } else { &WHITE_WORDS };
+    let mut put = |index: usize| {
+        if let Some(word) = words.get(index) {
+            writer.put(u32::from(word.bits), u32::from(word.len));
+        }
+    };
+    let mut run = run as usize;
+    while run >= 2624 {
+        put(103);
+        run -= 2560;
+    }
+    if run >= 64 {
+        put(63 + run / 64);
+    }
+    put(run % 64);
+}
+
+/// Writes a line from its changing elements.
+pub(super) fn encode(writer: &mut BitWriter, changes: &[u32], width: u32) {
+    let (mut from, mut is_black) = (0, false);
+    for at in changes.iter().copied().chain([width]) {
+        put_run(writer, is_black, at - from);
+        (from, is_black) = (at, !is_black);
+    }
+}
+
+/// Reads one run of a colour; at most `limit` pixels.
+#[inline]
+pub(super) fn take_run(reader: &mut BitReader<'_>, black: bool, limit: u32) -> Result<u32, Damaged> {
+    let mut run = 0;
+    loop {
+        let entry: Option<&Entry> = if black {
+            BLACK_ENTRIES.get(reader.peek(BLACK_BITS) as usize)
+        } else {
+            WHITE_ENTRIES.get(reader.peek(WHITE_BITS) as usize)
+        };
+        let Some(Entry { run: part, len: len @ 1.. }) = entry.copied() else { return Err(Damaged) };
+        reader.skip(u32::from(len));
+        run += u32::from(part);
+        if run > limit || reader.overran() {
+            return Err(Damaged);
+        }
+        if part < 64 {
+            return Ok(run);
+        }
+    }
+}
+
+/// Reads a line of exactly `width` pixels into its changing elements.
+pub(super) fn decode(reader: &mut BitReader<'_>, width: u32, out: &mut Vec<u32>) -> Result<(), Damaged> {
+    out.clear();
+    let (mut at, mut is_black) = (0, false);
+    while at < width {
+        at += take_run(reader, is_black, width - at)?;
+        if at < width {
+            push(out, at);
+        }
+        is_black = !is_black;
+    }
+    // A line that ends in white may carry a black run of no pixels after it; the next line's search steps over it.
+    Ok(())
+}

@@ -1,1 +1,7 @@
-//! To be written.
+//! The secure adapter beside an Internet fax machine: seals what goes out, opens what comes in, and lets nobody have a
+//! page printed but the person it is meant for.
+//!
+//! [`flow`] decides (pure), everything else carries out: [`terminal`] towards the fax machine, [`server`] towards the
+//! network, [`card`] towards the card, [`supervisor`] holds it all together.
+
+pub mod flow;

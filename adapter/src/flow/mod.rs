@@ -1,0 +1,66 @@
+//! The two figures of the source document as pure state machines: [`sending`] is Fig. 7, [`receiving`] is Fig. 10,
+//! [`card_session`] is what both begin with (a card, its PIN, its certificate), and [`desk`] is all three at the one
+//! place where a person stands, with the one screen they share.
+//!
+//! Events go in with the time they happened, actions come out. No sockets, no clock, no chance of their own. A mail
+//! is only ever an identifier here: its octets stay with the I/O around.
+
+pub mod card_session;
+pub mod desk;
+pub mod receiving;
+pub mod sending;
+
+use std::time::Duration;
+
+use sealfax_drivers::display::CardFault;
+
+/// Time since the adapter started. Monotonic.
+pub type At = Duration;
+
+/// The owner of a card, as its certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Owner {
+    /// The certificate's rfc822Name, domain in lower case.
+    pub address: String,
+    /// The name to show.
+    pub name: String,
+}
+
+/// What the flows are told of the card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CardChange {
+    /// ST601, ST904: a card is in and its owner's name was read. Nothing is proven yet.
+    Inserted(Owner),
+    /// ST602, ST908: the PIN was right; the certificate server is being asked.
+    Checking,
+    /// ST603, ST909: the certificate is valid.
+    Valid(Owner),
+    /// ST603, ST909: it is not, or the card cannot be used.
+    Invalid(CardFault),
+    /// The card is out.
+    Out,
+}
+
+/// One numbered step of the source document was carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The requirement identifiers, "ST605".
+    pub ids: &'static [&'static str],
+    /// What happened, for the journal.
+    pub text: &'static str,
+}
+
+impl Step {
+    /// A step with its identifiers.
+    pub const fn new(ids: &'static [&'static str], text: &'static str) -> Self {
+        Self { ids, text }
+    }
+}
+
+/// The address with its domain in lower case: domains compare without case, local parts with (RFC 5321, 2.4).
+pub fn normal_address(address: &str) -> String {
+    match address.rsplit_once('@') {
+        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+        None => address.to_owned(),
+    }
+}

@@ -1,0 +1,545 @@
+//! Fig. 10, *receiving*: a notice becomes an alert, the right person's card becomes a fetch, and what was opened and
+//! found genuine goes to the terminal; only then is it confirmed and deleted (ST901-ST922).
+//!
+//! A *session* is one log-in of the terminal at our POP3 door. It is personal when a card is accepted at that moment,
+//! ordinary otherwise; only a personal session ever opens anything.
+
+use std::collections::BTreeMap;
+
+use sealfax_drivers::display::{NotSent, Screen};
+
+use super::{CardChange, Owner, Step};
+
+/// One log-in of the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A mail fetched in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MailId(pub u64);
+
+/// What a fetched mail turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fetched {
+    /// Sealed: to be opened.
+    Sealed,
+    /// An ordinary mail: handed over as it is, never confirmed.
+    Plain,
+    /// The ledger says that the terminal took it, but its confirmation is still owed. Not printed again.
+    Printed,
+}
+
+/// Why a mail is not handed over, with the code of its detail in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unfit {
+    /// ST916.
+    CannotOpen(&'static str),
+    /// ST920.
+    NotGenuine(&'static str),
+    /// The certificate server cannot be asked: fail closed, try again later.
+    Unchecked,
+    /// The card was pulled meanwhile.
+    CardGone,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceivingEvent {
+    /// ST902: a notice from the mail server, analysed.
+    Notice(Owner),
+    /// The card's state changed.
+    Card(CardChange),
+    /// ST912: the terminal logged in.
+    Receive(SessionId),
+    /// ST913: the mailbox was fetched; its mails in order.
+    Fetched(SessionId, Vec<(MailId, Fetched)>),
+    /// The mail server could not be reached or refused the log-in.
+    FetchFailed(SessionId),
+    /// ST914, ST915.
+    Decrypted(MailId, Result<(), Unfit>),
+    /// ST917: the sender's certificate came.
+    SenderCertificate(MailId, Result<(), Unfit>),
+    /// ST918, ST919.
+    Verified(MailId, Result<(), Unfit>),
+    /// The terminal said QUIT; these it took completely.
+    Taken(SessionId, Vec<MailId>),
+    /// The terminal went without QUIT. What it took completely is known to the ledger.
+    TerminalLeft(SessionId),
+    /// ST922: the confirmation is made and durably queued, or could not be made now.
+    Confirmed(MailId, bool),
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReceivingAction {
+    /// Write the step down.
+    Step(Step),
+    /// No card is accepted: let the terminal have its own mailbox and waiting reports.
+    Ordinary(SessionId),
+    /// ST913: fetch this person's mailbox with the login on the card.
+    Fetch(SessionId, Owner),
+    /// ST914: decrypt with the card's key.
+    Decrypt(MailId),
+    /// ST917: get the sender's certificate from the certificate server and ask whether it is valid.
+    FindSenderCertificate(MailId),
+    /// ST918: verify.
+    Verify(MailId),
+    /// ST921: hand these to the terminal, in order. They may be none.
+    Hand(SessionId, Vec<MailId>),
+    /// The session cannot go on: the terminal is refused.
+    Refuse(SessionId),
+    /// The card was pulled: the terminal gets nothing more of what it has not taken yet.
+    Cut(SessionId),
+    /// ST922: make the confirmation with the card and queue it durably.
+    Confirm(MailId),
+    /// Delete these at the mail server (at QUIT), forget the others, and answer the terminal's QUIT.
+    Settle(SessionId, Vec<MailId>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Waiting,
+    Decrypting,
+    FindingSender,
+    Verifying,
+    Fit,
+    Unfit,
+    Confirmed,
+}
+
+#[derive(Debug, Clone)]
+struct Mail {
+    id: MailId,
+    kind: Fetched,
+    progress: Progress,
+    taken: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Fetching,
+    Opening,
+    /// The terminal has been given what is fit.
+    Handed,
+    /// The terminal is done; confirmations are being made.
+    Confirming,
+}
+
+#[derive(Debug, Clone)]
+struct Session {
+    id: SessionId,
+    owner: Owner,
+    stage: Stage,
+    mails: Vec<Mail>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Alert {
+    name: String,
+    documents: u32,
+    order: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Card {
+    Out,
+    Pending(Owner),
+    Valid(Owner),
+    Invalid,
+}
+
+/// How a person's session ended, for the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// This many documents were printed and confirmed.
+    Done(u32),
+    /// Something was not handed over.
+    Unfit(Unfit),
+    /// The mail server could not be reached.
+    Unreachable,
+}
+
+/// The machine of Fig. 10.
+#[derive(Debug)]
+pub struct Receiving {
+    card: Card,
+    alerts: BTreeMap<String, Alert>,
+    arrivals: u64,
+    session: Option<Session>,
+    outcome: Option<Outcome>,
+}
+
+impl Default for Receiving {
+    fn default() -> Self {
+        Self { card: Card::Out, alerts: BTreeMap::new(), arrivals: 0, session: None, outcome: None }
+    }
+}
+
+impl Receiving {
+    /// One event.
+    pub fn handle(&mut self, event: ReceivingEvent) -> Vec<ReceivingAction> {
+        let mut actions = Vec::new();
+        match event {
+            ReceivingEvent::Notice(owner) => self.notice(owner, &mut actions),
+            ReceivingEvent::Card(change) => self.card_changed(change, &mut actions),
+            ReceivingEvent::Receive(id) => self.receive(id, &mut actions),
+            ReceivingEvent::Fetched(id, mails) => self.fetched(id, mails, &mut actions),
+            ReceivingEvent::FetchFailed(id) => {
+                if self.in_stage(id, &Stage::Fetching) {
+                    self.session = None;
+                    self.outcome = Some(Outcome::Unreachable);
+                    actions.push(ReceivingAction::Refuse(id));
+                }
+            }
+            ReceivingEvent::Decrypted(id, result) => {
+                if self.advance(id, Progress::Decrypting, Progress::FindingSender, result) {
+                    actions.push(STEP_915);
+                    match result {
+                        Ok(()) => actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)]),
+                        Err(unfit) => self.unfit(unfit, &mut actions),
+                    }
+                }
+            }
+            ReceivingEvent::SenderCertificate(id, result) => {
+                if self.advance(id, Progress::FindingSender, Progress::Verifying, result) {
+                    match result {
+                        Ok(()) => actions.extend([STEP_918, ReceivingAction::Verify(id)]),
+                        Err(unfit) => self.unfit(unfit, &mut actions),
+                    }
+                }
+            }
+            ReceivingEvent::Verified(id, result) => {
+                if self.advance(id, Progress::Verifying, Progress::Fit, result) {
+                    actions.push(STEP_919);
+                    match result {
+                        Ok(()) => self.open_next(&mut actions),
+                        Err(unfit) => self.unfit(unfit, &mut actions),
+                    }
+                }
+            }
+            ReceivingEvent::Taken(id, taken) => self.taken(id, &taken, &mut actions),
+            ReceivingEvent::TerminalLeft(id) => {
+                // The alert stays: nothing was confirmed, nothing deleted.
+                if self.session.as_ref().is_some_and(|session| session.id == id && session.stage != Stage::Confirming) {
+                    self.session = None;
+                    actions.push(ReceivingAction::Settle(id, vec![]));
+                }
+            }
+            ReceivingEvent::Confirmed(id, queued) => self.confirmed(id, queued, &mut actions),
+        }
+        actions
+    }
+
+    /// ST901-ST903.
+    fn notice(&mut self, owner: Owner, actions: &mut Vec<ReceivingAction>) {
+        self.arrivals += 1;
+        let order = self.arrivals;
+        self.alerts
+            .entry(owner.address)
+            .and_modify(|alert| {
+                alert.documents = alert.documents.saturating_add(1);
+                alert.name.clone_from(&owner.name);
+            })
+            .or_insert(Alert { name: owner.name, documents: 1, order });
+        actions.extend([STEP_902, STEP_903]);
+    }
+
+    fn card_changed(&mut self, change: CardChange, actions: &mut Vec<ReceivingAction>) {
+        match change {
+            CardChange::Inserted(owner) => {
+                if !self.alerts.is_empty() {
+                    actions.extend([STEP_904, if self.awaits(&owner) { STEP_905 } else { STEP_906 }]);
+                }
+                self.card = Card::Pending(owner);
+            }
+            CardChange::Checking => {
+                if self.card_is_awaited() {
+                    actions.extend([STEP_907, STEP_908]);
+                }
+            }
+            CardChange::Valid(owner) => {
+                if self.awaits(&owner) {
+                    actions.extend([STEP_909, STEP_910]);
+                }
+                self.card = Card::Valid(owner);
+            }
+            CardChange::Invalid(_) => {
+                if self.card_is_awaited() {
+                    actions.push(STEP_911);
+                }
+                self.card = Card::Invalid;
+            }
+            CardChange::Out => {
+                self.card = Card::Out;
+                self.outcome = None;
+                self.abandon(actions);
+            }
+        }
+    }
+
+    /// The card is gone: what is not opened stays sealed, what is handed is cut off, what is being confirmed fails by
+    /// itself. The alert stays in every case.
+    fn abandon(&mut self, actions: &mut Vec<ReceivingAction>) {
+        let Some(session) = &mut self.session else { return };
+        let id = session.id;
+        match session.stage {
+            Stage::Fetching | Stage::Opening => {
+                self.session = None;
+                actions.push(ReceivingAction::Refuse(id));
+            }
+            Stage::Handed => actions.push(ReceivingAction::Cut(id)),
+            Stage::Confirming => {}
+        }
+    }
+
+    /// ST912, ST913.
+    fn receive(&mut self, id: SessionId, actions: &mut Vec<ReceivingAction>) {
+        let Card::Valid(owner) = self.card.clone() else {
+            actions.push(ReceivingAction::Ordinary(id));
+            return;
+        };
+        if self.session.is_some() {
+            // One terminal, one session: a second log-in while the first is at work finds the door shut.
+            actions.push(ReceivingAction::Refuse(id));
+            return;
+        }
+        self.outcome = None;
+        // Notices that come from here on are for mails this fetch may not see.
+        if let Some(alert) = self.alerts.get_mut(&owner.address) {
+            alert.documents = 0;
+        }
+        actions.extend([STEP_912, STEP_913, ReceivingAction::Fetch(id, owner.clone())]);
+        self.session = Some(Session { id, owner, stage: Stage::Fetching, mails: Vec::new() });
+    }
+
+    fn fetched(&mut self, id: SessionId, mails: Vec<(MailId, Fetched)>, actions: &mut Vec<ReceivingAction>) {
+        if !self.in_stage(id, &Stage::Fetching) {
+            return;
+        }
+        if let Some(session) = &mut self.session {
+            session.stage = Stage::Opening;
+            session.mails = mails
+                .into_iter()
+                .map(|(id, kind)| {
+                    let progress = if kind == Fetched::Sealed { Progress::Waiting } else { Progress::Fit };
+                    Mail { id, kind, progress, taken: false }
+                })
+                .collect();
+        }
+        self.open_next(actions);
+    }
+
+    /// Opens the next sealed mail, or hands over when all are judged.
+    fn open_next(&mut self, actions: &mut Vec<ReceivingAction>) {
+        let Some(session) = &mut self.session else { return };
+        if session.stage != Stage::Opening {
+            return;
+        }
+        if let Some(mail) = session.mails.iter_mut().find(|mail| mail.progress == Progress::Waiting) {
+            mail.progress = Progress::Decrypting;
+            let id = mail.id;
+            actions.extend([STEP_914, ReceivingAction::Decrypt(id)]);
+            return;
+        }
+        session.stage = Stage::Handed;
+        let fit: Vec<MailId> = session
+            .mails
+            .iter()
+            .filter(|mail| mail.progress == Progress::Fit && mail.kind != Fetched::Printed)
+            .map(|mail| mail.id)
+            .collect();
+        if !fit.is_empty() {
+            actions.push(STEP_921);
+        }
+        actions.push(ReceivingAction::Hand(session.id, fit));
+    }
+
+    /// ST916, ST920: shown, and the others go on.
+    fn unfit(&mut self, unfit: Unfit, actions: &mut Vec<ReceivingAction>) {
+        match unfit {
+            Unfit::CannotOpen(_) => actions.push(STEP_916),
+            Unfit::NotGenuine(_) => actions.push(STEP_920),
+            Unfit::Unchecked | Unfit::CardGone => {}
+        }
+        self.outcome = Some(Outcome::Unfit(unfit));
+        self.open_next(actions);
+    }
+
+    /// Moves the mail from `from` to `to` (or to unfit) if it is there; late answers change nothing.
+    fn advance(&mut self, id: MailId, from: Progress, to: Progress, result: Result<(), Unfit>) -> bool {
+        let Some(mail) = self
+            .session
+            .as_mut()
+            .filter(|session| session.stage == Stage::Opening)
+            .and_then(|session| session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == from))
+        else {
+            return false;
+        };
+        mail.progress = if result.is_ok() { to } else { Progress::Unfit };
+        true
+    }
+
+    /// ST921 is over: what the terminal took is confirmed, and what the ledger still owed.
+    fn taken(&mut self, id: SessionId, taken: &[MailId], actions: &mut Vec<ReceivingAction>) {
+        if !self.in_stage(id, &Stage::Handed) {
+            return;
+        }
+        let Some(session) = &mut self.session else { return };
+        session.stage = Stage::Confirming;
+        for mail in &mut session.mails {
+            if mail.progress != Progress::Fit {
+                continue;
+            }
+            mail.taken = mail.kind == Fetched::Printed || taken.contains(&mail.id);
+            if !mail.taken {
+                continue;
+            }
+            if mail.kind == Fetched::Plain {
+                mail.progress = Progress::Confirmed;
+            } else {
+                actions.extend([STEP_922, ReceivingAction::Confirm(mail.id)]);
+            }
+        }
+        self.settle_if_done(actions);
+    }
+
+    fn confirmed(&mut self, id: MailId, queued: bool, actions: &mut Vec<ReceivingAction>) {
+        let Some(mail) = self
+            .session
+            .as_mut()
+            .filter(|session| session.stage == Stage::Confirming)
+            .and_then(|session| session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit))
+        else {
+            return;
+        };
+        mail.progress = if queued { Progress::Confirmed } else { Progress::Unfit };
+        self.settle_if_done(actions);
+    }
+
+    fn settle_if_done(&mut self, actions: &mut Vec<ReceivingAction>) {
+        let Some(session) = &self.session else { return };
+        if session.mails.iter().any(|mail| mail.taken && mail.progress == Progress::Fit) {
+            return;
+        }
+        let settled: Vec<MailId> = session
+            .mails
+            .iter()
+            .filter(|mail| mail.taken && mail.progress == Progress::Confirmed)
+            .map(|mail| mail.id)
+            .collect();
+        let printed = session
+            .mails
+            .iter()
+            .filter(|mail| mail.taken && mail.progress == Progress::Confirmed && mail.kind != Fetched::Printed)
+            .count();
+        // The alert is answered when the person was here and nothing of the mailbox was left behind for want of a
+        // card or a server; an unfit mail was shown as such, and the server will speak of it again.
+        let left_behind = session.mails.iter().any(|mail| {
+            (mail.taken && mail.progress == Progress::Unfit) || (!mail.taken && mail.progress == Progress::Fit)
+        });
+        actions.push(ReceivingAction::Settle(session.id, settled));
+        let address = session.owner.address.clone();
+        self.session = None;
+        if !left_behind && self.alerts.get(&address).is_some_and(|alert| alert.documents == 0) {
+            self.alerts.remove(&address);
+        }
+        if self.outcome.is_none() && printed > 0 {
+            self.outcome = Some(Outcome::Done(u32::try_from(printed).unwrap_or(u32::MAX)));
+        }
+    }
+
+    fn in_stage(&self, id: SessionId, stage: &Stage) -> bool {
+        self.session.as_ref().is_some_and(|session| session.id == id && session.stage == *stage)
+    }
+
+    fn card_is_awaited(&self) -> bool {
+        matches!(&self.card, Card::Pending(owner) | Card::Valid(owner) if self.awaits(owner))
+    }
+
+    /// A document waits for this person.
+    pub fn awaits(&self, owner: &Owner) -> bool {
+        self.alerts.contains_key(&owner.address)
+    }
+
+    /// Documents wait for somebody.
+    pub fn alerting(&self) -> bool {
+        !self.alerts.is_empty()
+    }
+
+    /// The names of those for whom documents wait, in order of arrival.
+    pub fn names(&self) -> Vec<String> {
+        let mut alerts: Vec<&Alert> = self.alerts.values().collect();
+        alerts.sort_by_key(|alert| alert.order);
+        alerts.into_iter().map(|alert| alert.name.clone()).collect()
+    }
+
+    /// How the last session ended, until the card is out or another session begins.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// What Fig. 10 has to show now; `None` leaves the screen to others.
+    pub fn screen(&self) -> Option<Screen> {
+        if let Some(session) = &self.session
+            && self.card != Card::Out
+        {
+            let total = session.mails.iter().filter(|mail| mail.kind != Fetched::Printed).count().max(1);
+            let judged = session
+                .mails
+                .iter()
+                .filter(|mail| matches!(mail.progress, Progress::Fit | Progress::Unfit | Progress::Confirmed))
+                .count();
+            let number = if session.stage == Stage::Opening { (judged + 1).min(total) } else { total };
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            return Some(Screen::Receiving { number: count(number), total: count(total) });
+        }
+        match (&self.card, self.outcome) {
+            // A notice that came after the fetch began is news: it takes the screen back.
+            (Card::Valid(owner), _) if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
+            (Card::Valid(_), Some(Outcome::Done(documents))) => return Some(Screen::Done { documents }),
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => return Some(Screen::CannotOpen { code }),
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => return Some(Screen::NotGenuine { code }),
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::Unchecked | Unfit::CardGone) | Outcome::Unreachable)) => {
+                return Some(Screen::NotSent(NotSent::ServerUnreachable));
+            }
+            _ => {}
+        }
+        match &self.card {
+            Card::Valid(owner) => self.alerts.get(&owner.address).map(|alert| Screen::PressReceive {
+                name: owner.name.clone(),
+                documents: alert.documents.max(1),
+            }),
+            Card::Pending(owner) if self.alerting() && !self.awaits(owner) => {
+                Some(Screen::WrongCard { names: self.names() })
+            }
+            _ if self.alerting() => Some(Screen::Arrived { names: self.names() }),
+            _ => None,
+        }
+    }
+}
+
+const fn step(ids: &'static [&'static str], text: &'static str) -> ReceivingAction {
+    ReceivingAction::Step(Step::new(ids, text))
+}
+
+const STEP_902: ReceivingAction = step(&["ST901", "ST902"], "the mail server's notice was received");
+const STEP_903: ReceivingAction = step(&["ST903", "C1"], "the notice was analysed and its addressee is alerted");
+const STEP_904: ReceivingAction = step(&["ST904"], "a card was inserted");
+const STEP_905: ReceivingAction = step(&["ST905"], "the card's owner is the notice's destination");
+const STEP_906: ReceivingAction = step(&["ST905", "ST906"], "the card's owner is not the notice's destination: shown, the alert goes on");
+const STEP_907: ReceivingAction = step(&["ST907", "C2"], "the certificate was read from the card");
+const STEP_908: ReceivingAction = step(&["ST908", "C4"], "the certificate server is asked whether it is valid");
+const STEP_909: ReceivingAction = step(&["ST909"], "it is valid");
+const STEP_910: ReceivingAction = step(&["ST910"], "the display says: press RECEIVE");
+const STEP_911: ReceivingAction = step(&["ST911"], "the addressee's card is not valid: shown, end");
+const STEP_912: ReceivingAction = step(&["ST912"], "the terminal asks to receive");
+const STEP_913: ReceivingAction = step(&["ST913", "P3"], "fetching by POP with the login from the card");
+const STEP_914: ReceivingAction = step(&["ST914", "C3", "A5"], "decrypting with the card's key");
+const STEP_915: ReceivingAction = step(&["ST915"], "the decryption was judged");
+const STEP_916: ReceivingAction = step(&["ST916"], "the mail cannot be opened: shown, nothing is printed or confirmed");
+const STEP_917: ReceivingAction = step(&["ST917"], "the certificate server is asked for the sender's certificate");
+const STEP_918: ReceivingAction = step(&["ST918"], "verifying the sender's signature");
+const STEP_919: ReceivingAction = step(&["ST919"], "the signature was judged");
+const STEP_920: ReceivingAction = step(&["ST920"], "the sender is not confirmed: shown, nothing is printed or confirmed");
+const STEP_921: ReceivingAction = step(&["ST921"], "handing the document to the terminal to print");
+const STEP_922: ReceivingAction = step(&["ST922", "C9"], "making the confirmation with the recipient's card");

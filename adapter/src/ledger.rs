@@ -1,0 +1,345 @@
+//! What must survive a power cut: what was handed to the terminal (print once), what is still owed to the network
+//! (confirmations, history), what the sender still waits for (open transmissions), and what the terminal has not
+//! fetched yet (reports). No content of any document is in here, and no password.
+//!
+//! One small redb database; a method returns when its change is on the disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+type Table = TableDefinition<'static, &'static str, &'static [u8]>;
+
+const HANDED: Table = TableDefinition::new("handed");
+const OPEN: Table = TableDefinition::new("open transmissions");
+const OUTBOX: Table = TableDefinition::new("outbox");
+const DELIVERED: Table = TableDefinition::new("delivered, not yet reported");
+const REPORTS: Table = TableDefinition::new("reports");
+const TABLES: [Table; 5] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS];
+
+/// Why the ledger failed. The flow that asked must stop: what is not written down did not happen.
+#[derive(Debug, thiserror::Error)]
+#[error("the adapter's ledger could not be {what}; check the data partition with `sealfax-adapter diagnose`")]
+pub struct LedgerError {
+    what: &'static str,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+fn failed<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> LedgerError {
+    move |source| LedgerError { what, source: Box::new(source) }
+}
+
+/// How far a mail came on its way to paper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Print {
+    /// It was given to the terminal; whether it is on paper is not known.
+    Handed,
+    /// The terminal took it completely.
+    Printed,
+}
+
+/// A mail that was handed to the terminal, and what its confirmation needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// How far it came.
+    pub print: Print,
+    /// Whose confirmation is owed.
+    pub recipient: String,
+    /// To whom.
+    pub sender: String,
+    /// Of which mail.
+    pub message_id: String,
+    /// SHA-256 of the content as signed, hexadecimal.
+    pub content_digest: String,
+}
+
+/// A transmission that waits for its confirmation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenTransmission {
+    /// Message-ID of the sealed mail.
+    pub message_id: String,
+    /// Who sent it.
+    pub sender: String,
+    /// Who has to confirm it.
+    pub recipient: String,
+    /// When the mail server took it.
+    pub sent: SystemTime,
+    /// SHA-256 of the content as signed, hexadecimal.
+    pub content_digest: String,
+    /// Pages, as far as known.
+    pub pages: Option<u32>,
+}
+
+impl OpenTransmission {
+    fn key(message_id: &str, recipient: &str) -> String {
+        format!("{message_id} {recipient}")
+    }
+}
+
+/// A transmission that was confirmed and waits to be reported on paper.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivered {
+    /// What was open.
+    pub transmission: OpenTransmission,
+    /// When it was confirmed, by the confirmation's own date.
+    pub at: SystemTime,
+    /// False for a bounce: what is reported then is a failure.
+    pub success: bool,
+}
+
+/// Something owed to a server, kept until the server has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owed {
+    /// A signed confirmation for a sender, to be submitted with a null return path.
+    Confirmation {
+        /// The sender of the confirmed mail.
+        to: String,
+        /// The mail, CRLF.
+        mail: String,
+    },
+    /// A record for the history server.
+    History(sealfax_client::history::Transmission),
+}
+
+/// The adapter's durable memory. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    database: Arc<Database>,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Ledger")
+    }
+}
+
+impl Ledger {
+    /// Opens or makes `ledger.redb` in `directory`, with access for its owner alone.
+    pub fn open(directory: &Path) -> Result<Self, LedgerError> {
+        std::fs::create_dir_all(directory).map_err(failed("opened"))?;
+        let database = Database::create(directory.join("ledger.redb")).map_err(failed("opened"))?;
+        let transaction = database.begin_write().map_err(failed("opened"))?;
+        for table in TABLES {
+            transaction.open_table(table).map_err(failed("opened"))?;
+        }
+        transaction.commit().map_err(failed("opened"))?;
+        Ok(Self { database: Arc::new(database) })
+    }
+
+    /// A mail is about to be given to the terminal.
+    pub fn hand(&self, uid: &str, handed: &Handed) -> Result<(), LedgerError> {
+        self.put(HANDED, uid, handed)
+    }
+
+    /// What is known of a mail of this unique identifier.
+    pub fn handed(&self, uid: &str) -> Result<Option<Handed>, LedgerError> {
+        self.get(HANDED, uid)
+    }
+
+    /// The terminal took it: it is not printed again.
+    pub fn printed(&self, uid: &str) -> Result<(), LedgerError> {
+        match self.get::<Handed>(HANDED, uid)? {
+            Some(handed) => self.put(HANDED, uid, &Handed { print: Print::Printed, ..handed }),
+            None => Ok(()),
+        }
+    }
+
+    /// The mail is gone from the server: nothing need be remembered.
+    pub fn forget(&self, uid: &str) -> Result<(), LedgerError> {
+        self.remove(HANDED, uid)
+    }
+
+    /// Registers transmissions that wait for their confirmations, all or none.
+    pub fn open_transmissions(&self, transmissions: &[OpenTransmission]) -> Result<(), LedgerError> {
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        {
+            let mut table = write.open_table(OPEN).map_err(failed("written"))?;
+            for transmission in transmissions {
+                let key = OpenTransmission::key(&transmission.message_id, &transmission.recipient);
+                let value = serde_json::to_vec(transmission).map_err(failed("written"))?;
+                table.insert(key.as_str(), value.as_slice()).map_err(failed("written"))?;
+            }
+        }
+        write.commit().map_err(failed("written"))
+    }
+
+    /// The transmission that a confirmation may close.
+    pub fn open_transmission(&self, message_id: &str, recipient: &str) -> Result<Option<OpenTransmission>, LedgerError> {
+        self.get(OPEN, &OpenTransmission::key(message_id, recipient))
+    }
+
+    /// All that wait.
+    pub fn all_open(&self) -> Result<Vec<OpenTransmission>, LedgerError> {
+        Ok(self.all(OPEN)?.into_iter().map(|(_, value)| value).collect())
+    }
+
+    /// D1: closes a transmission, notes it for the report and owes it to the history, in one commit. `false`: it was
+    /// not open (any more), so nothing changed and the confirmation is a duplicate.
+    pub fn close(&self, id: &str, delivered: &Delivered, record: &Owed) -> Result<bool, LedgerError> {
+        let key = OpenTransmission::key(&delivered.transmission.message_id, &delivered.transmission.recipient);
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        let was_open = {
+            let mut open = write.open_table(OPEN).map_err(failed("written"))?;
+            let was_open = open.remove(key.as_str()).map_err(failed("written"))?.is_some();
+            if was_open {
+                let mut table = write.open_table(DELIVERED).map_err(failed("written"))?;
+                let value = serde_json::to_vec(delivered).map_err(failed("written"))?;
+                table.insert(id, value.as_slice()).map_err(failed("written"))?;
+                let mut table = write.open_table(OUTBOX).map_err(failed("written"))?;
+                let value = serde_json::to_vec(record).map_err(failed("written"))?;
+                table.insert(id, value.as_slice()).map_err(failed("written"))?;
+            }
+            was_open
+        };
+        write.commit().map_err(failed("written"))?;
+        Ok(was_open)
+    }
+
+    /// Owes something to a server.
+    pub fn owe(&self, id: &str, owed: &Owed) -> Result<(), LedgerError> {
+        self.put(OUTBOX, id, owed)
+    }
+
+    /// All that is owed, oldest first.
+    pub fn owed(&self) -> Result<Vec<(String, Owed)>, LedgerError> {
+        self.all(OUTBOX)
+    }
+
+    /// The server has it.
+    pub fn paid(&self, id: &str) -> Result<(), LedgerError> {
+        self.remove(OUTBOX, id)
+    }
+
+    /// Confirmed transmissions that stand on no report yet, oldest first.
+    pub fn unreported(&self) -> Result<Vec<(String, Delivered)>, LedgerError> {
+        self.all(DELIVERED)
+    }
+
+    /// C11: a report takes the place of the transmissions it lists, in one commit.
+    pub fn report(&self, id: &str, mail: &str, listed: &[String]) -> Result<(), LedgerError> {
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        {
+            let mut delivered = write.open_table(DELIVERED).map_err(failed("written"))?;
+            for id in listed {
+                delivered.remove(id.as_str()).map_err(failed("written"))?;
+            }
+            let mut reports = write.open_table(REPORTS).map_err(failed("written"))?;
+            reports.insert(id, mail.as_bytes()).map_err(failed("written"))?;
+        }
+        write.commit().map_err(failed("written"))
+    }
+
+    /// Reports the terminal has not taken, oldest first.
+    pub fn reports(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let table = read.open_table(REPORTS).map_err(failed("read"))?;
+        let mut reports = Vec::new();
+        for entry in table.iter().map_err(failed("read"))? {
+            let (key, value) = entry.map_err(failed("read"))?;
+            reports.push((key.value().to_owned(), value.value().to_vec()));
+        }
+        Ok(reports)
+    }
+
+    /// The terminal took the report.
+    pub fn report_taken(&self, id: &str) -> Result<(), LedgerError> {
+        self.remove(REPORTS, id)
+    }
+
+    fn put<T: Serialize>(&self, table: Table, key: &str, value: &T) -> Result<(), LedgerError> {
+        let octets = serde_json::to_vec(value).map_err(failed("written"))?;
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        write
+            .open_table(table)
+            .map_err(failed("written"))?
+            .insert(key, octets.as_slice())
+            .map_err(failed("written"))?;
+        write.commit().map_err(failed("written"))
+    }
+
+    fn remove(&self, table: Table, key: &str) -> Result<(), LedgerError> {
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        write.open_table(table).map_err(failed("written"))?.remove(key).map_err(failed("written"))?;
+        write.commit().map_err(failed("written"))
+    }
+
+    fn get<T: DeserializeOwned>(&self, table: Table, key: &str) -> Result<Option<T>, LedgerError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let table = read.open_table(table).map_err(failed("read"))?;
+        let value = table.get(key).map_err(failed("read"))?;
+        value.map(|value| serde_json::from_slice(value.value()).map_err(failed("read"))).transpose()
+    }
+
+    fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<(String, T)>, LedgerError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let table = read.open_table(table).map_err(failed("read"))?;
+        let mut rows = Vec::new();
+        for entry in table.iter().map_err(failed("read"))? {
+            let (key, value) = entry.map_err(failed("read"))?;
+            rows.push((key.value().to_owned(), serde_json::from_slice(value.value()).map_err(failed("read"))?));
+        }
+        Ok(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn transmission(recipient: &str) -> OpenTransmission {
+        OpenTransmission {
+            message_id: "<1@a.example>".into(),
+            sender: "taro@a.example".into(),
+            recipient: recipient.into(),
+            sent: SystemTime::UNIX_EPOCH,
+            content_digest: "00".into(),
+            pages: Some(1),
+        }
+    }
+
+    #[test]
+    fn survives_being_closed_and_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let handed = Handed {
+            print: Print::Handed,
+            recipient: "hanako@b.example".into(),
+            sender: "taro@a.example".into(),
+            message_id: "<1@a.example>".into(),
+            content_digest: "00".into(),
+        };
+        {
+            let ledger = Ledger::open(directory.path()).unwrap();
+            ledger.hand("uid-1", &handed).unwrap();
+            ledger.printed("uid-1").unwrap();
+            ledger.open_transmissions(&[transmission("b@b.example"), transmission("c@c.example")]).unwrap();
+        }
+        let ledger = Ledger::open(directory.path()).unwrap();
+        assert_eq!(ledger.handed("uid-1").unwrap().unwrap().print, Print::Printed);
+        assert_eq!(ledger.all_open().unwrap().len(), 2);
+        ledger.forget("uid-1").unwrap();
+        assert_eq!(ledger.handed("uid-1").unwrap(), None);
+    }
+
+    #[test]
+    fn a_confirmation_closes_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(directory.path()).unwrap();
+        ledger.open_transmissions(&[transmission("b@b.example")]).unwrap();
+        let delivered =
+            Delivered { transmission: transmission("b@b.example"), at: SystemTime::UNIX_EPOCH, success: true };
+        let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new() };
+        assert!(ledger.close("1", &delivered, &owed).unwrap());
+        assert!(!ledger.close("2", &delivered, &owed).unwrap());
+        assert_eq!(ledger.unreported().unwrap().len(), 1);
+        assert_eq!(ledger.owed().unwrap().len(), 1);
+        ledger.report("r", "mail", &["1".into()]).unwrap();
+        assert!(ledger.unreported().unwrap().is_empty());
+        assert_eq!(ledger.reports().unwrap(), [("r".to_owned(), b"mail".to_vec())]);
+    }
+}

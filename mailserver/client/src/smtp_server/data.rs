@@ -1,0 +1,176 @@
+//! What follows 354 (RFC 5321, 4.1.1.4 and 4.5.2): only CRLF.CRLF ends it, and a lone CR or LF spoils the mail.
+//!
+//! Servers that also accept other endings can be made to see a second, smuggled transaction inside a mail.
+
+/// Why a mail is refused after its end was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DataFault {
+    /// CR without LF, or LF without CR.
+    BareLineEnd,
+    /// An octet of value zero.
+    Nul,
+    /// A line longer than the bound.
+    LineTooLong,
+    /// More octets than the bound.
+    TooLarge,
+}
+
+/// How far the mail is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DataProgress {
+    /// More octets are needed.
+    Wanting,
+    /// The end was seen; this many octets of the input belong to the mail.
+    Complete(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    LineStart,
+    Text,
+    Cr,
+    Dot,
+    DotCr,
+}
+
+/// Collects one mail, dots unstuffed, at most `max` octets of it.
+#[derive(Debug)]
+pub struct DataReceiver {
+    place: Place,
+    mail: Vec<u8>,
+    line: usize,
+    max: usize,
+    max_line: usize,
+    fault: Option<DataFault>,
+}
+
+impl DataReceiver {
+    /// A receiver for a mail of at most `max` octets and lines of at most `max_line` octets with their CRLF.
+    pub fn new(max: usize, max_line: usize) -> Self {
+        Self {
+            place: Place::LineStart,
+            mail: Vec::new(),
+            line: 0,
+            max,
+            max_line,
+            fault: None,
+        }
+    }
+
+    /// Takes octets in; a fault does not end the mail, so that nothing of it is ever read as a command.
+    pub fn receive(&mut self, octets: &[u8]) -> DataProgress {
+        for (index, &octet) in octets.iter().enumerate() {
+            self.place = match (self.place, octet) {
+                (Place::DotCr, b'\n') => return DataProgress::Complete(index + 1),
+                (Place::Cr, b'\n') => {
+                    self.push(b'\r');
+                    self.push(b'\n');
+                    self.line = 0;
+                    Place::LineStart
+                }
+                (Place::Cr | Place::DotCr, _) => {
+                    self.spoil(DataFault::BareLineEnd);
+                    if octet == b'\r' { Place::Cr } else { Place::Text }
+                }
+                (Place::Dot, b'\r') => Place::DotCr,
+                (_, b'\r') => Place::Cr,
+                (_, b'\n') => {
+                    self.spoil(DataFault::BareLineEnd);
+                    Place::Text
+                }
+                (Place::LineStart, b'.') => Place::Dot,
+                (_, octet) => {
+                    if octet == 0 {
+                        self.spoil(DataFault::Nul);
+                    }
+                    self.push(octet);
+                    Place::Text
+                }
+            };
+        }
+        DataProgress::Wanting
+    }
+
+    /// The mail, or why it is refused.
+    pub fn finish(self) -> Result<Vec<u8>, DataFault> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None => Ok(self.mail),
+        }
+    }
+
+    fn push(&mut self, octet: u8) {
+        self.line += 1;
+        if self.line > self.max_line {
+            self.spoil(DataFault::LineTooLong);
+        }
+        if self.mail.len() >= self.max {
+            self.spoil(DataFault::TooLarge);
+        }
+        if self.fault.is_none() {
+            self.mail.push(octet);
+        }
+    }
+
+    fn spoil(&mut self, fault: DataFault) {
+        if self.fault.is_none() {
+            self.fault = Some(fault);
+            // What is refused need not be kept.
+            self.mail = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    fn receive(octets: &[u8]) -> (DataProgress, Result<Vec<u8>, DataFault>) {
+        let mut receiver = DataReceiver::new(100, 50);
+        let progress = receiver.receive(octets);
+        (progress, receiver.finish())
+    }
+
+    #[test]
+    fn only_crlf_dot_crlf_ends_data() {
+        assert_eq!(receive(b"a\r\n.\r\nQUIT").0, DataProgress::Complete(6));
+        assert_eq!(receive(b".\r\n"), (DataProgress::Complete(3), Ok(vec![])));
+        for smuggled in [
+            &b"a\n.\nMAIL"[..],
+            b"a\r\n.\nMAIL",
+            b"a\n.\r\nMAIL",
+            b"a\r.\rMAIL",
+            b"a\r\n.\r\r\nMAIL",
+            b"a\r\n\0.\r\nMAIL",
+        ] {
+            let (progress, mail) = receive(smuggled);
+            assert_eq!(progress, DataProgress::Wanting, "{smuggled:?}");
+            assert!(mail.is_err(), "{smuggled:?}");
+        }
+    }
+
+    #[test]
+    fn dots_are_unstuffed_in_any_chunking() {
+        let wire = b"..\r\n.a\r\nb.\r\n...\r\n.\r\n";
+        for cut in 0..wire.len() {
+            let mut receiver = DataReceiver::new(100, 50);
+            let first = receiver.receive(&wire[..cut]);
+            assert_eq!(first, DataProgress::Wanting);
+            assert_eq!(
+                receiver.receive(&wire[cut..]),
+                DataProgress::Complete(wire.len() - cut)
+            );
+            assert_eq!(receiver.finish().unwrap(), b".\r\na\r\nb.\r\n..\r\n");
+        }
+    }
+
+    #[test]
+    fn bounds() {
+        let long = [b'x'; 51];
+        assert_eq!(receive(&long).1, Err(DataFault::LineTooLong));
+        let large = b"0123456789\r\n".repeat(20);
+        assert_eq!(receive(&large).1, Err(DataFault::TooLarge));
+    }
+}

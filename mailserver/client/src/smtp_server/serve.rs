@@ -1,0 +1,294 @@
+//! The sockets and timers around [`Session`] (RFC 5321, 4.5.3.2).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Action, Envelope, Limits, Peer, Receiver, Reply, Session};
+use crate::seam::{BoxStream, Journal, Listener};
+
+/// Serves SMTP on `listener` until `shutdown` turns true or its sender is gone; then lets running sessions finish
+/// their transaction. Dropping the future aborts every session at once.
+///
+/// `host` is the name in greetings and in the journal.
+pub async fn serve(
+    listener: Box<dyn Listener>,
+    receiver: Arc<dyn Receiver>,
+    limits: Limits,
+    host: String,
+    journal: Arc<dyn Journal>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let counts: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
+    let mut sessions = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                journal.failure(&host, "SMTP-ACCEPT", format!("cannot accept a connection: {error}"));
+                // Out of descriptors: without a pause this would spin.
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let place = Place::take(&counts, peer.ip());
+        let too_many = sessions.len() >= limits.sessions || place.count > limits.sessions_per_address;
+        let connection = Connection {
+            stream,
+            peer: Peer {
+                address: peer,
+                hello: String::new(),
+                extended: false,
+            },
+            receiver: receiver.clone(),
+            limits: limits.clone(),
+            host: host.clone(),
+            journal: journal.clone(),
+            shutdown: shutdown.clone(),
+        };
+        if too_many {
+            journal.security(&host, "SMTP-SESSIONS", format!("too many sessions, {peer} turned away"));
+            if sessions.len() >= limits.sessions.saturating_mul(2) {
+                continue;
+            }
+        }
+        sessions.spawn(async move {
+            let _place = place;
+            if too_many {
+                connection.turn_away().await;
+            } else {
+                connection.run().await;
+            }
+        });
+    }
+    while sessions.join_next().await.is_some() {}
+}
+
+/// One session's place in the count of its address; given back when dropped.
+struct Place {
+    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: IpAddr,
+    count: usize,
+}
+
+impl Place {
+    fn take(counts: &Arc<Mutex<HashMap<IpAddr, usize>>>, address: IpAddr) -> Self {
+        let mut guard = counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = guard.entry(address).or_insert(0);
+        *count += 1;
+        let count = *count;
+        Self {
+            counts: counts.clone(),
+            address,
+            count,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut guard = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = guard.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                guard.remove(&self.address);
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: BoxStream,
+    peer: Peer,
+    receiver: Arc<dyn Receiver>,
+    limits: Limits,
+    host: String,
+    journal: Arc<dyn Journal>,
+    shutdown: watch::Receiver<bool>,
+}
+
+/// Why a session ended early; the text is for the journal.
+struct Ended(&'static str, Option<Reply>);
+
+impl Connection {
+    fn address(&self) -> SocketAddr {
+        self.peer.address
+    }
+
+    async fn turn_away(mut self) {
+        let reply = Reply::new(421, "4.3.2", "Too many connections, try again later");
+        let _ = timeout(self.limits.idle, self.stream.write_all(&reply.to_octets())).await;
+        let _ = timeout(self.limits.idle, self.stream.shutdown()).await;
+    }
+
+    async fn run(mut self) {
+        if let Err(Ended(why, reply)) = self.converse().await {
+            self.journal.note(
+                &self.host,
+                format!("SMTP session with {} ended: {why}", self.address()),
+            );
+            if let Some(reply) = reply {
+                let _ = timeout(self.limits.idle, self.stream.write_all(&reply.to_octets())).await;
+            }
+        }
+        let _ = timeout(self.limits.idle, self.stream.shutdown()).await;
+    }
+
+    async fn converse(&mut self) -> Result<(), Ended> {
+        let mut session = Session::new(self.limits.clone(), &self.host);
+        let mut deadline = Instant::now() + self.limits.session;
+        let mut output = session.greeting().to_octets();
+        let mut buffer = vec![0u8; 16 * 1024];
+        loop {
+            while let Some(action) = session.next_action() {
+                let reply = match action {
+                    Action::Reply(reply) => reply,
+                    Action::Refused(code, why) => {
+                        self.journal.security(
+                            &self.host,
+                            code,
+                            format!("{} ({}): {why}", self.address(), self.peer.hello),
+                        );
+                        continue;
+                    }
+                    Action::MailFrom(path) => {
+                        self.take_hello(&session);
+                        let decision = self.receiver.mail_from(&self.peer, &path).await;
+                        self.note_refusal("MAIL", &path.to_string(), &decision);
+                        session.mail_from_decided(decision)
+                    }
+                    Action::RcptTo(path) => {
+                        let decision = match session.envelope() {
+                            Some(envelope) => {
+                                self.receiver.rcpt_to(&self.peer, envelope, &path).await
+                            }
+                            None => Err(Reply::new(503, "5.5.1", "MAIL first")),
+                        };
+                        self.note_refusal("RCPT", &path, &decision);
+                        session.rcpt_to_decided(path, decision)
+                    }
+                    Action::Message(envelope, data) => {
+                        self.flush(&mut output).await?;
+                        let began = Instant::now();
+                        let reply = self.hand_over(&mut session, envelope, data).await?;
+                        deadline += began.elapsed();
+                        reply
+                    }
+                    Action::Close => {
+                        self.flush(&mut output).await?;
+                        return Ok(());
+                    }
+                };
+                output.extend_from_slice(&reply.to_octets());
+                if output.len() > 64 * 1024 {
+                    self.flush(&mut output).await?;
+                }
+            }
+            self.flush(&mut output).await?;
+            let until = deadline.min(Instant::now() + self.limits.idle);
+            let busy = session.receiving_data() || session.envelope().is_some();
+            let read = tokio::select! {
+                read = timeout_at(until, self.stream.read(&mut buffer)) => read,
+                _ = self.shutdown.wait_for(|stop| *stop), if !busy => {
+                    return Err(Ended("server stops", Some(Reply::new(421, "4.3.2", "Server is stopping"))));
+                }
+            };
+            match read {
+                Err(_) => {
+                    return Err(Ended(
+                        "timed out",
+                        Some(Reply::new(421, "4.4.2", "Timed out, closing")),
+                    ));
+                }
+                Ok(Err(_)) => return Err(Ended("connection lost", None)),
+                Ok(Ok(0)) => return Err(Ended("peer left without QUIT", None)),
+                Ok(Ok(count)) => session.receive(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    /// Waits for the receiver while watching whether the peer is still there: if it leaves before the reply, it
+    /// keeps its copy, and taking the mail all the same would double it.
+    async fn hand_over(
+        &mut self,
+        session: &mut Session,
+        envelope: Envelope,
+        data: Vec<u8>,
+    ) -> Result<Reply, Ended> {
+        let receiver = self.receiver.clone();
+        let peer = self.peer.clone();
+        let taken = receiver.message(&peer, envelope, data);
+        tokio::pin!(taken);
+        let until = Instant::now() + self.limits.hold;
+        let mut ahead = [0u8; 1024];
+        // A pipelining peer may already send the next transaction; more than this waits in its own buffers.
+        let mut room = 16usize;
+        loop {
+            tokio::select! {
+                biased;
+                reply = &mut taken => return Ok(reply),
+                () = tokio::time::sleep_until(until) => {
+                    return Ok(Reply::new(451, "4.3.0", "Could not be handed over in time, try again later"));
+                }
+                read = self.stream.read(&mut ahead), if room > 0 => match read {
+                    Ok(0) | Err(_) => return Err(Ended("peer left before the reply to its mail", None)),
+                    Ok(count) => {
+                        room -= 1;
+                        session.receive(ahead.get(..count).unwrap_or_default());
+                    }
+                },
+            }
+        }
+    }
+
+    fn take_hello(&mut self, session: &Session) {
+        let (hello, extended) = session.hello();
+        self.peer.hello = hello.to_owned();
+        self.peer.extended = extended;
+    }
+
+    fn note_refusal(&self, verb: &str, path: &str, decision: &Result<(), Reply>) {
+        if let Err(reply) = decision {
+            let text = reply.lines.join(" ");
+            self.journal.security(
+                &self.host,
+                "SMTP-REFUSED",
+                format!(
+                    "{verb} {path} from {} ({}): {} {text}",
+                    self.address(),
+                    self.peer.hello,
+                    reply.code
+                ),
+            );
+        }
+    }
+
+    async fn flush(&mut self, output: &mut Vec<u8>) -> Result<(), Ended> {
+        if output.is_empty() {
+            return Ok(());
+        }
+        let written = timeout(self.limits.idle, async {
+            self.stream.write_all(output).await?;
+            self.stream.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => {
+                output.clear();
+                Ok(())
+            }
+            Ok(Err(_)) => Err(Ended("connection lost", None)),
+            Err(_) => Err(Ended("peer does not read", None)),
+        }
+    }
+}
+

@@ -1,0 +1,382 @@
+//! One SMTP session from the server's side (RFC 5321, section 4), pure: octets in, actions out.
+//!
+//! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034).
+
+use smtp_proto::{Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request};
+
+use super::{
+    DataFault, DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, StructureFault,
+    check_structure, valid_address,
+};
+
+/// What the I/O around the session has to do next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send this.
+    Reply(Reply),
+    /// Something refused that an administrator should see; a stable code and one line.
+    Refused(&'static str, String),
+    /// Ask whether this reverse path may start a transaction, then call [`Session::mail_from_decided`].
+    MailFrom(ReversePath),
+    /// Ask whether this recipient may be added, then call [`Session::rcpt_to_decided`].
+    RcptTo(String),
+    /// Hand the mail over, then send the receiver's reply.
+    Message(Envelope, Vec<u8>),
+    /// Close the connection after what was sent.
+    Close,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Commands,
+    Data(DataReceiver),
+    /// A line was too long: everything up to its end is skipped.
+    Skipping,
+    Closed,
+}
+
+/// The state of one session.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    host: String,
+    hello: Option<String>,
+    extended: bool,
+    envelope: Option<Envelope>,
+    pending: Envelope,
+    input: Vec<u8>,
+    /// How much of `input` is used up.
+    used: usize,
+    mode: Mode,
+    errors: usize,
+    queue: std::collections::VecDeque<Action>,
+}
+
+impl Session {
+    /// A new session of the server called `host`.
+    pub fn new(limits: Limits, host: &str) -> Self {
+        Self {
+            limits,
+            host: host.to_owned(),
+            hello: None,
+            extended: false,
+            envelope: None,
+            pending: Envelope::default(),
+            input: Vec::new(),
+            used: 0,
+            mode: Mode::Commands,
+            errors: 0,
+            queue: Default::default(),
+        }
+    }
+
+    /// The reply that opens the session.
+    pub fn greeting(&self) -> Reply {
+        Reply::plain(220, format!("{} ESMTP Sealfax", self.host))
+    }
+
+    /// What the peer said in EHLO or HELO, and whether it was EHLO.
+    pub fn hello(&self) -> (&str, bool) {
+        (self.hello.as_deref().unwrap_or(""), self.extended)
+    }
+
+    /// The transaction so far.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
+    }
+
+    /// Whether the session is inside DATA (whose octets are taken without a line being complete).
+    pub fn receiving_data(&self) -> bool {
+        matches!(self.mode, Mode::Data(_))
+    }
+
+    /// Takes octets in. The caller reads no more while [`Self::next_action`] still yields actions, which bounds the input.
+    pub fn receive(&mut self, octets: &[u8]) {
+        if self.used > 0 {
+            self.input.drain(..self.used.min(self.input.len()));
+            self.used = 0;
+        }
+        self.input.extend_from_slice(octets);
+    }
+
+    /// The next thing to do, or `None` when more octets are needed.
+    pub fn next_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.queue.pop_front() {
+                return Some(action);
+            }
+            let rest = self.input.get(self.used..).unwrap_or_default();
+            if rest.is_empty() {
+                return None;
+            }
+            match &mut self.mode {
+                Mode::Closed => {
+                    self.used = self.input.len();
+                    return None;
+                }
+                Mode::Data(receiver) => match receiver.receive(rest) {
+                    DataProgress::Wanting => self.used = self.input.len(),
+                    DataProgress::Complete(count) => {
+                        self.used += count;
+                        self.data_complete();
+                    }
+                },
+                Mode::Skipping => match rest.iter().position(|&octet| octet == b'\n') {
+                    Some(end) => {
+                        self.used += end + 1;
+                        self.mode = Mode::Commands;
+                        self.refuse(Reply::new(500, "5.5.6", "Line too long"), "SMTP-LINE", "command line too long");
+                    }
+                    None => self.used = self.input.len(),
+                },
+                Mode::Commands => match rest.iter().position(|&octet| octet == b'\n') {
+                    Some(end) if end < self.limits.command_line => {
+                        let line = rest.get(..=end).unwrap_or_default().to_vec();
+                        self.used += end + 1;
+                        self.command(&line);
+                    }
+                    None if rest.len() < self.limits.command_line => return None,
+                    _ => self.mode = Mode::Skipping,
+                },
+            }
+        }
+    }
+
+    /// The receiver's word on the last [`Action::MailFrom`].
+    pub fn mail_from_decided(&mut self, decision: Result<(), Reply>) -> Reply {
+        match decision {
+            Ok(()) => {
+                self.envelope = Some(std::mem::take(&mut self.pending));
+                Reply::new(250, "2.1.0", "Sender accepted")
+            }
+            Err(reply) => self.count(reply),
+        }
+    }
+
+    /// The receiver's word on the last [`Action::RcptTo`].
+    pub fn rcpt_to_decided(&mut self, forward_path: String, decision: Result<(), Reply>) -> Reply {
+        match (decision, &mut self.envelope) {
+            (Ok(()), Some(envelope)) => {
+                // A recipient named twice gets one copy.
+                if !envelope.forward_paths.contains(&forward_path) {
+                    envelope.forward_paths.push(forward_path);
+                }
+                Reply::new(250, "2.1.5", "Recipient accepted")
+            }
+            (Ok(()), None) => Reply::new(503, "5.5.1", "MAIL first"),
+            (Err(reply), _) => self.count(reply),
+        }
+    }
+
+    fn count(&mut self, reply: Reply) -> Reply {
+        if !reply.is_positive() {
+            self.errors += 1;
+            if self.errors >= self.limits.errors {
+                self.too_many_errors();
+            }
+        }
+        reply
+    }
+
+    fn too_many_errors(&mut self) {
+        self.queue.push_back(Action::Refused("SMTP-ERRORS", "too many refused commands".to_owned()));
+        self.queue.push_back(Action::Reply(Reply::new(421, "4.7.0", "Too many errors, closing")));
+        self.queue.push_back(Action::Close);
+        self.mode = Mode::Closed;
+    }
+
+    fn say(&mut self, reply: Reply) {
+        self.queue.push_back(Action::Reply(reply));
+    }
+
+    fn fail(&mut self, reply: Reply) {
+        self.say(reply.clone());
+        self.count(reply);
+    }
+
+    fn refuse(&mut self, reply: Reply, code: &'static str, why: &str) {
+        self.queue.push_back(Action::Refused(code, why.to_owned()));
+        self.fail(reply);
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        let Some(text) = line.strip_suffix(b"\r\n") else {
+            return self.refuse(
+                Reply::new(500, "5.5.2", "Lines end with CRLF"),
+                "SMTP-BARE",
+                "command line with a lone LF",
+            );
+        };
+        if text.iter().any(|&octet| octet < 0x20 && octet != b'\t' || octet == 0x7f) {
+            return self.refuse(
+                Reply::new(500, "5.5.2", "Control characters are not allowed"),
+                "SMTP-BARE",
+                "control characters in a command line",
+            );
+        }
+        match Request::parse(&mut line.iter()) {
+            Ok(request) => self.request(request.into_owned()),
+            Err(error) => self.fail(grammar_reply(&error)),
+        }
+    }
+
+    fn request(&mut self, request: Request<String>) {
+        match request {
+            Request::Ehlo { host } => self.greet(host, true),
+            Request::Helo { host } => self.greet(host, false),
+            Request::Mail { from } => {
+                if self.hello.is_none() {
+                    return self.fail(Reply::new(503, "5.5.1", "EHLO first"));
+                }
+                if self.envelope.is_some() {
+                    return self.fail(Reply::new(503, "5.5.1", "One transaction at a time"));
+                }
+                if !from.address.is_empty() && !valid_address(&from.address) {
+                    return self.fail(Reply::new(553, "5.1.7", "Sender address not allowed"));
+                }
+                if from.flags & MAIL_BODY_BINARYMIME != 0 {
+                    return self.fail(Reply::new(555, "5.5.4", "BINARYMIME is not offered"));
+                }
+                if from.size > self.limits.message {
+                    return self.fail(Reply::new(552, "5.3.4", "Message too large"));
+                }
+                let reverse_path = ReversePath::new(&from.address);
+                self.pending = Envelope {
+                    reverse_path: reverse_path.clone(),
+                    forward_paths: Vec::new(),
+                    eight_bit: from.flags & MAIL_BODY_8BITMIME != 0,
+                };
+                self.queue.push_back(Action::MailFrom(reverse_path));
+            }
+            Request::Rcpt { to } => {
+                let Some(envelope) = &self.envelope else {
+                    return self.fail(Reply::new(503, "5.5.1", "MAIL first"));
+                };
+                if envelope.forward_paths.len() >= self.limits.recipients {
+                    return self.fail(Reply::new(452, "4.5.3", "Too many recipients"));
+                }
+                // The grammar yields an empty address for `<postmaster>`, which every host must accept.
+                let address = if to.address.is_empty() {
+                    format!("postmaster@{}", self.host)
+                } else {
+                    to.address
+                };
+                if !valid_address(&address) {
+                    return self.fail(Reply::new(553, "5.1.3", "Recipient address not allowed"));
+                }
+                self.queue.push_back(Action::RcptTo(address));
+            }
+            Request::Data => match &self.envelope {
+                None => self.fail(Reply::new(503, "5.5.1", "MAIL first")),
+                Some(envelope) if envelope.forward_paths.is_empty() => {
+                    self.fail(Reply::new(554, "5.5.1", "No valid recipients"))
+                }
+                Some(_) => {
+                    self.mode = Mode::Data(DataReceiver::new(
+                        self.limits.message,
+                        self.limits.text_line,
+                    ));
+                    self.say(Reply::plain(354, "Start mail input; end with <CRLF>.<CRLF>"));
+                }
+            },
+            Request::Rset => {
+                self.envelope = None;
+                self.say(Reply::new(250, "2.0.0", "Reset"));
+            }
+            Request::Noop { .. } => self.say(Reply::new(250, "2.0.0", "Well")),
+            Request::Vrfy { .. } => self.say(Reply::new(252, "2.5.2", "Try RCPT")),
+            Request::Help { .. } => self.say(Reply::new(
+                214,
+                "2.0.0",
+                "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
+            )),
+            Request::Quit => {
+                self.say(Reply::new(221, "2.0.0", "Closing"));
+                self.queue.push_back(Action::Close);
+                self.mode = Mode::Closed;
+            }
+            _ => self.fail(Reply::new(502, "5.5.1", "Command not offered")),
+        }
+    }
+
+    fn greet(&mut self, host: String, extended: bool) {
+        let good = host
+            .bytes()
+            .all(|octet| octet.is_ascii_alphanumeric() || b".-_:[]".contains(&octet));
+        if !good || host.is_empty() || host.len() > 255 {
+            return self.fail(Reply::new(501, "5.5.4", "Not a host name"));
+        }
+        self.envelope = None;
+        self.extended = extended;
+        self.hello = Some(host);
+        let mut reply = Reply::plain(250, self.host.clone());
+        if extended {
+            reply.lines.push("PIPELINING".to_owned());
+            reply.lines.push(format!("SIZE {}", self.limits.message));
+            reply.lines.push("8BITMIME".to_owned());
+            reply.lines.push("ENHANCEDSTATUSCODES".to_owned());
+            reply.lines.push("HELP".to_owned());
+        }
+        self.say(reply);
+    }
+
+    fn data_complete(&mut self) {
+        let Mode::Data(receiver) = std::mem::replace(&mut self.mode, Mode::Commands) else {
+            return;
+        };
+        let envelope = self.envelope.take().unwrap_or_default();
+        match receiver.finish() {
+            Ok(mail) => match check_structure(&mail, &self.limits) {
+                Ok(()) => self.queue.push_back(Action::Message(envelope, mail)),
+                Err(StructureFault::Header) => self.refuse(
+                    Reply::new(554, "5.6.0", "Header too large"),
+                    "SMTP-HEADER",
+                    "header section beyond the bounds",
+                ),
+                Err(StructureFault::Containers) => self.refuse(
+                    Reply::new(554, "5.6.0", "MIME structure too deep"),
+                    "SMTP-MIME",
+                    "MIME structure beyond the bounds",
+                ),
+            },
+            Err(DataFault::TooLarge) => self.refuse(
+                Reply::new(552, "5.3.4", "Message too large"),
+                "SMTP-SIZE",
+                "message beyond the bounds",
+            ),
+            Err(DataFault::LineTooLong) => self.refuse(
+                Reply::new(554, "5.6.0", "Line longer than 1000 octets"),
+                "SMTP-LINE",
+                "line of a mail beyond the bounds",
+            ),
+            Err(DataFault::BareLineEnd) => self.refuse(
+                Reply::new(554, "5.6.0", "A lone CR or LF is not allowed"),
+                "SMTP-SMUGGLING",
+                "a lone CR or LF inside DATA",
+            ),
+            Err(DataFault::Nul) => self.refuse(
+                Reply::new(554, "5.6.0", "NUL is not allowed"),
+                "SMTP-NUL",
+                "NUL inside DATA",
+            ),
+        }
+    }
+}
+
+fn grammar_reply(error: &Grammar) -> Reply {
+    match error {
+        Grammar::InvalidSenderAddress => Reply::new(501, "5.1.7", "Bad sender address"),
+        Grammar::InvalidRecipientAddress => Reply::new(501, "5.1.3", "Bad recipient address"),
+        Grammar::SyntaxError { syntax } => Reply::new(501, "5.5.4", format!("Syntax: {syntax}")),
+        Grammar::InvalidParameter { param } => {
+            Reply::new(501, "5.5.4", format!("Bad parameter {param}"))
+        }
+        Grammar::UnsupportedParameter { .. } => Reply::new(555, "5.5.4", "Parameter not offered"),
+        _ => Reply::new(500, "5.5.1", "Command not recognised"),
+    }
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

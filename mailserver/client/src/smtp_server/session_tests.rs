@@ -1,0 +1,125 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+use proptest::prelude::*;
+
+use super::*;
+
+/// Runs octets through a session that accepts everything; yields the codes said and the mails taken.
+fn run(chunks: &[&[u8]], limits: Limits) -> (Vec<u16>, Vec<(Envelope, Vec<u8>)>) {
+    let mut session = Session::new(limits, "mail.test");
+    let mut codes = Vec::new();
+    let mut mails = Vec::new();
+    for chunk in chunks {
+        session.receive(chunk);
+        while let Some(action) = session.next_action() {
+            let reply = match action {
+                Action::Reply(reply) => reply,
+                Action::MailFrom(_) => session.mail_from_decided(Ok(())),
+                Action::RcptTo(path) => session.rcpt_to_decided(path, Ok(())),
+                Action::Message(envelope, mail) => {
+                    mails.push((envelope, mail));
+                    Reply::new(250, "2.0.0", "taken")
+                }
+                Action::Refused(..) | Action::Close => continue,
+            };
+            let wire = reply.to_octets();
+            assert!(wire.ends_with(b"\r\n") && wire.is_ascii());
+            codes.push(reply.code);
+        }
+    }
+    (codes, mails)
+}
+
+fn codes(text: &[u8]) -> Vec<u16> {
+    run(&[text], Limits::default()).0
+}
+
+const WHOLE: &[u8] = b"EHLO a.test\r\nMAIL FROM:<x@a.test> SIZE=10 BODY=8BITMIME\r\nRCPT TO:<FAX=+81@b.test>\r\n\
+DATA\r\nA: b\r\n\r\n..c\r\n.\r\nMAIL FROM:<>\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r\nQUIT\r\n";
+
+#[test]
+fn a_whole_session() {
+    let (codes, mails) = run(&[WHOLE], Limits::default());
+    assert_eq!(
+        codes,
+        [250, 250, 250, 354, 250, 250, 250, 250, 252, 214, 221]
+    );
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].0.reverse_path.address(), Some("x@a.test"));
+    assert_eq!(mails[0].0.forward_paths, ["FAX=+81@b.test"]);
+    assert!(mails[0].0.eight_bit);
+    assert_eq!(mails[0].1, b"A: b\r\n\r\n.c\r\n");
+}
+
+#[test]
+fn order_of_commands() {
+    assert_eq!(codes(b"MAIL FROM:<a@b>\r\n"), [503]);
+    assert_eq!(codes(b"EHLO a\r\nRCPT TO:<a@b>\r\nDATA\r\n"), [250, 503, 503]);
+    assert_eq!(codes(b"EHLO a\r\nMAIL FROM:<a@b>\r\nMAIL FROM:<a@b>\r\nDATA\r\n"), [250, 250, 503, 554]);
+    assert_eq!(codes(b"HELO a\r\nMAIL FROM:<>\r\nRCPT TO:<Postmaster>\r\n"), [250, 250, 250]);
+}
+
+#[test]
+fn bad_arguments_get_the_right_code() {
+    assert_eq!(codes(b"XYZZY\r\n"), [500]);
+    assert_eq!(codes(b"EHLO\r\n"), [501]);
+    assert_eq!(codes(b"EHLO a$b\r\n"), [501]);
+    assert_eq!(codes(b"NOOP\n"), [500]);
+    assert_eq!(codes(b"NO\x00OP\r\n"), [500]);
+    assert_eq!(codes(b"STARTTLS\r\n"), [502]);
+    let large = b"EHLO a\r\nMAIL FROM:<a@b> SIZE=99999999999\r\n";
+    assert_eq!(codes(large), [250, 552]);
+    assert_eq!(codes(b"EHLO a\r\nMAIL FROM:<\"a b\"@c>\r\n"), [250, 553]);
+}
+
+#[test]
+fn a_long_line_is_skipped_not_kept() {
+    let mut session = Session::new(Limits::default(), "mail.test");
+    for _ in 0..1000 {
+        session.receive(&[b'x'; 1000]);
+        assert!(session.next_action().is_none());
+        assert!(session.input.len() < 5000);
+    }
+    assert_eq!(codes(&[&[b'x'; 3000][..], b"\r\nNOOP\r\n"].concat()), [500, 250]);
+}
+
+#[test]
+fn too_many_errors_and_recipients() {
+    assert_eq!(codes(&b"X\r\n".repeat(20)), [[500; 10].as_slice(), &[421]].concat());
+    let mut text = b"EHLO a\r\nMAIL FROM:<>\r\n".to_vec();
+    for number in 0..101 {
+        text.extend_from_slice(format!("RCPT TO:<a{number}@b>\r\n").as_bytes());
+    }
+    assert_eq!(codes(&text).last(), Some(&452));
+}
+
+#[test]
+fn smuggling_yields_one_refused_mail() {
+    for end in ["\n.\n", "\r\n.\n", "\n.\r\n", "\r\n.\r\r\n", "\r.\r"] {
+        let text = format!("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx{end}MAIL FROM:<evil@x>\r\nRCPT TO:<a@b>\r\nDATA\r\nforged\r\n.\r\n");
+        let (codes, mails) = run(&[text.as_bytes()], Limits::default());
+        assert_eq!(codes, [250, 250, 250, 354, 554], "{end:?}");
+        assert!(mails.is_empty());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_octets_in_any_chunks(octets in proptest::collection::vec(any::<u8>(), 0..4000), cut in 1usize..700) {
+        let chunks: Vec<&[u8]> = octets.chunks(cut).collect();
+        run(&chunks, Limits::default());
+    }
+
+    #[test]
+    fn mutated_transcripts(position in 0..WHOLE.len(), octet in any::<u8>(), cut in 1usize..60, remove in any::<bool>()) {
+        let mut octets = WHOLE.to_vec();
+        if remove { octets.remove(position); } else { octets[position] = octet; }
+        let chunks: Vec<&[u8]> = octets.chunks(cut).collect();
+        run(&chunks, Limits { message: 64, ..Limits::default() });
+    }
+
+    #[test]
+    fn chunking_changes_nothing(cut in 1usize..100) {
+        let chunks: Vec<&[u8]> = WHOLE.chunks(cut).collect();
+        prop_assert_eq!(run(&chunks, Limits::default()), run(&[WHOLE], Limits::default()));
+    }
+}

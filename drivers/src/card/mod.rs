@@ -3,6 +3,11 @@
 //!
 //! Backends: PC/SC (`pcsc`), and the rig's virtual card. Everything above a [`CardChannel`] is the same for both.
 
+pub mod apdu;
+pub mod object;
+pub mod piv;
+pub mod tlv;
+
 use async_trait::async_trait;
 
 /// What happens at a reader's slot.
@@ -51,6 +56,31 @@ pub enum CardError {
     /// The card lacks something the adapter needs.
     #[error("the card has no {0}; it must be issued again by your administrator")]
     Missing(&'static str),
+    /// The card wants its PIN, for 9C immediately before, and has not got it.
+    #[error("the card asks for its PIN; enter it and try again")]
+    PinRequired,
+    /// The PIN was wrong and a try is spent.
+    #[error("wrong PIN; {left} tries left")]
+    WrongPin {
+        /// Tries left, at least one.
+        left: u8,
+    },
+    /// One try is left, and the caller did not allow it to be spent.
+    #[error("one more wrong PIN blocks the card; allow the last try, or ask your administrator")]
+    LastTry,
+    /// The PIN (or the unblocking key) is blocked.
+    #[error("the card is blocked; ask your administrator to unblock it")]
+    Blocked,
+    /// The caller's block does not fit the key.
+    #[error(
+        "the key takes a block of {expected} octets, not {found}; check the certificate's algorithm"
+    )]
+    BlockLength {
+        /// Octets that the key takes.
+        expected: usize,
+        /// Octets that were given.
+        found: usize,
+    },
 }
 
 /// A reader with one slot.
@@ -67,7 +97,8 @@ pub trait CardReader: Send {
 }
 
 /// An exclusive channel to one insertion of one card. Once the card is pulled every further call fails with
-/// [`CardError::Removed`], even when the same card is in again.
+/// [`CardError::Removed`], even when the same card is in again. Dropping it resets the card, so that no verified PIN
+/// outlives the channel.
 pub trait CardChannel: Send {
     /// Sends one command APDU and returns the response APDU with its status word. Blocks until the card answers:
     /// call it where blocking is allowed.

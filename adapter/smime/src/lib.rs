@@ -1,8 +1,32 @@
 //! S/MIME 4.0 (RFC 8551 over CMS, RFC 5652 and RFC 5083) for keys that stay on a card.
 //!
 //! The private key crosses no interface: [`PrivateKey`] offers the card's raw operation, and all padding, hashing and
-//! ciphering is done here.
+//! ciphering is done here. [`seal`] and [`sign_detached`] make, [`decrypt`] with [`Decrypted::verify`] and
+//! [`verify_detached`] check; [`path`] says what a certificate is good for.
 
+mod address;
+mod algorithm;
+mod asn1;
+mod ber;
+pub mod bounds;
+mod enveloped_data;
+mod error;
 mod key;
+mod mime;
+mod open;
+pub mod path;
+mod recipients;
+pub mod rsa_padding;
+mod seal;
+mod signature;
+mod signed_data;
 
+pub use address::same_address;
+pub use algorithm::Hash;
+pub use enveloped_data::ContentEncryption;
+pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
+pub use mime::MimeError;
+pub use open::{Decrypted, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
+pub use path::speaks_for;
+pub use seal::{Recipient, Sealed, Signing, seal, sign_detached};

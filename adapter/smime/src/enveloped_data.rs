@@ -1,0 +1,333 @@
+//! AuthEnvelopedData and EnvelopedData: the content under a key of its own, that key under each recipient's
+//! (RFC 5083, RFC 5084, RFC 3560, RFC 5652 6).
+
+use crate::algorithm::{self, Algorithm, Hash, oid};
+use crate::asn1::{self, Malformed, Value, tag};
+use crate::bounds;
+use crate::error::{OpenError, SealError};
+use crate::path::{self, Fields, KeyType};
+use crate::rsa_padding;
+use crate::signed_data::{content_info, read_content_info};
+use aes::{Aes128, Aes192, Aes256};
+use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
+use cbc::cipher::block_padding::Pkcs7;
+use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use rand_core::CryptoRng;
+use rsa::pkcs8::DecodePublicKey;
+use rsa::{Oaep, RsaPublicKey};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+/// Octets of a GCM nonce and tag, the only lengths written and accepted.
+const NONCE: usize = 12;
+const TAG: usize = 16;
+
+/// Encrypts `content` with AES-256-GCM for each certificate: a ContentInfo with AuthEnvelopedData.
+pub(crate) fn make(
+    mut content: Zeroizing<Vec<u8>>,
+    recipients: &[(&str, Fields<'_>)],
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<Vec<u8>, SealError> {
+    let mut key = Zeroizing::new([0u8; 32]);
+    rng.fill_bytes(key.as_mut_slice());
+    let mut nonce = [0u8; NONCE];
+    rng.fill_bytes(&mut nonce);
+
+    let mut infos = Vec::with_capacity(recipients.len());
+    for (address, fields) in recipients {
+        let public = RsaPublicKey::from_public_key_der(fields.public_key)
+            .map_err(|_| SealError::BadCertificate { address: (*address).to_owned() })?;
+        let wrapped = public.encrypt(rng, Oaep::<Sha256>::new(), key.as_slice()).map_err(|_| SealError::Encryption)?;
+        infos.push(asn1::sequence(&[
+            asn1::small_integer(0),
+            fields.issuer_and_serial(),
+            algorithm::oaep_sha256(),
+            asn1::octet_string(&wrapped),
+        ]));
+    }
+
+    let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| SealError::Encryption)?;
+    let tag_octets = cipher
+        .encrypt_inout_detached(&nonce.into(), &[], content.as_mut_slice().into())
+        .map_err(|_| SealError::Encryption)?;
+    let parameters = asn1::sequence(&[asn1::octet_string(&nonce), asn1::small_integer(TAG as u8)]);
+    let encrypted = asn1::sequence(&[
+        asn1::object_identifier(&oid::ID_DATA),
+        asn1::algorithm(&oid::AES256_GCM, &parameters),
+        asn1::value(tag::context(0), &[content.as_slice()]),
+    ]);
+    let data = asn1::sequence(&[
+        asn1::small_integer(0),
+        asn1::set_of(tag::SET, infos),
+        encrypted,
+        asn1::octet_string(&tag_octets),
+    ]);
+    Ok(content_info(&oid::ID_CT_AUTH_ENVELOPED_DATA, &data))
+}
+
+/// How the content is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ContentEncryption {
+    /// AES-128-GCM in AuthEnvelopedData.
+    Aes128Gcm,
+    /// AES-256-GCM in AuthEnvelopedData: what we send.
+    Aes256Gcm,
+    /// AES-128-CBC in EnvelopedData, without authentication of its own.
+    Aes128Cbc,
+    /// AES-192-CBC in EnvelopedData.
+    Aes192Cbc,
+    /// AES-256-CBC in EnvelopedData.
+    Aes256Cbc,
+    /// Triple DES, the oldest that is read.
+    DesEde3Cbc,
+}
+
+impl ContentEncryption {
+    fn from_oid(oid: der::asn1::ObjectIdentifier) -> Option<Self> {
+        Some(match oid {
+            oid::AES128_GCM => Self::Aes128Gcm,
+            oid::AES256_GCM => Self::Aes256Gcm,
+            oid::AES128_CBC => Self::Aes128Cbc,
+            oid::AES192_CBC => Self::Aes192Cbc,
+            oid::AES256_CBC => Self::Aes256Cbc,
+            oid::DES_EDE3_CBC => Self::DesEde3Cbc,
+            _ => return None,
+        })
+    }
+
+    fn key_length(self) -> usize {
+        match self {
+            Self::Aes128Gcm | Self::Aes128Cbc => 16,
+            Self::Aes192Cbc | Self::DesEde3Cbc => 24,
+            Self::Aes256Gcm | Self::Aes256Cbc => 32,
+        }
+    }
+
+    /// Does the cipher itself tell when the content was changed?
+    pub fn is_authenticated(self) -> bool {
+        matches!(self, Self::Aes128Gcm | Self::Aes256Gcm)
+    }
+}
+
+/// Key transport for one recipient.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum KeyTransport {
+    Oaep(Hash, Hash),
+    Pkcs1V15,
+}
+
+/// An enveloped object whose RecipientInfo for one certificate was found.
+#[derive(Debug)]
+pub(crate) struct Envelope<'a> {
+    pub(crate) encryption: ContentEncryption,
+    transport: KeyTransport,
+    encrypted_key: &'a [u8],
+    modulus: &'a [u8],
+    nonce: &'a [u8],
+    encrypted: Vec<u8>,
+    authenticated: Vec<u8>,
+    tag: &'a [u8],
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads a ContentInfo in definite lengths and finds what is meant for `certificate`.
+    pub(crate) fn read(cms: &'a [u8], certificate: &'a [u8]) -> Result<Self, OpenError> {
+        let (kind, content) = read_content_info(cms).map_err(|_| OpenError::Malformed)?;
+        let authenticated = match kind {
+            oid::ID_CT_AUTH_ENVELOPED_DATA => true,
+            oid::ID_ENVELOPED_DATA => false,
+            _ => return Err(OpenError::NotSealed),
+        };
+        let parts = Parts::read(content, authenticated).map_err(|_| OpenError::Malformed)?;
+        let encryption = ContentEncryption::from_oid(parts.algorithm.oid)
+            .filter(|encryption| encryption.is_authenticated() == authenticated)
+            .ok_or_else(|| OpenError::Algorithm(parts.algorithm.oid.to_string()))?;
+        let nonce = parts.nonce(encryption)?;
+        let fields = Fields::of(certificate).map_err(|_| OpenError::NotForThisCard)?;
+        let (transport, encrypted_key) = parts.transport(certificate, &fields)?;
+        let modulus = fields.rsa_modulus().map_err(|_| OpenError::NotForThisCard)?;
+        Ok(Self {
+            encryption,
+            transport,
+            encrypted_key,
+            modulus,
+            nonce,
+            authenticated: parts.authenticated(),
+            encrypted: parts.encrypted,
+            tag: parts.tag,
+        })
+    }
+
+    /// The block for the card, as long as the modulus and below it.
+    pub(crate) fn block(&self) -> Result<Vec<u8>, OpenError> {
+        let length = self.modulus.len();
+        let missing = length.checked_sub(self.encrypted_key.len()).ok_or(OpenError::CannotDecrypt)?;
+        let mut block = vec![0; missing];
+        block.extend_from_slice(self.encrypted_key);
+        // The card would refuse a block not below the modulus, and that refusal is the same failure.
+        if block.as_slice() < self.modulus { Ok(block) } else { Err(OpenError::CannotDecrypt) }
+    }
+
+    /// Decrypts with what the card answered. A wrong key, tag or padding is one and the same failure.
+    pub(crate) fn decrypt(self, answer: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+        if answer.len() != self.modulus.len() {
+            return Err(OpenError::CannotDecrypt);
+        }
+        let length = self.encryption.key_length();
+        let key = match self.transport {
+            KeyTransport::Oaep(hash, mask) => rsa_padding::eme_oaep(answer, self.encrypted_key, hash, mask, length),
+            KeyTransport::Pkcs1V15 => rsa_padding::eme_pkcs1_v1_5(answer, self.encrypted_key, length),
+        }
+        .ok_or(OpenError::CannotDecrypt)?;
+        let mut content = Zeroizing::new(self.encrypted);
+        let parts = (self.nonce, self.authenticated.as_slice(), self.tag);
+        match self.encryption {
+            ContentEncryption::Aes128Gcm => gcm::<Aes128Gcm>(&key, parts, &mut content),
+            ContentEncryption::Aes256Gcm => gcm::<Aes256Gcm>(&key, parts, &mut content),
+            ContentEncryption::Aes128Cbc => cbc_open::<cbc::Decryptor<Aes128>>(&key, self.nonce, &mut content),
+            ContentEncryption::Aes192Cbc => cbc_open::<cbc::Decryptor<Aes192>>(&key, self.nonce, &mut content),
+            ContentEncryption::Aes256Cbc => cbc_open::<cbc::Decryptor<Aes256>>(&key, self.nonce, &mut content),
+            ContentEncryption::DesEde3Cbc => cbc_open::<cbc::Decryptor<des::TdesEde3>>(&key, self.nonce, &mut content),
+        }
+        .ok_or(OpenError::CannotDecrypt)?;
+        Ok(content)
+    }
+}
+
+fn gcm<C>(key: &[u8], (nonce, authenticated, tag): (&[u8], &[u8], &[u8]), content: &mut [u8]) -> Option<()>
+where
+    C: KeyInit + AeadInOut,
+{
+    let cipher = C::new_from_slice(key).ok()?;
+    let (nonce, tag) = (nonce.try_into().ok()?, tag.try_into().ok()?);
+    cipher.decrypt_inout_detached(&nonce, authenticated, content.into(), &tag).ok()
+}
+
+fn cbc_open<C>(key: &[u8], iv: &[u8], content: &mut Vec<u8>) -> Option<()>
+where
+    C: KeyIvInit + BlockModeDecrypt,
+{
+    let length = C::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(content).ok()?.len();
+    content.truncate(length);
+    Some(())
+}
+
+/// The fields of either kind of envelope.
+struct Parts<'a> {
+    recipients: Vec<Value<'a>>,
+    algorithm: Algorithm<'a>,
+    encrypted: Vec<u8>,
+    attributes: Option<Value<'a>>,
+    tag: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn read(content: Value<'a>, authenticated: bool) -> Result<Self, Malformed> {
+        let mut data = content.reader();
+        data.expect(tag::INTEGER)?;
+        data.optional(tag::constructed(0))?;
+        let recipients = data.expect(tag::SET)?.reader().all(bounds::RECIPIENTS)?;
+        let mut info = data.expect(tag::SEQUENCE)?.reader();
+        if info.value()?.object_identifier()? != oid::ID_DATA {
+            return Err(Malformed);
+        }
+        let algorithm = Algorithm::read(&info.value()?)?;
+        let encrypted = joined(&info.value()?)?;
+        info.end()?;
+        let attributes = data.optional(tag::constructed(1))?;
+        let tag = if authenticated {
+            let tag = data.expect(tag::OCTET_STRING)?.content;
+            data.optional(tag::constructed(2))?;
+            tag
+        } else {
+            &[]
+        };
+        data.end()?;
+        Ok(Self { recipients, algorithm, encrypted, attributes, tag })
+    }
+
+    /// Nonce or IV; only full tags are accepted (STANDARDS: 16 octets).
+    fn nonce(&self, encryption: ContentEncryption) -> Result<&'a [u8], OpenError> {
+        let parameters = self.algorithm.parameters.ok_or(OpenError::Malformed)?;
+        if !encryption.is_authenticated() {
+            return Ok(asn1::single(parameters.whole, tag::OCTET_STRING).map_err(|_| OpenError::Malformed)?.content);
+        }
+        let read = || -> Result<(&'a [u8], &'a [u8]), Malformed> {
+            let mut reader = asn1::single(parameters.whole, tag::SEQUENCE)?.reader();
+            let nonce = reader.expect(tag::OCTET_STRING)?.content;
+            let length = reader.optional(tag::INTEGER)?.map_or(&[12u8][..], |value| value.content);
+            reader.end()?;
+            Ok((nonce, length))
+        };
+        let (nonce, length) = read().map_err(|_| OpenError::Malformed)?;
+        if nonce.len() == NONCE && length == [TAG as u8] && self.tag.len() == TAG {
+            Ok(nonce)
+        } else {
+            Err(OpenError::Algorithm("GCM with a short nonce or tag".to_owned()))
+        }
+    }
+
+    /// authAttrs as they are authenticated: a SET OF (RFC 5083 2.2).
+    fn authenticated(&self) -> Vec<u8> {
+        match self.attributes {
+            Some(attributes) if !self.tag.is_empty() => asn1::value(tag::SET, &[attributes.content]),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The KeyTransRecipientInfo that names the certificate.
+    fn transport(&self, certificate: &[u8], fields: &Fields<'_>) -> Result<(KeyTransport, &'a [u8]), OpenError> {
+        let identifier = path::subject_key_identifier(certificate);
+        for recipient in self.recipients.iter().filter(|recipient| recipient.tag == tag::SEQUENCE) {
+            let mut info = recipient.reader();
+            let mut read = || -> Result<_, Malformed> {
+                info.expect(tag::INTEGER)?;
+                let rid = info.value()?;
+                let algorithm = Algorithm::read(&info.value()?)?;
+                let key = info.expect(tag::OCTET_STRING)?.content;
+                info.end()?;
+                Ok((rid, algorithm, key))
+            };
+            let (rid, algorithm, key) = read().map_err(|_| OpenError::Malformed)?;
+            let ours = match rid.tag {
+                tag::SEQUENCE => fields.is_named_by(rid.whole),
+                other if other == tag::context(0) => identifier.as_deref() == Some(rid.content),
+                _ => return Err(OpenError::Malformed),
+            };
+            if !ours {
+                continue;
+            }
+            if fields.key_type().ok() != Some(KeyType::Rsa) {
+                return Err(OpenError::NotForThisCard);
+            }
+            let refused = || OpenError::Algorithm(algorithm.oid.to_string());
+            let transport = match algorithm.oid {
+                oid::ID_RSAES_OAEP => algorithm::oaep_parameters(algorithm.parameters)
+                    .map_err(|_| OpenError::Malformed)?
+                    .map(|(hash, mask)| KeyTransport::Oaep(hash, mask))
+                    .ok_or_else(refused)?,
+                oid::RSA_ENCRYPTION => KeyTransport::Pkcs1V15,
+                _ => return Err(refused()),
+            };
+            return Ok((transport, key));
+        }
+        Err(OpenError::NotForThisCard)
+    }
+}
+
+/// `[0] IMPLICIT OCTET STRING`, whole or in chunks.
+fn joined(value: &Value<'_>) -> Result<Vec<u8>, Malformed> {
+    if value.tag == tag::context(0) {
+        return Ok(value.content.to_vec());
+    }
+    if value.tag != tag::constructed(0) {
+        return Err(Malformed);
+    }
+    let mut out = Vec::with_capacity(value.content.len());
+    let mut chunks = value.reader();
+    while !chunks.is_empty() {
+        out.extend_from_slice(chunks.expect(tag::OCTET_STRING)?.content);
+    }
+    Ok(out)
+}

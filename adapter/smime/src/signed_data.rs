@@ -1,0 +1,287 @@
+//! SignedData: making one with a card, reading one, checking one (RFC 5652 5, RFC 8551 2.5, RFC 5035).
+
+use crate::algorithm::{Algorithm, Hash, oid};
+use crate::asn1::{self, Malformed, Reader, Value, tag};
+use crate::bounds;
+use crate::error::{OpenError, SealError};
+use crate::path::{self, Fields, KeyType, Use};
+use crate::rsa_padding;
+use crate::seal::Signing;
+use crate::signature;
+use der::asn1::ObjectIdentifier;
+use sha2::{Digest, Sha256};
+use std::time::SystemTime;
+use subtle::ConstantTimeEq;
+
+/// A SignedData we made.
+pub(crate) struct Made {
+    /// ContentInfo in DER.
+    pub(crate) cms: Vec<u8>,
+    pub(crate) signature: Vec<u8>,
+    pub(crate) content_digest: [u8; 32],
+}
+
+/// Signs `content`; `encapsulate` puts it inside, else the signature stands beside it.
+///
+/// `extra` are further signed attributes: type and encoded value.
+pub(crate) async fn make(
+    content: &[u8],
+    encapsulate: bool,
+    signing: &Signing<'_>,
+    extra: &[(ObjectIdentifier, Vec<u8>)],
+) -> Result<Made, SealError> {
+    let certificate = signing.key.certificate();
+    let fields = Fields::of(certificate).map_err(|_| SealError::NotForSigning)?;
+    if !path::allows(certificate, Use::Sign).map_err(|_| SealError::NotForSigning)? {
+        return Err(SealError::NotForSigning);
+    }
+    let content_digest: [u8; 32] = Sha256::digest(content).into();
+
+    let time = asn1::time(signing.signing_time).map_err(|_| SealError::SigningTime)?;
+    let mut attributes = vec![
+        attribute(&oid::ID_CONTENT_TYPE, &asn1::object_identifier(&oid::ID_DATA)),
+        attribute(&oid::ID_MESSAGE_DIGEST, &asn1::octet_string(&content_digest)),
+        attribute(&oid::ID_SIGNING_TIME, &time),
+        attribute(&oid::ID_AA_SIGNING_CERTIFICATE_V2, &signing_certificate_v2(certificate, &fields)),
+    ];
+    attributes.extend(extra.iter().map(|(kind, value)| attribute(kind, value)));
+    let to_sign = asn1::set_of(tag::SET, attributes.clone());
+
+    let digest: [u8; 32] = Sha256::digest(&to_sign).into();
+    let null = asn1::value::<[u8; 0]>(tag::NULL, &[]);
+    let (block, algorithm) = match fields.key_type().map_err(|_| SealError::NotForSigning)? {
+        KeyType::Rsa => {
+            let length = fields.rsa_modulus().map_err(|_| SealError::NotForSigning)?.len();
+            let block = rsa_padding::emsa_pkcs1_v1_5(&digest, length).ok_or(SealError::NotForSigning)?;
+            (block, asn1::algorithm(&oid::SHA256_WITH_RSA, &null))
+        }
+        KeyType::P256 => (digest.to_vec(), asn1::algorithm(&oid::ECDSA_WITH_SHA256, &[])),
+        _ => return Err(SealError::NotForSigning),
+    };
+    let signature = signing.key.raw(&block).await?.to_vec();
+
+    // A signature that does not hold would only be found at the other end (and a faulty one can betray the key).
+    let read = asn1::single(&algorithm, tag::SEQUENCE)
+        .and_then(|value| Algorithm::read(&value))
+        .map_err(|_| SealError::NotForSigning)?;
+    signature::verify(certificate, &read, Hash::Sha256, &to_sign, &signature).map_err(|_| SealError::WrongKey)?;
+
+    let sha256 = asn1::algorithm(&oid::ID_SHA256, &[]);
+    let signer_info = asn1::sequence(&[
+        asn1::small_integer(1),
+        fields.issuer_and_serial(),
+        sha256.clone(),
+        asn1::set_of(tag::constructed(0), attributes),
+        algorithm,
+        asn1::octet_string(&signature),
+    ]);
+    let data = asn1::object_identifier(&oid::ID_DATA);
+    let encapsulated = if encapsulate {
+        asn1::sequence(&[data, asn1::value(tag::constructed(0), &[asn1::octet_string(content)])])
+    } else {
+        asn1::sequence(&[data])
+    };
+    let mut certificates = vec![certificate.to_vec()];
+    certificates.extend(signing.chain.iter().take(bounds::CERTIFICATES - 1).cloned());
+    certificates.sort();
+    certificates.dedup();
+    let signed_data = asn1::sequence(&[
+        asn1::small_integer(1),
+        asn1::value(tag::SET, &[sha256]),
+        encapsulated,
+        asn1::set_of(tag::constructed(0), certificates),
+        asn1::value(tag::SET, &[signer_info]),
+    ]);
+    Ok(Made { cms: content_info(&oid::ID_SIGNED_DATA, &signed_data), signature, content_digest })
+}
+
+/// ContentInfo (RFC 5652 3).
+pub(crate) fn content_info(kind: &ObjectIdentifier, content: &[u8]) -> Vec<u8> {
+    asn1::sequence(&[asn1::object_identifier(kind), asn1::value(tag::constructed(0), &[content])])
+}
+
+/// The content of a ContentInfo in definite lengths, with its type.
+pub(crate) fn read_content_info(cms: &[u8]) -> Result<(ObjectIdentifier, Value<'_>), Malformed> {
+    let mut info = asn1::single(cms, tag::SEQUENCE)?.reader();
+    let kind = info.value()?.object_identifier()?;
+    let content = info.expect(tag::constructed(0))?;
+    info.end()?;
+    Ok((kind, asn1::single(content.content, tag::SEQUENCE)?))
+}
+
+fn attribute(kind: &ObjectIdentifier, value: &[u8]) -> Vec<u8> {
+    asn1::sequence(&[asn1::object_identifier(kind), asn1::value(tag::SET, &[value])])
+}
+
+/// SigningCertificateV2 with one ESSCertIDv2, its hash the default SHA-256 (RFC 5035 3).
+fn signing_certificate_v2(certificate: &[u8], fields: &Fields<'_>) -> Vec<u8> {
+    let directory_name = asn1::value(tag::constructed(4), &[fields.issuer]);
+    let issuer_serial =
+        asn1::sequence(&[asn1::sequence(&[directory_name]), asn1::value(tag::INTEGER, &[fields.serial])]);
+    let id = asn1::sequence(&[asn1::octet_string(&Sha256::digest(certificate)), issuer_serial]);
+    asn1::sequence(&[asn1::sequence(&[id])])
+}
+
+/// Whom a SignerInfo names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SignerIdentifier<'a> {
+    /// Encoded IssuerAndSerialNumber.
+    IssuerAndSerialNumber(&'a [u8]),
+    SubjectKeyIdentifier(&'a [u8]),
+}
+
+impl SignerIdentifier<'_> {
+    pub(crate) fn names(&self, certificate: &[u8]) -> bool {
+        match self {
+            Self::IssuerAndSerialNumber(name) => Fields::of(certificate).is_ok_and(|fields| fields.is_named_by(name)),
+            Self::SubjectKeyIdentifier(identifier) => {
+                path::subject_key_identifier(certificate).is_some_and(|own| own == *identifier)
+            }
+        }
+    }
+}
+
+/// A SignedData with its one SignerInfo, read but not believed.
+#[derive(Debug)]
+pub(crate) struct SignedData<'a> {
+    pub(crate) content: Option<&'a [u8]>,
+    pub(crate) certificates: Vec<&'a [u8]>,
+    pub(crate) signer: SignerIdentifier<'a>,
+    content_type: ObjectIdentifier,
+    digest_algorithm: Algorithm<'a>,
+    attributes: Vec<Value<'a>>,
+    signature_algorithm: Algorithm<'a>,
+    pub(crate) signature: &'a [u8],
+}
+
+impl<'a> SignedData<'a> {
+    /// Reads a ContentInfo in definite lengths.
+    pub(crate) fn read(cms: &'a [u8]) -> Result<Self, Malformed> {
+        let (kind, content) = read_content_info(cms)?;
+        if kind != oid::ID_SIGNED_DATA {
+            return Err(Malformed);
+        }
+        let mut data = content.reader();
+        data.expect(tag::INTEGER)?;
+        data.expect(tag::SET)?;
+        let mut encapsulated = data.expect(tag::SEQUENCE)?.reader();
+        let content_type = encapsulated.value()?.object_identifier()?;
+        let content = match encapsulated.optional(tag::constructed(0))? {
+            Some(explicit) => Some(asn1::single(explicit.content, tag::OCTET_STRING)?.content),
+            None => None,
+        };
+        encapsulated.end()?;
+        let certificates = match data.optional(tag::constructed(0))? {
+            Some(set) => set.reader().all(bounds::CERTIFICATES)?,
+            None => Vec::new(),
+        };
+        data.optional(tag::constructed(1))?;
+        let signers = data.expect(tag::SET)?;
+        data.end()?;
+
+        // One signer, one verdict: a second signature could only blur whose word this is.
+        let mut info = asn1::single(signers.content, tag::SEQUENCE)?.reader();
+        info.expect(tag::INTEGER)?;
+        let sid = info.value()?;
+        let signer = match sid.tag {
+            tag::SEQUENCE => SignerIdentifier::IssuerAndSerialNumber(sid.whole),
+            other if other == tag::context(0) => SignerIdentifier::SubjectKeyIdentifier(sid.content),
+            _ => return Err(Malformed),
+        };
+        let digest_algorithm = Algorithm::read(&info.value()?)?;
+        let attributes = match info.optional(tag::constructed(0))? {
+            Some(set) => set.reader().all(bounds::ATTRIBUTES)?,
+            None => Vec::new(),
+        };
+        let signature_algorithm = Algorithm::read(&info.value()?)?;
+        let signature = info.expect(tag::OCTET_STRING)?.content;
+        info.optional(tag::constructed(1))?;
+        info.end()?;
+        Ok(Self {
+            content,
+            // Attribute certificates and other choices are of no use here.
+            certificates: certificates.iter().filter(|one| one.tag == tag::SEQUENCE).map(|one| one.whole).collect(),
+            signer,
+            content_type,
+            digest_algorithm,
+            attributes,
+            signature_algorithm,
+            signature,
+        })
+    }
+
+    /// The one value of a signed attribute, `None` if there is no such attribute.
+    pub(crate) fn attribute(&self, kind: ObjectIdentifier) -> Result<Option<Value<'a>>, Malformed> {
+        let mut found = None;
+        for attribute in &self.attributes {
+            let mut reader = asn1::single(attribute.whole, tag::SEQUENCE)?.reader();
+            if reader.value()?.object_identifier()? != kind {
+                continue;
+            }
+            let mut values = reader.expect(tag::SET)?.reader();
+            let value = values.value()?;
+            values.end()?;
+            if found.replace(value).is_some() {
+                return Err(Malformed);
+            }
+        }
+        Ok(found)
+    }
+
+    pub(crate) fn signing_time(&self) -> Result<Option<SystemTime>, OpenError> {
+        let value = self.attribute(oid::ID_SIGNING_TIME).map_err(|_| OpenError::Attribute("signingTime"))?;
+        value.map(|value| value.time()).transpose().map_err(|_| OpenError::Attribute("signingTime"))
+    }
+
+    /// Is `content` what the holder of `certificate` signed (RFC 5652 5.4, 5.6; RFC 5035 5.4)?
+    pub(crate) fn verify(&self, content: &[u8], certificate: &[u8]) -> Result<(), OpenError> {
+        let hash = Hash::from_oid(self.digest_algorithm.oid)
+            .filter(|hash| hash.signs())
+            .ok_or_else(|| OpenError::SignatureAlgorithm(self.digest_algorithm.oid.to_string()))?;
+
+        let content_type = self
+            .attribute(oid::ID_CONTENT_TYPE)
+            .and_then(|value| value.ok_or(Malformed)?.object_identifier())
+            .map_err(|_| OpenError::Attribute("contentType"))?;
+        if content_type != oid::ID_DATA || self.content_type != oid::ID_DATA {
+            return Err(OpenError::Attribute("contentType"));
+        }
+        let digest = self
+            .attribute(oid::ID_MESSAGE_DIGEST)
+            .and_then(|value| asn1::single(value.ok_or(Malformed)?.whole, tag::OCTET_STRING))
+            .map_err(|_| OpenError::Attribute("messageDigest"))?;
+
+        // The signature covers the attributes' DER as a SET OF, whatever tag and order they came in (RFC 5652 5.4).
+        let attributes = self.attributes.iter().map(|attribute| attribute.whole.to_vec()).collect();
+        let message = asn1::set_of(tag::SET, attributes);
+        signature::verify(certificate, &self.signature_algorithm, hash, &message, self.signature)?;
+        if !bool::from(hash.digest(content).ct_eq(digest.content)) {
+            return Err(OpenError::DigestMismatch);
+        }
+        self.check_signing_certificate(certificate)
+    }
+
+    /// The first ESSCertIDv2 has to be the signer's; senders that omit the attribute are bound by the signer's own
+    /// certificate having come from the certificate server.
+    fn check_signing_certificate(&self, certificate: &[u8]) -> Result<(), OpenError> {
+        const NAME: &str = "signingCertificateV2";
+        let malformed = |_| OpenError::Attribute(NAME);
+        let Some(value) = self.attribute(oid::ID_AA_SIGNING_CERTIFICATE_V2).map_err(malformed)? else {
+            return Ok(());
+        };
+        let (hash, expected) = first_cert_id(&value).map_err(malformed)?;
+        let hash = hash.filter(|hash| hash.signs()).ok_or(OpenError::Attribute(NAME))?;
+        if bool::from(hash.digest(certificate).ct_eq(expected)) { Ok(()) } else { Err(OpenError::CertificateSwapped) }
+    }
+}
+
+/// Hash and certHash of the first ESSCertIDv2.
+fn first_cert_id<'a>(value: &Value<'a>) -> Result<(Option<Hash>, &'a [u8]), Malformed> {
+    let certs = Reader::new(value.whole).expect(tag::SEQUENCE)?.reader().expect(tag::SEQUENCE)?;
+    let mut id = certs.reader().expect(tag::SEQUENCE)?.reader();
+    let hash = match id.optional(tag::SEQUENCE)? {
+        Some(algorithm) => Hash::from_oid(Algorithm::read(&algorithm)?.oid),
+        None => Some(Hash::Sha256),
+    };
+    Ok((hash, id.expect(tag::OCTET_STRING)?.content))
+}

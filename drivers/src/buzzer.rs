@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
 /// A signal a person can recognise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -35,14 +38,51 @@ pub struct Pulse {
     pub hertz: Option<u16>,
 }
 
+impl BuzzerSignal {
+    /// The signal once, as sounds and the silences between them; nothing for [`BuzzerSignal::Silent`].
+    pub fn pulses(self) -> Vec<Pulse> {
+        // Buzzers without pitch tell the signals apart by number and length, so no two share both.
+        match self {
+            Self::Silent => Vec::new(),
+            Self::TwoShort { .. } => notes(&[1200, 1200], 120, 120),
+            Self::OneLong => notes(&[600], 1000, 0),
+            Self::ThreeRising => notes(&[800, 1000, 1300], 150, 80),
+            Self::OneRising => vec![note(900, 150), note(1200, 200)],
+            Self::ThreeLow => notes(&[350, 350, 350], 300, 150),
+            Self::Click => notes(&[2000], 15, 0),
+        }
+    }
+
+    /// From one call to the next, for a signal that is repeated.
+    pub fn repeat(self) -> Option<Duration> {
+        match self {
+            Self::TwoShort { repeat } => repeat.filter(|every| !every.is_zero()),
+            _ => None,
+        }
+    }
+}
+
+fn note(hertz: u16, milliseconds: u64) -> Pulse {
+    Pulse { length: Duration::from_millis(milliseconds), hertz: Some(hertz) }
+}
+
+fn notes(pitches: &[u16], sound: u64, gap: u64) -> Vec<Pulse> {
+    let mut pulses = Vec::new();
+    for (n, hertz) in pitches.iter().enumerate() {
+        if n > 0 {
+            pulses.push(Pulse { length: Duration::from_millis(gap), hertz: None });
+        }
+        pulses.push(note(*hertz, sound));
+    }
+    pulses
+}
+
 /// Why a buzzer could not be driven.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuzzerError {
     /// The output line refused.
-    #[error(
-        "the buzzer's output line could not be driven; check the wiring and that no other program holds the line"
-    )]
+    #[error("the buzzer's output line could not be driven; check the wiring and that no other program holds the line")]
     Line(#[source] std::io::Error),
 }
 
@@ -50,4 +90,197 @@ pub enum BuzzerError {
 pub trait Buzzer: Send {
     /// Sounds at `hertz` (a buzzer without pitch just sounds), or is silent.
     fn sound(&mut self, hertz: Option<u16>) -> Result<(), BuzzerError>;
+}
+
+/// Sounds the newest signal; each new value, also an equal one, starts anew. Ends when every sender is gone or the line
+/// fails. However it ends, also by being dropped, the buzzer is left silent.
+pub async fn run(buzzer: Box<dyn Buzzer>, mut signals: watch::Receiver<BuzzerSignal>) -> Result<(), BuzzerError> {
+    let mut buzzer = Silent(buzzer);
+    loop {
+        let signal = *signals.borrow_and_update();
+        tokio::select! {
+            biased;
+            changed = signals.changed() => if changed.is_err() {
+                return Ok(());
+            },
+            failed = play(&mut buzzer, signal) => return failed,
+        }
+        buzzer.0.sound(None)?;
+    }
+}
+
+/// Plays a signal and its repeats, then waits for ever; returns only when the line fails.
+async fn play(buzzer: &mut Silent, signal: BuzzerSignal) -> Result<(), BuzzerError> {
+    let pulses = signal.pulses();
+    let mut call = Instant::now();
+    loop {
+        let mut end = call;
+        for pulse in &pulses {
+            buzzer.0.sound(pulse.hertz)?;
+            end += pulse.length;
+            sleep_until(end).await;
+        }
+        buzzer.0.sound(None)?;
+        let next = signal.repeat().and_then(|every| call.checked_add(every));
+        match next {
+            // An interval shorter than the signal itself sounds without a pause.
+            Some(next) => call = next.max(end),
+            None => return std::future::pending().await,
+        }
+        sleep_until(call).await;
+    }
+}
+
+/// Leaves the buzzer silent when dropped.
+struct Silent(Box<dyn Buzzer>);
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.sound(None) {
+            tracing::warn!(%error, "the buzzer may have stayed on");
+        }
+    }
+}
+
+/// How long one press of the button silences the buzzer.
+pub const SILENCE: Duration = Duration::from_secs(600);
+
+/// Decides what of the signals is heard: nothing for [`SILENCE`] after the button was pressed. Pure: the caller brings
+/// the time, counted from any fixed start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Silencer {
+    until: Option<Duration>,
+}
+
+impl Silencer {
+    /// The button was pressed at `now`.
+    pub fn pressed(&mut self, now: Duration) {
+        self.until = Some(now.saturating_add(SILENCE));
+    }
+
+    /// Whether the buzzer is silenced at `now`.
+    pub fn silenced(&self, now: Duration) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    /// When the silence ends, if one lasts at `now`: the time to let a repeated signal be heard again.
+    pub fn until(&self, now: Duration) -> Option<Duration> {
+        self.until.filter(|until| now < *until)
+    }
+
+    /// What is heard of `signal` at `now`.
+    pub fn heard(&self, signal: BuzzerSignal, now: Duration) -> BuzzerSignal {
+        if self.silenced(now) { BuzzerSignal::Silent } else { signal }
+    }
+}
+
+/// A buzzer for the rig: an observer sees each change of the sound.
+pub struct VirtualBuzzer {
+    observer: Box<dyn FnMut(Option<u16>) + Send>,
+    now: Option<u16>,
+}
+
+impl VirtualBuzzer {
+    /// A silent buzzer watched by `observer`, which is called only when the sound changes.
+    pub fn new(observer: impl FnMut(Option<u16>) + Send + 'static) -> Self {
+        Self { observer: Box::new(observer), now: None }
+    }
+}
+
+impl std::fmt::Debug for VirtualBuzzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "VirtualBuzzer({:?})", self.now)
+    }
+}
+
+impl Buzzer for VirtualBuzzer {
+    fn sound(&mut self, hertz: Option<u16>) -> Result<(), BuzzerError> {
+        if hertz != self.now {
+            self.now = hertz;
+            (self.observer)(hertz);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    type Seen = Arc<Mutex<Vec<(u128, Option<u16>)>>>;
+
+    fn watched() -> (Seen, Box<VirtualBuzzer>) {
+        let seen = Seen::default();
+        let start = Instant::now();
+        let log = seen.clone();
+        let buzzer = VirtualBuzzer::new(move |hertz| {
+            log.lock().unwrap().push((start.elapsed().as_millis(), hertz));
+        });
+        (seen, Box::new(buzzer))
+    }
+
+    #[test]
+    fn signals_differ_even_without_pitch() {
+        let signals = [
+            BuzzerSignal::TwoShort { repeat: None },
+            BuzzerSignal::OneLong,
+            BuzzerSignal::ThreeRising,
+            BuzzerSignal::OneRising,
+            BuzzerSignal::ThreeLow,
+            BuzzerSignal::Click,
+        ];
+        let mut rhythms: Vec<Vec<(Duration, bool)>> =
+            signals.iter().map(|s| s.pulses().iter().map(|p| (p.length, p.hertz.is_some())).collect()).collect();
+        rhythms.sort();
+        rhythms.dedup();
+        assert_eq!(rhythms.len(), signals.len());
+        for signal in signals {
+            assert!(signal.pulses().last().unwrap().hertz.is_some());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_repeated_until_the_screen_changes() {
+        let (seen, buzzer) = watched();
+        let (send, receive) = watch::channel(BuzzerSignal::TwoShort { repeat: Some(Duration::from_secs(60)) });
+        let task = tokio::spawn(run(buzzer, receive));
+        tokio::time::sleep(Duration::from_millis(60_050)).await;
+        send.send(BuzzerSignal::Silent).unwrap();
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        drop(send);
+        task.await.unwrap().unwrap();
+        let short = Some(1200);
+        let expected = [(0, short), (120, None), (240, short), (360, None), (60_000, short), (60_050, None)];
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_key_clicks_and_the_end_is_silent() {
+        let (seen, buzzer) = watched();
+        let (send, receive) = watch::channel(BuzzerSignal::Click);
+        let task = tokio::spawn(run(buzzer, receive));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        send.send(BuzzerSignal::Click).unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        let click = Some(2000);
+        let expected = [(0, click), (15, None), (100, click), (105, None)];
+        assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn the_button_silences_for_ten_minutes() {
+        let mut silencer = Silencer::default();
+        let minute = Duration::from_secs(60);
+        assert_eq!(silencer.heard(BuzzerSignal::OneLong, minute), BuzzerSignal::OneLong);
+        silencer.pressed(minute);
+        assert_eq!(silencer.until(minute), Some(minute * 11));
+        assert_eq!(silencer.heard(BuzzerSignal::OneLong, minute * 10), BuzzerSignal::Silent);
+        assert_eq!(silencer.heard(BuzzerSignal::OneLong, minute * 11), BuzzerSignal::OneLong);
+        silencer.pressed(Duration::MAX);
+        assert!(silencer.silenced(minute));
+    }
 }

@@ -188,6 +188,34 @@ pub enum ScreenKind {
     Overdue,
 }
 
+impl ScreenKind {
+    /// The state's name in file names, logs and reports: `press-receive`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Arrived => "arrived",
+            Self::Pin => "pin",
+            Self::Checking => "checking",
+            Self::WrongCard => "wrong-card",
+            Self::CardInvalid => "card-invalid",
+            Self::PinWrong => "pin-wrong",
+            Self::PinBlocked => "pin-blocked",
+            Self::PressReceive => "press-receive",
+            Self::Receiving => "receiving",
+            Self::Done => "done",
+            Self::CannotOpen => "cannot-open",
+            Self::NotGenuine => "not-genuine",
+            Self::Ready => "ready",
+            Self::Held => "held",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::NotSent => "not-sent",
+            Self::Delivered => "delivered",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
 impl Screen {
     /// The bare state.
     pub fn kind(&self) -> ScreenKind {

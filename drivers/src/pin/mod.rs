@@ -1,7 +1,13 @@
 //! PIN entry: keys one by one, and the PIN itself, which lives in zeroised memory and never shows itself.
 
+mod entry;
+mod virtual_pad;
+
 use async_trait::async_trait;
 use zeroize::Zeroizing;
+
+pub use entry::{PinEntry, PinEvent};
+pub use virtual_pad::VirtualPinPad;
 
 /// One key of a PIN pad.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,15 +53,16 @@ impl Pin {
 
     /// A PIN from its ASCII digits; `None` if it has other characters or a wrong length.
     pub fn new(digits: &[u8]) -> Option<Self> {
-        let sound = (Self::MIN..=Self::MAX).contains(&digits.len())
-            && digits.iter().all(u8::is_ascii_digit);
+        let sound = (Self::MIN..=Self::MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
         sound.then(|| Self(Zeroizing::new(digits.to_vec())))
     }
 
     /// The eight octets of the VERIFY command: ASCII digits padded with FF (NIST SP 800-73-5 part 2, 3.2.1).
     pub fn padded(&self) -> Zeroizing<[u8; 8]> {
         let mut block = Zeroizing::new([0xff; 8]);
-        block[..self.0.len()].copy_from_slice(&self.0);
+        for (octet, digit) in block.iter_mut().zip(self.0.iter()) {
+            *octet = *digit;
+        }
         block
     }
 }

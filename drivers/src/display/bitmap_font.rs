@@ -1,0 +1,204 @@
+//! The bitmap type that a crate carries (u8g2's fonts), so that every state can be drawn with no package installed.
+//!
+//! Its Japanese glyphs are 16 pixels high. They are doubled three times with Scale2x, which keeps diagonals and curves
+//! where plain enlarging would leave stairs, and sampled down from there, so that they may have any size.
+
+use embedded_graphics::Pixel;
+use embedded_graphics::geometry::OriginDimensions;
+use embedded_graphics::pixelcolor::BinaryColor;
+use embedded_graphics::prelude::{DrawTarget, Point, Size};
+use u8g2_fonts::FontRenderer;
+use u8g2_fonts::fonts;
+use u8g2_fonts::types::{FontColor, VerticalPosition};
+
+/// A capital's height as part of the em, which all faces are scaled to share.
+pub const CAP_RATIO: f32 = 0.74;
+
+/// Largest glyph taken from a face, in its own pixels.
+const MAX_GLYPH: u32 = 128;
+
+/// A face, asked in order; the first that has a glyph draws it.
+struct Face {
+    renderer: FontRenderer,
+    /// Pixels of the face that make one em.
+    em: f32,
+    /// How often it is doubled.
+    doublings: u32,
+}
+
+/// Latin first (large and proportional), then Japanese, then whatever has the character.
+static FACES: [Face; 5] = [
+    Face { renderer: FontRenderer::new::<fonts::u8g2_font_fub42_tf>(), em: 42.0 / CAP_RATIO, doublings: 1 },
+    Face { renderer: FontRenderer::new::<fonts::u8g2_font_helvB24_te>(), em: 25.0 / CAP_RATIO, doublings: 2 },
+    Face { renderer: FontRenderer::new::<fonts::u8g2_font_b16_t_japanese3>(), em: 16.0, doublings: 3 },
+    Face { renderer: FontRenderer::new::<fonts::u8g2_font_unifont_t_japanese3>(), em: 16.0, doublings: 3 },
+    Face { renderer: FontRenderer::new::<fonts::u8g2_font_wqy16_t_gb2312>(), em: 16.0, doublings: 3 },
+];
+
+/// One glyph as a mask, in units of its face's doubled pixels.
+pub struct Glyph {
+    mask: Mask,
+    left: i32,
+    top: i32,
+    advance: f32,
+    /// Doubled pixels that make one em.
+    em: f32,
+}
+
+impl Glyph {
+    /// The glyph of a character, if any face has it.
+    pub fn of(c: char) -> Option<Self> {
+        // The fonts index the basic plane only, and would take another plane's character for one of theirs.
+        if c as u32 > 0xffff {
+            return None;
+        }
+        FACES.iter().find_map(|face| face.glyph(c))
+    }
+
+    /// From this glyph's origin to the next one's, for an em of `em` pixels.
+    pub fn advance(&self, em: f32) -> f32 {
+        self.advance * em / self.em
+    }
+
+    /// Top and bottom above the baseline, for an em of `em` pixels.
+    pub fn extent(&self, em: f32) -> (f32, f32) {
+        let k = em / self.em;
+        let top = -self.top as f32 * k;
+        (top, top - self.mask.height as f32 * k)
+    }
+
+    /// Calls `paint` with each touched pixel and its coverage; the origin lies at (`x`, `baseline`).
+    pub fn draw(&self, (x, baseline): (f32, f32), em: f32, condense: f32, mut paint: impl FnMut(i32, i32, f32)) {
+        const SAMPLES: i32 = 4;
+        let ky = em / self.em;
+        let kx = ky * condense;
+        if kx <= 0.0 || ky <= 0.0 {
+            return;
+        }
+        let (left, top) = (x + self.left as f32 * kx, baseline + self.top as f32 * ky);
+        let right = left + self.mask.width as f32 * kx;
+        let bottom = top + self.mask.height as f32 * ky;
+        for py in top.floor() as i32..=bottom.ceil() as i32 {
+            for px in left.floor() as i32..=right.ceil() as i32 {
+                let mut hits = 0;
+                for sub in 0..SAMPLES * SAMPLES {
+                    let step = |n: i32| (n as f32 + 0.5) / SAMPLES as f32;
+                    let u = (px as f32 + step(sub % SAMPLES) - left) / kx;
+                    let v = (py as f32 + step(sub / SAMPLES) - top) / ky;
+                    hits += i32::from(self.mask.get(u.floor() as i32, v.floor() as i32));
+                }
+                if hits > 0 {
+                    paint(px, py, hits as f32 / (SAMPLES * SAMPLES) as f32);
+                }
+            }
+        }
+    }
+}
+
+impl Face {
+    fn glyph(&self, c: char) -> Option<Glyph> {
+        let origin = Point::zero();
+        let size = self.renderer.get_rendered_dimensions(c, origin, VerticalPosition::Baseline).ok()?;
+        let (corner, extent) = size.bounding_box.map_or((origin, Size::zero()), |b| (b.top_left, b.size));
+        if extent.width > MAX_GLYPH || extent.height > MAX_GLYPH {
+            return None;
+        }
+        let mut mask = Mask::new(extent.width, extent.height);
+        self.renderer
+            .render(
+                c,
+                Point::zero() - corner,
+                VerticalPosition::Baseline,
+                FontColor::Transparent(BinaryColor::On),
+                &mut mask,
+            )
+            .ok()?;
+        for _ in 0..self.doublings {
+            mask = mask.doubled();
+        }
+        let factor = 1_i32 << self.doublings;
+        Some(Glyph {
+            mask,
+            left: corner.x * factor,
+            top: corner.y * factor,
+            advance: (size.advance.x * factor) as f32,
+            em: self.em * factor as f32,
+        })
+    }
+}
+
+/// Black and white pixels.
+struct Mask {
+    width: u32,
+    height: u32,
+    on: Vec<bool>,
+}
+
+impl Mask {
+    fn new(width: u32, height: u32) -> Self {
+        Self { width, height, on: vec![false; width as usize * height as usize] }
+    }
+
+    fn index(&self, x: i32, y: i32) -> Option<usize> {
+        let (x, y) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
+        (x < self.width && y < self.height).then(|| y as usize * self.width as usize + x as usize)
+    }
+
+    fn get(&self, x: i32, y: i32) -> bool {
+        self.index(x, y).and_then(|i| self.on.get(i).copied()).unwrap_or(false)
+    }
+
+    fn set(&mut self, x: i32, y: i32) {
+        if let Some(pixel) = self.index(x, y).and_then(|i| self.on.get_mut(i)) {
+            *pixel = true;
+        }
+    }
+
+    /// Scale2x: each pixel becomes four; a corner takes its neighbours' colour where exactly they agree.
+    fn doubled(&self) -> Self {
+        let mut out = Self::new(self.width * 2, self.height * 2);
+        for y in 0..self.height as i32 {
+            for x in 0..self.width as i32 {
+                let (up, down) = (self.get(x, y - 1), self.get(x, y + 1));
+                let (left, right) = (self.get(x - 1, y), self.get(x + 1, y));
+                let here = self.get(x, y);
+                let split = up != down && left != right;
+                let corners = [
+                    (0, 0, left == up, left),
+                    (1, 0, up == right, right),
+                    (0, 1, left == down, left),
+                    (1, 1, down == right, right),
+                ];
+                for (dx, dy, agree, theirs) in corners {
+                    if if split && agree { theirs } else { here } {
+                        out.set(x * 2 + dx, y * 2 + dy);
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+impl OriginDimensions for Mask {
+    fn size(&self) -> Size {
+        Size::new(self.width, self.height)
+    }
+}
+
+impl DrawTarget for Mask {
+    type Color = BinaryColor;
+    type Error = std::convert::Infallible;
+
+    fn draw_iter<I>(&mut self, pixels: I) -> Result<(), Self::Error>
+    where
+        I: IntoIterator<Item = Pixel<Self::Color>>,
+    {
+        for Pixel(Point { x, y }, colour) in pixels {
+            if colour.is_on() {
+                self.set(x, y);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Every word on the screen, in both languages, as data: the one place to read or to change what people are told.
+
+use std::time::Duration;
+
+use super::safe::safe;
+use super::{CardFault, Language, NotSent, Screen};
+
+/// Most names shown at once; further ones are counted as "+n".
+pub const MAX_NAMES: usize = 4;
+
+/// What one language says. Empty strings are not drawn.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Phrase {
+    /// What is the case.
+    pub headline: String,
+    /// What to do next.
+    pub instruction: String,
+    /// Small: tries left, a code, an address.
+    pub detail: String,
+    /// All of it as one text, with the name where the language puts it.
+    pub sentence: String,
+}
+
+/// The words of one screen.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Words {
+    /// Which language leads.
+    pub language: Language,
+    /// The people, made safe to draw, at most [`MAX_NAMES`].
+    pub names: Vec<String>,
+    /// How many people stand behind the last name.
+    pub more: usize,
+    /// In the leading language.
+    pub first: Phrase,
+    /// In the other language.
+    pub second: Phrase,
+}
+
+impl Words {
+    /// What follows each name in the leading language.
+    pub fn honorific(&self) -> &'static str {
+        match self.language {
+            Language::Japanese => "様",
+            Language::English => "",
+        }
+    }
+
+    /// All words as lines, for records and for the marker's checksum.
+    pub fn text(&self) -> String {
+        let mut lines: Vec<String> = Vec::new();
+        if !self.names.is_empty() {
+            let mut line = self.names.join(" / ");
+            if self.more > 0 {
+                line.push_str(&format!(" +{}", self.more));
+            }
+            lines.push(line);
+        }
+        for phrase in [&self.first, &self.second] {
+            lines.push(phrase.sentence.clone());
+            if !phrase.detail.is_empty() {
+                lines.push(phrase.detail.clone());
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+impl Screen {
+    /// The words of this screen with `language` leading.
+    pub fn words(&self, language: Language) -> Words {
+        let (names, more) = self.names();
+        let (japanese, english) = self.phrases(&names, more);
+        let (first, second) = match language {
+            Language::Japanese => (japanese, english),
+            Language::English => (english, japanese),
+        };
+        Words { language, names, more, first, second }
+    }
+
+    fn names(&self) -> (Vec<String>, usize) {
+        let all: &[String] = match self {
+            Self::Arrived { names } | Self::WrongCard { names } => names,
+            Self::Pin { name, .. } | Self::PressReceive { name, .. } | Self::Ready { name } => {
+                std::slice::from_ref(name)
+            }
+            _ => &[],
+        };
+        let shown = all
+            .iter()
+            .take(MAX_NAMES)
+            .map(|n| safe(n))
+            // A name without one visible character still stands for a person.
+            .map(|n| if n.is_empty() { "?".to_owned() } else { n })
+            .collect();
+        (shown, all.len().saturating_sub(MAX_NAMES))
+    }
+
+    /// Japanese, then English: headline, instruction, detail.
+    fn phrases(&self, names: &[String], more: usize) -> (Phrase, Phrase) {
+        let (ja, en) = match self {
+            Self::Idle => (say("待機中", "", ""), say("Ready", "", "")),
+            Self::Arrived { .. } => (
+                say("親展文書が届いています。", "カードを入れてください", ""),
+                say("A confidential document is waiting.", "Insert your card", ""),
+            ),
+            Self::Pin { tries_left, .. } => (
+                say("", "暗証番号を入力してください", &ja_left(*tries_left)),
+                say("", "Enter your PIN", &en_tries(*tries_left)),
+            ),
+            Self::Checking { .. } => (say("カードを確認しています", "", ""), say("Checking your card", "", "")),
+            Self::WrongCard { .. } => (
+                say("このカードは宛先の方のものではありません", "", ""),
+                say("This card is not the addressee's", "", ""),
+            ),
+            Self::CardInvalid(fault) => card_invalid(*fault),
+            Self::PinWrong { tries_left } => (
+                say("暗証番号が違います。", &ja_left(*tries_left), ""),
+                say("Wrong PIN,", &format!("{tries_left} left"), ""),
+            ),
+            Self::PinBlocked => {
+                (say("使用停止", "管理者に連絡してください", ""), say("Blocked,", "see your administrator", ""))
+            }
+            Self::PressReceive { documents, .. } => {
+                // One document needs no count: the calmer screen is the clearer one.
+                let (ja, en) = match documents {
+                    0 | 1 => (String::new(), String::new()),
+                    n => (format!("{n}件"), format!("{n} documents")),
+                };
+                (say("", "ファクスの受信ボタンを押してください", &ja), say("", "Press RECEIVE on the fax machine", &en))
+            }
+            Self::Receiving { number, total } => (
+                say(&format!("受信中 {number}/{total}"), "", ""),
+                say(&format!("Receiving page {number} of {total}"), "", ""),
+            ),
+            Self::Done { .. } => {
+                (say("印刷しました。", "カードをお取りください", ""), say("Printed.", "Take your card", ""))
+            }
+            Self::CannotOpen { code } => (
+                say("文書を開けません。", "管理者に連絡してください", &safe(code)),
+                say("Cannot be opened.", "Call your administrator", &safe(code)),
+            ),
+            Self::NotGenuine { code } => (
+                say("送信者を確認できません。", "管理者に連絡してください", &safe(code)),
+                say("Sender not confirmed.", "Call your administrator", &safe(code)),
+            ),
+            Self::Ready { .. } => (say("送信できます", "", ""), say("You can send", "", "")),
+            Self::Held { left } => {
+                let clock = mm_ss(*left);
+                (
+                    say("", "カードを入れると送信します", &format!("残り {clock}")),
+                    say("", "Insert your card to send", &format!("{clock} left")),
+                )
+            }
+            Self::Sending => (say("送信中", "", ""), say("Sending", "", "")),
+            Self::Sent => (say("送信しました", "", ""), say("Sent", "", "")),
+            Self::NotSent(why) => not_sent(why),
+            Self::Delivered { count } => (
+                say(&format!("{count}件 配達されました"), "", "レポート印刷中"),
+                say(&format!("{count} delivered,"), "", "report printing"),
+            ),
+            Self::Overdue { count, since } => {
+                let (ja, en) = span(*since);
+                (
+                    say(&format!("配達未確認 {count}件"), "", &format!("{ja}経過")),
+                    say(&format!("{count} not confirmed"), "", &format!("for {en}")),
+                )
+            }
+        };
+        self.finish(ja, en, names, more)
+    }
+
+    /// Makes the one-text forms, with the name where each language puts it.
+    fn finish(&self, mut ja: Phrase, mut en: Phrase, names: &[String], more: usize) -> (Phrase, Phrase) {
+        ja.sentence = format!("{}{}", ja.headline, ja.instruction);
+        en.sentence = format!("{} {}", en.headline, en.instruction).trim().to_owned();
+        if let ([name], 0) = (names, more) {
+            match self {
+                Self::Arrived { .. } => {
+                    ja.sentence = format!("{name} 様 {}", ja.sentence);
+                    en.sentence = format!("{name}, a confidential document is waiting. Insert your card");
+                }
+                Self::Ready { .. } => {
+                    ja.sentence = format!("{name} 様 {}", ja.sentence);
+                    en.sentence = format!("You can send, {name}");
+                }
+                _ => {}
+            }
+        }
+        match self {
+            Self::Held { left } => {
+                let clock = mm_ss(*left);
+                ja.sentence = format!("{}（残り{clock}）", ja.sentence);
+                en.sentence = format!("{}, {clock} left", en.sentence);
+            }
+            Self::Delivered { .. } => en.sentence.push_str(" report printing"),
+            _ => {}
+        }
+        (ja, en)
+    }
+}
+
+fn say(headline: &str, instruction: &str, detail: &str) -> Phrase {
+    Phrase {
+        headline: headline.to_owned(),
+        instruction: instruction.to_owned(),
+        detail: detail.to_owned(),
+        sentence: String::new(),
+    }
+}
+
+fn ja_left(tries: u8) -> String {
+    format!("残り{tries}回")
+}
+
+fn en_tries(tries: u8) -> String {
+    match tries {
+        1 => "1 try left".to_owned(),
+        n => format!("{n} tries left"),
+    }
+}
+
+/// Minutes and seconds as on a kitchen clock; an hour is sixty minutes.
+fn mm_ss(left: Duration) -> String {
+    let seconds = left.as_secs();
+    format!("{:02}:{:02}", seconds / 60, seconds % 60)
+}
+
+/// A rough length of time in the largest whole unit, Japanese and English.
+fn span(length: Duration) -> (String, String) {
+    let minutes = length.as_secs() / 60;
+    let (n, ja, en) = match minutes {
+        0..60 => (minutes, "分", "min"),
+        60..2880 => (minutes / 60, "時間", "h"),
+        _ => (minutes / 1440, "日", "days"),
+    };
+    (format!("{n}{ja}"), format!("{n} {en}"))
+}
+
+impl CardFault {
+    /// The stable code a person reads to the administrator.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Revoked => "CARD-101",
+            Self::Expired => "CARD-102",
+            Self::NotYetValid => "CARD-103",
+            Self::Unknown => "CARD-104",
+            Self::Untrusted => "CARD-105",
+            Self::Incomplete => "CARD-106",
+            Self::Unchecked => "CARD-107",
+            Self::Unreadable => "CARD-108",
+        }
+    }
+
+    fn reason(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Revoked => ("失効", "revoked"),
+            Self::Expired => ("期限切れ", "expired"),
+            Self::NotYetValid => ("有効期間前", "not valid yet"),
+            Self::Unknown => ("未登録", "not registered"),
+            Self::Untrusted => ("発行者不明", "issuer not trusted"),
+            Self::Incomplete => ("内容不足", "incomplete"),
+            Self::Unchecked => ("確認不能", "could not be checked"),
+            Self::Unreadable => ("読取不能", "cannot be read"),
+        }
+    }
+}
+
+fn card_invalid(fault: CardFault) -> (Phrase, Phrase) {
+    let (ja, en) = fault.reason();
+    let (ja_do, en_do) = match fault {
+        CardFault::Unreadable => ("カードを入れ直してください", "Insert the card again"),
+        CardFault::Unchecked => ("しばらくしてから入れ直してください", "Try again in a while"),
+        _ => ("管理者に連絡してください", "Call your administrator"),
+    };
+    (
+        say(&format!("カードは無効です（{ja}）"), ja_do, fault.code()),
+        say(&format!("Card not valid ({en})."), en_do, fault.code()),
+    )
+}
+
+fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
+    match why {
+        NotSent::NoCertificate(addresses) => {
+            let mut list = safe(addresses.first().map_or("?", String::as_str));
+            if addresses.len() > 1 {
+                list.push_str(&format!(" +{}", addresses.len() - 1));
+            }
+            (
+                say(&format!("宛先の証明書がありません: {list}"), "宛先を確認してください", ""),
+                say(&format!("No certificate for {list}."), "Check the address", ""),
+            )
+        }
+        NotSent::ServerUnreachable => (
+            say("サーバーに接続できません。", "しばらくしてから送り直してください", ""),
+            say("Cannot reach the server.", "Send again in a while", ""),
+        ),
+        NotSent::Refused(code) => (
+            say(&format!("サーバーが受け付けません（{code}）"), "管理者に連絡してください", ""),
+            say(&format!("The server refused the mail ({code})."), "Call your administrator", ""),
+        ),
+        NotSent::CardDidNotCome => (
+            say("カードが入りませんでした。", "カードを入れて送り直してください", ""),
+            say("No card was inserted.", "Insert your card and send again", ""),
+        ),
+        NotSent::CardPulled => (
+            say("カードが抜かれました。", "カードを入れて送り直してください", ""),
+            say("The card was taken out.", "Insert your card and send again", ""),
+        ),
+        NotSent::CardInvalid => (
+            say("カードは無効です。", "管理者に連絡してください", ""),
+            say("Card not valid.", "Call your administrator", ""),
+        ),
+        NotSent::NotYourAddress => (
+            say("送信元がカードの方と違います。", "自分のカードで送り直してください", ""),
+            say("The sender is not the card's owner.", "Send again with your own card", ""),
+        ),
+        NotSent::Unacceptable => (
+            say("この文書は送信できません。", "枚数と宛先を確認してください", ""),
+            say("This document cannot be sent.", "Check its pages and addresses", ""),
+        ),
+    }
+}

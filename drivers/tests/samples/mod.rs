@@ -1,0 +1,107 @@
+//! Every state of the screen as an example, for the golden tests and for looking at them.
+
+use std::time::Duration;
+
+use sealfax_drivers::display::{CardFault, Fault, NotSent, Screen, Status};
+
+/// Names a person may have: Japanese, long Latin (24 characters), and many.
+pub const LONG: &str = "Bartholomew Featherstone";
+
+fn names(list: &[&str]) -> Vec<String> {
+    list.iter().map(|n| (*n).to_owned()).collect()
+}
+
+/// A healthy adapter.
+pub fn healthy() -> Status {
+    Status {
+        office: "第二支社 総務部".into(),
+        clock: "14:05".into(),
+        terminal_link: true,
+        network_link: true,
+        reader: true,
+        fault: None,
+    }
+}
+
+/// An adapter whose network is down.
+pub fn faulty() -> Status {
+    Status {
+        network_link: false,
+        fault: Some(Fault {
+            code: "NET-002", japanese: "ネットワーク断".into(), english: "Network down".into()
+        }),
+        ..healthy()
+    }
+}
+
+/// Every state, by name.
+pub fn all() -> Vec<(&'static str, Screen, Status)> {
+    let name = || "佐藤 花子".to_owned();
+    let four = ["佐藤 花子", "鈴木 一郎", "Margaret O'Neill", "高橋 美智子"];
+    let six = ["佐藤 花子", "鈴木 一郎", LONG, "高橋 美智子", "渡邉 健", "伊藤 誠"];
+    let left = Duration::from_secs(8 * 60 + 59);
+    let arrived = |list: &[&str]| Screen::Arrived { names: names(list) };
+    let wrong = |list: &[&str]| Screen::WrongCard { names: names(list) };
+    let address = || "k.tanaka@branch-b.example".to_owned();
+    let not_sent = |why| Screen::NotSent(why);
+    let code = "SEAL-003";
+    let mut list = vec![
+        ("idle", Screen::Idle),
+        ("arrived", arrived(&["佐藤 花子"])),
+        ("arrived-latin", arrived(&["Hanako Sato"])),
+        ("arrived-long", arrived(&[LONG])),
+        ("arrived-long-kanji", arrived(&["独立行政法人国際文化交流振興機構理事長秘書室御中殿"])),
+        ("arrived-four", arrived(&four)),
+        ("arrived-six", arrived(&six)),
+        ("arrived-hostile", arrived(&["Eve\u{202e}ecilA\u{202c}\r\n\u{1f600}"])),
+        ("pin", Screen::Pin { name: name(), entered: 0, tries_left: 3 }),
+        ("pin-four", Screen::Pin { name: name(), entered: 4, tries_left: 1 }),
+        ("pin-long", Screen::Pin { name: LONG.into(), entered: 8, tries_left: 3 }),
+        ("checking", Screen::Checking { card: true, certificate: true, server: false }),
+        ("checking-begun", Screen::Checking { card: false, certificate: false, server: false }),
+        ("wrong-card", wrong(&["佐藤 花子"])),
+        ("wrong-card-long", wrong(&[LONG])),
+        ("wrong-card-six", wrong(&six)),
+        ("pin-wrong", Screen::PinWrong { tries_left: 2 }),
+        ("pin-blocked", Screen::PinBlocked),
+        ("press-receive", Screen::PressReceive { name: name(), documents: 1 }),
+        ("press-receive-three", Screen::PressReceive { name: LONG.into(), documents: 3 }),
+        ("receiving", Screen::Receiving { number: 2, total: 3 }),
+        ("done", Screen::Done { documents: 1 }),
+        ("cannot-open", Screen::CannotOpen { code }),
+        ("not-genuine", Screen::NotGenuine { code: "SEAL-007" }),
+        ("ready", Screen::Ready { name: name() }),
+        ("ready-long", Screen::Ready { name: LONG.into() }),
+        ("held", Screen::Held { left }),
+        ("sending", Screen::Sending),
+        ("sent", Screen::Sent),
+        ("no-certificate", not_sent(NotSent::NoCertificate(vec![address()]))),
+        ("no-certificates", not_sent(NotSent::NoCertificate(vec![address(), address(), address()]))),
+        ("server-unreachable", not_sent(NotSent::ServerUnreachable)),
+        ("refused", not_sent(NotSent::Refused(550))),
+        ("card-did-not-come", not_sent(NotSent::CardDidNotCome)),
+        ("card-pulled", not_sent(NotSent::CardPulled)),
+        ("not-sent-card-invalid", not_sent(NotSent::CardInvalid)),
+        ("not-your-address", not_sent(NotSent::NotYourAddress)),
+        ("unacceptable", not_sent(NotSent::Unacceptable)),
+        ("delivered", Screen::Delivered { count: 3 }),
+        ("overdue", Screen::Overdue { count: 2, since: Duration::from_secs(3 * 3600) }),
+    ];
+    for (name, fault) in [
+        ("card-revoked", CardFault::Revoked),
+        ("card-expired", CardFault::Expired),
+        ("card-not-yet-valid", CardFault::NotYetValid),
+        ("card-unknown", CardFault::Unknown),
+        ("card-untrusted", CardFault::Untrusted),
+        ("card-incomplete", CardFault::Incomplete),
+        ("card-unchecked", CardFault::Unchecked),
+        ("card-unreadable", CardFault::Unreadable),
+    ] {
+        list.push((name, Screen::CardInvalid(fault)));
+    }
+    let mut all: Vec<_> = list.into_iter().map(|(name, screen)| (name, screen, healthy())).collect();
+    all.push(("fault-idle", Screen::Idle, faulty()));
+    all.push(("fault-arrived-four", arrived(&four), faulty()));
+    all.push(("fault-wrong-card", wrong(&["佐藤 花子"]), faulty()));
+    all
+}

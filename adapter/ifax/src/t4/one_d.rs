@@ -70,6 +70,5 @@ pub(super) fn decode(reader: &mut BitReader<'_>, width: u32, out: &mut Vec<u32>)
         }
         is_black = !is_black;
     }
-    // A line that ends in white may carry a black run of no pixels after it; the next line's search steps over it.
     Ok(())
 }

@@ -148,10 +148,6 @@ pub(super) fn decode(
                     }
                 }
                 a0 = i64::from(at);
-                // Two runs of no pixels would go nowhere for ever.
-                if at == 0 && out.is_empty() && reader.is_empty() {
-                    return Err(Damaged);
-                }
             }
         }
         if reader.overran() {

@@ -96,6 +96,12 @@ impl Page {
         Ok(Self { width, height, resolution, rows: vec![0; stride(width) * height as usize] })
     }
 
+    /// A white A4 sheet at 204 dots per inch across.
+    pub fn a4(resolution: Resolution) -> Self {
+        let height = resolution.a4_lines();
+        Self { width: A4_WIDTH, height, resolution, rows: vec![0; stride(A4_WIDTH) * height as usize] }
+    }
+
     /// A page from packed rows; padding bits are cleared.
     pub fn from_rows(width: u32, height: u32, resolution: Resolution, mut rows: Vec<u8>) -> Result<Self, PageError> {
         check(width, height)?;
@@ -184,9 +190,10 @@ impl Page {
     /// A checksum of size and pixels (FNV-1a, 64 bits) for logs and golden tests; not cryptographic.
     pub fn fingerprint(&self) -> u64 {
         let shape = [self.width.to_le_bytes(), self.height.to_le_bytes()].concat();
-        shape.iter().chain(&self.rows).fold(0xcbf2_9ce4_8422_2325, |hash, octet| {
-            (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
-        })
+        shape
+            .iter()
+            .chain(&self.rows)
+            .fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
     }
 }
 

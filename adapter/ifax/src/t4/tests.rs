@@ -129,9 +129,8 @@ proptest! {
 fn a_damaged_line_repeats_the_one_above_and_is_counted() {
     let sent = page(1728, 40, |x, y| (x / 40 + y / 4) % 3 == 0);
     let options = EncodeOptions { rtc: true, ..EncodeOptions::PROFILE_S };
-    let lines: Vec<Vec<u8>> = (0..40)
-        .map(|y| encode(&page(1728, 1, |x, _| sent.pixel(x, y)), &EncodeOptions::PROFILE_S))
-        .collect();
+    let lines: Vec<Vec<u8>> =
+        (0..40).map(|y| encode(&page(1728, 1, |x, _| sent.pixel(x, y)), &EncodeOptions::PROFILE_S)).collect();
     let mut data = encode(&sent, &options);
     let start: usize = lines[..20].iter().map(Vec::len).sum();
     data[start + 4] ^= 0xff;
@@ -145,8 +144,13 @@ fn a_damaged_line_repeats_the_one_above_and_is_counted() {
 #[test]
 fn after_damage_modified_read_waits_for_a_one_dimensional_line() {
     let sent = page(1728, 16, |x, y| (x / 40 + y) % 3 == 0);
-    let options =
-        EncodeOptions { coding: Coding::ModifiedRead, eol: Eol::OctetAligned, rtc: true, fill_order: FillOrder::MsbFirst, k: 4 };
+    let options = EncodeOptions {
+        coding: Coding::ModifiedRead,
+        eol: Eol::OctetAligned,
+        rtc: true,
+        fill_order: FillOrder::MsbFirst,
+        k: 4,
+    };
     let mut data = encode(&sent, &options);
     // The second EOL with tag 0 begins line 1; break what follows it.
     let line_1 = data.windows(3).position(|w| w[0] & 15 == 0 && w[1] == 1 && w[2] & 0x80 == 0).unwrap();

@@ -212,7 +212,11 @@ impl<'a> Directory<'a> {
     fn scan(&self, limits: &Limits, raster: &mut usize) -> Result<Scan, TiffError> {
         let page = self.page;
         if self.fields.contains_key(&tag::TILE_WIDTH) {
-            return Err(TiffError::Field { page, field: "TileWidth", value: self.number(tag::TILE_WIDTH).unwrap_or(0) });
+            return Err(TiffError::Field {
+                page,
+                field: "TileWidth",
+                value: self.number(tag::TILE_WIDTH).unwrap_or(0),
+            });
         }
         let width = self.need(tag::IMAGE_WIDTH, "ImageWidth")?;
         let height = self.need(tag::IMAGE_LENGTH, "ImageLength")?;

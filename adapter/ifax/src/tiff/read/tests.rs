@@ -124,3 +124,35 @@ proptest! {
         let _ = read(&file, &limits);
     }
 }
+
+/// Interoperability with another TIFF library, driven from outside: `SEALFAX_TIFF_OUT` names a folder into which the
+/// test letter is written in every coding, beside its raw rows (`letter.rows`); `SEALFAX_TIFF_IN` one whose files,
+/// rewritten by the other library from `profile-s.tif`, must all read as the letter.
+#[test]
+fn another_library_agrees_where_it_is_at_hand() {
+    let letter = crate::report::test_letter();
+    if let Some(out) = std::env::var_os("SEALFAX_TIFF_OUT").map(std::path::PathBuf::from) {
+        std::fs::write(out.join("letter.rows"), letter[0].rows()).unwrap();
+        std::fs::write(out.join("profile-s.tif"), write(&letter).unwrap()).unwrap();
+        for coding in [Coding::ModifiedHuffman, Coding::ModifiedRead, Coding::ModifiedModifiedRead] {
+            for eol in [Eol::Absent, Eol::Unaligned, Eol::OctetAligned] {
+                for fill_order in [FillOrder::MsbFirst, FillOrder::LsbFirst] {
+                    if coding != Coding::ModifiedRead || eol != Eol::Absent {
+                        let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4 };
+                        let name = format!("{coding:?}-{eol:?}-{fill_order:?}.tif");
+                        std::fs::write(out.join(name), write_with(&letter, &options).unwrap()).unwrap();
+                    }
+                }
+            }
+        }
+    }
+    if let Some(folder) = std::env::var_os("SEALFAX_TIFF_IN") {
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.extension().is_some_and(|end| end == "tif") {
+                let scans = read_scans(&std::fs::read(&entry).unwrap(), &Limits::default()).unwrap();
+                assert!(scans.iter().all(|scan| scan.quality.is_perfect()), "{entry:?} {:?}", scans[0].quality);
+                assert!(scans[0].page.rows() == letter[0].rows(), "{entry:?}");
+            }
+        }
+    }
+}

@@ -20,6 +20,8 @@ pub mod rsa_padding;
 mod seal;
 mod signature;
 mod signed_data;
+#[cfg(test)]
+mod tests;
 
 pub use address::same_address;
 pub use algorithm::Hash;

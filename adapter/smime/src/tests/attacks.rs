@@ -1,0 +1,225 @@
+//! What an attacker does on the way, and what it comes to: a refusal with its own reason and nothing released.
+
+use super::people::*;
+use crate::enveloped_data::{self, Envelope};
+use crate::path::Fields;
+use crate::*;
+use proptest::prelude::*;
+use std::sync::OnceLock;
+use zeroize::Zeroizing;
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn sealed() -> &'static [u8] {
+    static SEALED: OnceLock<Vec<u8>> = OnceLock::new();
+    SEALED.get_or_init(|| mail(&block_on(seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng())).unwrap().entity))
+}
+
+/// The CMS octets of a mail of ours, and a mail around changed ones.
+fn cms(mail: &[u8]) -> Vec<u8> {
+    mime::Entity::parse(mail).unwrap().decoded().unwrap()
+}
+fn with_cms(cms: &[u8]) -> Vec<u8> {
+    mail(&mime::pkcs7_mime("authEnveloped-data", cms))
+}
+
+/// What stands inside the envelope: the signed entity.
+async fn inside(mail: &[u8], who: &SoftwareKey) -> Zeroizing<Vec<u8>> {
+    let cms = cms(mail);
+    let envelope = Envelope::read(&cms, &who.certificate).unwrap();
+    let answer = who.raw(&envelope.block().unwrap()).await.unwrap();
+    envelope.decrypt(&answer).unwrap()
+}
+
+/// Anyone can seal anything for anyone: here for Ichiro or Yuki.
+fn envelope(content: &[u8], recipient: &Recipient) -> Vec<u8> {
+    let fields = Fields::of(&recipient.certificate).unwrap();
+    let made = enveloped_data::make(Zeroizing::new(content.to_vec()), &[(&recipient.address, fields)], &mut rng());
+    with_cms(&made.unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+    #[test]
+    fn a_flipped_bit_of_the_object_is_refused(position in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut octets = cms(sealed());
+        *position.get_mut(&mut octets) ^= 1 << bit;
+        let error = block_on(open(&with_cms(&octets)));
+        prop_assert!(error.is_err());
+        prop_assert_ne!(error.unwrap_err().group(), OpenGroup::Card);
+    }
+
+    #[test]
+    fn a_flipped_bit_of_the_mail_never_releases_other_content(position in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let mut octets = sealed().to_vec();
+        *position.get_mut(&mut octets) ^= 1 << bit;
+        if let Ok(opened) = block_on(open(&octets)) {
+            prop_assert_eq!(opened.content.as_slice(), CONTENT);
+        }
+    }
+
+    #[test]
+    fn a_truncated_mail_is_refused(position in any::<prop::sample::Index>()) {
+        let octets = cms(sealed());
+        let end = position.index(octets.len());
+        prop_assert!(block_on(open(&with_cms(&octets[..end]))).is_err());
+    }
+
+    #[test]
+    fn a_flipped_bit_inside_the_envelope_is_refused(position in any::<prop::sample::Index>(), bit in 0u8..8) {
+        let plain = block_on(inside(sealed(), &recipient()));
+        let mut octets = cms(&plain);
+        *position.get_mut(&mut octets) ^= 1 << bit;
+        let changed = envelope(&mime::pkcs7_mime("signed-data", &octets), &ichiro());
+        // Tags of versions and of certificates nobody asked for are not signed; the content is, and stays.
+        if let Ok(opened) = block_on(open(&changed)) {
+            prop_assert_eq!(opened.content.as_slice(), CONTENT);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_failure_to_decrypt_is_the_same() {
+    let octets = cms(sealed());
+    let text = OpenError::CannotDecrypt.to_string();
+    let last = octets.len() - 1;
+    let key_at = octets.windows(4).position(|window| window == [0x04, 0x82, 0x01, 0x00]).unwrap() + 4;
+    // The tag, the content, the wrapped key's last octet, a wrapped key above the modulus.
+    for change in [vec![last], vec![last - 100], vec![key_at + 255], (key_at..key_at + 8).collect()] {
+        let mut changed = octets.clone();
+        for position in change {
+            changed[position] = !changed[position];
+        }
+        let error = open(&with_cms(&changed)).await.unwrap_err();
+        assert_eq!(error, OpenError::CannotDecrypt);
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_signer_is_refused() {
+    // Mallory signs what says it is Hanako's.
+    let made = seal(CONTENT, &signing(&mallory()), &[ichiro()], &mut rng()).await.unwrap();
+    assert_eq!(open(&made.entity).await.unwrap_err(), OpenError::UnknownSigner);
+    // Even if a certificate server gave out Mallory's certificate for Hanako.
+    let error = open_as(
+        &made.entity,
+        &recipient(),
+        "ichiro@b.example",
+        "hanako@a.example",
+        &[fixture!("mallory.der").to_vec()],
+    )
+    .await
+    .unwrap_err();
+    assert!(matches!(error, OpenError::SenderMismatch { .. }));
+    assert_eq!((error.code(), error.group()), ("OPEN-024", OpenGroup::NotGenuine));
+}
+
+#[tokio::test]
+async fn an_issuer_of_the_same_name_is_not_the_anchor() {
+    let made = seal(CONTENT, &signing(&impostor()), &[ichiro()], &mut rng()).await.unwrap();
+    assert_eq!(open(&made.entity).await.unwrap_err(), OpenError::UnknownSigner);
+    let certificates = [fixture!("impostor.der").to_vec()];
+    let error = open_as(&made.entity, &recipient(), "ichiro@b.example", "hanako@a.example", &certificates).await;
+    assert_eq!(error.unwrap_err(), OpenError::Path(path::PathError::UnknownIssuer));
+}
+
+#[tokio::test]
+async fn a_certificate_for_something_else_does_not_sign_mail() {
+    let made = seal(CONTENT, &signing(&server()), &[ichiro()], &mut rng()).await.unwrap();
+    let certificates = [fixture!("server.der").to_vec()];
+    let error = open_as(&made.entity, &recipient(), "ichiro@b.example", "server@a.example", &certificates).await;
+    assert_eq!(error.unwrap_err(), OpenError::Path(path::PathError::WrongUse));
+}
+
+#[tokio::test]
+async fn surreptitious_forwarding_is_refused() {
+    // Ichiro opens Hanako's mail and seals what she signed for Yuki.
+    let signed = inside(sealed(), &recipient()).await;
+    let forwarded = envelope(&signed, &yuki());
+    let certificates = [fixture!("sender.der").to_vec()];
+    let error = open_as(&forwarded, &second(), "yuki@c.example", "hanako@a.example", &certificates).await;
+    assert_eq!(error.unwrap_err(), OpenError::SealedForAnother);
+    // The right address on another certificate is no binding either.
+    let error = open_as(&forwarded, &second(), "ichiro@b.example", "hanako@a.example", &certificates).await;
+    assert_eq!(error.unwrap_err(), OpenError::SealedForAnother);
+}
+
+#[tokio::test]
+async fn a_stripped_signature_is_refused() {
+    assert_eq!(open(&envelope(CONTENT, &ichiro())).await.unwrap_err(), OpenError::Unsigned);
+    // SignedData with no signer.
+    let signed = inside(sealed(), &recipient()).await;
+    let octets = cms(&signed);
+    let (_, content) = signed_data::read_content_info(&octets).unwrap();
+    let mut reader = content.reader();
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    while !reader.is_empty() {
+        parts.push(reader.value().unwrap().whole.to_vec());
+    }
+    *parts.last_mut().unwrap() = vec![0x31, 0];
+    let empty = signed_data::content_info(&algorithm::oid::ID_SIGNED_DATA, &asn1::sequence(&parts));
+    let error = open(&envelope(&mime::pkcs7_mime("signed-data", &empty), &ichiro())).await.unwrap_err();
+    assert_eq!(error, OpenError::SignatureMalformed);
+}
+
+#[tokio::test]
+async fn a_swapped_certificate_is_refused() {
+    // Same issuer, serial and key, other octets: what signingCertificateV2 is for.
+    let mut twin = fixture!("sender.der").to_vec();
+    let name = twin.windows(6).rposition(|window| window == b"Hanako").unwrap();
+    twin[name] = b'N';
+    let error = open_as(sealed(), &recipient(), "ichiro@b.example", "hanako@a.example", &[twin]).await;
+    assert_eq!(error.unwrap_err(), OpenError::CertificateSwapped);
+}
+
+#[tokio::test]
+async fn content_beside_another_signature_is_refused() {
+    // EFAIL's direct form: the sealed object as one part among others.
+    let wrapped = [
+        b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n<img src=\"\r\n--x\r\n"
+            .as_slice(),
+        sealed(),
+        b"\r\n--x--\r\n",
+    ]
+    .concat();
+    assert_eq!(open(&wrapped).await.unwrap_err(), OpenError::NotSealed);
+}
+
+#[tokio::test]
+async fn a_mail_that_names_nobody_is_unbound() {
+    // Signed by Hanako without the attribute, and no To inside.
+    let entity = sign_detached(CONTENT, &signing(&sender())).await.unwrap();
+    let made = envelope(&entity, &ichiro());
+    assert_eq!(open(&made).await.unwrap_err(), OpenError::Unbound);
+    let opened = decrypt(&made, &recipient()).await.unwrap().verify(&Verification {
+        anchors: &anchors(),
+        now: now(),
+        sender: "hanako@a.example",
+        sender_certificates: &[fixture!("sender.der").to_vec()],
+        recipient: "ichiro@b.example",
+        recipient_certificate: fixture!("recipient.der"),
+        allow_unbound: true,
+    });
+    let opened = opened.unwrap();
+    assert!(!opened.bound);
+    assert_eq!(opened.content.as_slice(), CONTENT);
+}
+
+#[tokio::test]
+async fn the_card_is_told_apart_from_the_mail() {
+    struct Pulled(Vec<u8>);
+    #[async_trait::async_trait]
+    impl PrivateKey for Pulled {
+        fn certificate(&self) -> &[u8] {
+            &self.0
+        }
+        async fn raw(&self, _: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+            Err(KeyError::Gone)
+        }
+    }
+    let error = decrypt(sealed(), &Pulled(fixture!("recipient.der").to_vec())).await.unwrap_err();
+    assert_eq!((error.code(), error.group()), ("OPEN-001", OpenGroup::Card));
+}

@@ -1,0 +1,9 @@
+//! Whole mails: sealed, opened, attacked. Files made by OpenSSL stand in `tests/fixtures`, with what made them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod attacks;
+mod certificates;
+mod confirmation;
+mod openssl_files;
+mod people;
+mod round_trip;

@@ -1,0 +1,141 @@
+//! The people of the fixtures, with software keys where a card would be.
+
+use crate::*;
+use async_trait::async_trait;
+use p256::ecdsa::signature::hazmat::PrehashSigner;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use rsa::pkcs8::DecodePrivateKey;
+use rsa::traits::PublicKeyParts;
+use rsa::{BoxedUint, RsaPrivateKey};
+use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
+
+macro_rules! fixture {
+    ($name:expr) => {
+        include_bytes!(concat!("../../tests/fixtures/", $name)).as_slice()
+    };
+}
+pub(super) use fixture;
+
+pub(super) enum Secret {
+    Rsa(Box<RsaPrivateKey>),
+    P256(p256::ecdsa::SigningKey),
+}
+
+/// A key as a card would offer it, but in software.
+pub(super) struct SoftwareKey {
+    pub(super) certificate: Vec<u8>,
+    pub(super) secret: Secret,
+}
+
+impl SoftwareKey {
+    pub(super) fn rsa(certificate: &[u8], key: &[u8]) -> Self {
+        let secret = Secret::Rsa(Box::new(RsaPrivateKey::from_pkcs8_der(key).unwrap()));
+        Self { certificate: certificate.to_vec(), secret }
+    }
+}
+
+#[async_trait]
+impl PrivateKey for SoftwareKey {
+    fn certificate(&self) -> &[u8] {
+        &self.certificate
+    }
+
+    async fn raw(&self, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+        match &self.secret {
+            Secret::Rsa(key) => {
+                let number = BoxedUint::from_be_slice(block, key.n().bits_precision()).unwrap();
+                let result = rsa::hazmat::rsa_decrypt::<ChaCha20Rng>(None, key.as_ref(), &number)
+                    .map_err(|error| KeyError::Failed(error.to_string()))?;
+                let octets = result.to_be_bytes();
+                Ok(Zeroizing::new(octets[octets.len() - key.size()..].to_vec()))
+            }
+            Secret::P256(key) => {
+                let signature: p256::ecdsa::Signature = key.sign_prehash(block).unwrap();
+                Ok(Zeroizing::new(signature.to_der().as_bytes().to_vec()))
+            }
+        }
+    }
+}
+
+macro_rules! person {
+    ($name:ident) => {
+        pub(super) fn $name() -> SoftwareKey {
+            SoftwareKey::rsa(
+                fixture!(concat!(stringify!($name), ".der")),
+                fixture!(concat!("demo-only-", stringify!($name), ".key.der")),
+            )
+        }
+    };
+}
+person!(sender);
+person!(recipient);
+person!(second);
+person!(branch);
+person!(mallory);
+person!(impostor);
+person!(server);
+
+pub(super) fn curve() -> SoftwareKey {
+    let secret = p256::ecdsa::SigningKey::from_pkcs8_der(fixture!("demo-only-curve.key.der")).unwrap();
+    SoftwareKey { certificate: fixture!("curve.der").to_vec(), secret: Secret::P256(secret) }
+}
+
+pub(super) const CONTENT: &[u8] = b"From: hanako@a.example\r\nSubject: offer\r\nMIME-Version: 1.0\r\n\
+    Content-Type: text/plain\r\n\r\nThe price is 4,200.\r\n";
+
+pub(super) fn rng() -> ChaCha20Rng {
+    ChaCha20Rng::from_seed([7; 32])
+}
+
+pub(super) fn anchors() -> Vec<Vec<u8>> {
+    vec![fixture!("anchor.der").to_vec()]
+}
+
+/// A day after the fixtures were made.
+pub(super) fn now() -> SystemTime {
+    path::validity(fixture!("server.der")).unwrap().0 + Duration::from_secs(86_400)
+}
+
+pub(super) fn signing(key: &SoftwareKey) -> Signing<'_> {
+    Signing { key, chain: &[], signing_time: now() }
+}
+
+pub(super) fn ichiro() -> Recipient {
+    Recipient { address: "ichiro@b.example".to_owned(), certificate: fixture!("recipient.der").to_vec() }
+}
+
+pub(super) fn yuki() -> Recipient {
+    Recipient { address: "yuki@c.example".to_owned(), certificate: fixture!("second.der").to_vec() }
+}
+
+/// A mail around an entity.
+pub(super) fn mail(entity: &[u8]) -> Vec<u8> {
+    [b"From: hanako@a.example\r\nTo: ichiro@b.example\r\nSubject: [...]\r\nMIME-Version: 1.0\r\n".as_slice(), entity]
+        .concat()
+}
+
+/// Opens as `who` at `address`, believing that `sender` has `certificates`.
+pub(super) async fn open_as(
+    mail: &[u8],
+    who: &SoftwareKey,
+    address: &str,
+    sender: &str,
+    certificates: &[Vec<u8>],
+) -> Result<Opened, OpenError> {
+    decrypt(mail, who).await?.verify(&Verification {
+        anchors: &anchors(),
+        now: now(),
+        sender,
+        sender_certificates: certificates,
+        recipient: address,
+        recipient_certificate: &who.certificate,
+        allow_unbound: false,
+    })
+}
+
+/// Opens as Ichiro a mail from Hanako.
+pub(super) async fn open(mail: &[u8]) -> Result<Opened, OpenError> {
+    open_as(mail, &recipient(), "ichiro@b.example", "hanako@a.example", &[fixture!("sender.der").to_vec()]).await
+}

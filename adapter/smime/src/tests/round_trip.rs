@@ -1,0 +1,153 @@
+//! What is sealed opens, for everyone it was sealed for and nobody else.
+
+use super::people::*;
+use crate::*;
+use proptest::prelude::*;
+
+#[tokio::test]
+async fn a_sealed_mail_opens() {
+    let key = sender();
+    let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
+    let opened = open(&mail(&sealed.entity)).await.unwrap();
+    assert_eq!(opened.content.as_slice(), CONTENT);
+    assert!(opened.bound);
+    assert_eq!(opened.signature, sealed.signature);
+    assert_eq!(opened.content_digest, sealed.content_digest);
+    assert_eq!(opened.signer_certificate, key.certificate);
+    assert_eq!(opened.signing_time, Some(now()));
+    assert_eq!(opened.encryption, ContentEncryption::Aes256Gcm);
+}
+
+#[tokio::test]
+async fn the_entity_alone_opens_too() {
+    let sealed = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();
+    assert_eq!(open(&sealed.entity).await.unwrap().content.as_slice(), CONTENT);
+}
+
+#[tokio::test]
+async fn several_recipients_each_open_it() {
+    let sealed = seal(CONTENT, &signing(&sender()), &[ichiro(), yuki()], &mut rng()).await.unwrap();
+    let certificates = [fixture!("sender.der").to_vec()];
+    for (who, address) in [(recipient(), "ichiro@B.example"), (second(), "yuki@c.example")] {
+        let opened = open_as(&sealed.entity, &who, address, "hanako@a.example", &certificates).await.unwrap();
+        assert_eq!(opened.content.as_slice(), CONTENT);
+    }
+    let error = decrypt(&sealed.entity, &mallory()).await.unwrap_err();
+    assert_eq!(error, OpenError::NotForThisCard);
+    assert_eq!(error.group(), OpenGroup::CannotOpen);
+}
+
+#[tokio::test]
+async fn a_curve_signs_and_an_intermediate_comes_along() {
+    let key = curve();
+    let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
+    let opened = open_as(&sealed.entity, &recipient(), "ichiro@b.example", "curve@a.example", &[key.certificate]).await;
+    assert_eq!(opened.unwrap().content.as_slice(), CONTENT);
+
+    let key = branch();
+    let chain = [fixture!("issuer.der").to_vec()];
+    for (chain, expected) in [(&chain[..], Ok(())), (&[], Err(OpenError::Path(path::PathError::UnknownIssuer)))] {
+        let signing = Signing { chain, ..signing(&key) };
+        let sealed = seal(CONTENT, &signing, &[ichiro()], &mut rng()).await.unwrap();
+        let certificates = [key.certificate.clone()];
+        let opened = open_as(&sealed.entity, &recipient(), "ichiro@b.example", "branch@a.example", &certificates).await;
+        assert_eq!(opened.map(|_| ()), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_hint_names_the_signer_before_anything_is_believed() {
+    let sealed = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();
+    let decrypted = decrypt(&sealed.entity, &recipient()).await.unwrap();
+    let hint = decrypted.signer_hint().unwrap();
+    assert_eq!(hint.certificate.as_deref(), Some(fixture!("sender.der")));
+    assert_eq!(format!("{decrypted:?}"), "Decrypted { encryption: Aes256Gcm, .. }");
+}
+
+#[tokio::test]
+async fn the_mime_form() {
+    let sealed = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();
+    let text = String::from_utf8(sealed.entity).unwrap();
+    assert!(text.lines().all(|line| line.len() <= 76));
+    let (header, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(body.ends_with("\r\n"));
+    insta::assert_snapshot!(header.replace("\r\n", "\n"), @r#"
+    Content-Type: application/pkcs7-mime; smime-type=authEnveloped-data;
+     name="smime.p7m"
+    Content-Transfer-Encoding: base64
+    Content-Disposition: attachment; filename="smime.p7m"
+    "#);
+}
+
+#[tokio::test]
+async fn all_recipients_or_none() {
+    let other = |certificate: &[u8], address: &str| Recipient {
+        address: address.to_owned(),
+        certificate: certificate.to_vec(),
+    };
+    let address = || "ichiro@b.example".to_owned();
+    let cases = [
+        (vec![], SealError::NoRecipient),
+        (vec![ichiro(), ichiro()], SealError::DuplicateRecipient { address: address() }),
+        (
+            vec![yuki(), other(fixture!("second.der"), "ichiro@b.example")],
+            SealError::DuplicateRecipient { address: address() },
+        ),
+        (
+            vec![other(fixture!("second.der"), "ichiro@b.example")],
+            SealError::AddressMismatch { address: address(), certified: vec!["yuki@c.example".to_owned()] },
+        ),
+        (
+            vec![other(fixture!("recipient.der"), "Ichiro@b.example")],
+            SealError::AddressMismatch { address: "Ichiro@b.example".to_owned(), certified: vec![address()] },
+        ),
+        (vec![other(fixture!("nousage.der"), "ichiro@b.example")], SealError::NotForEncryption { address: address() }),
+        (
+            vec![other(fixture!("small.der"), "small@b.example")],
+            SealError::KeySize { address: "small@b.example".to_owned() },
+        ),
+        (
+            vec![other(fixture!("curve.der"), "curve@a.example")],
+            SealError::UnsupportedKey { address: "curve@a.example".to_owned() },
+        ),
+        (vec![yuki(), other(b"no certificate", "ichiro@b.example")], SealError::BadCertificate { address: address() }),
+    ];
+    for (recipients, expected) in cases {
+        let made = seal(CONTENT, &signing(&sender()), &recipients, &mut rng()).await;
+        assert_eq!(made, Err(expected));
+    }
+}
+
+#[tokio::test]
+async fn only_canonical_text_is_sealed() {
+    for content in [&b"A: b\n\nc\r\n"[..], b"A: b\r\n\r\nc\r", b"A: b\r\n\r\n\0"] {
+        let made = seal(content, &signing(&sender()), &[ichiro()], &mut rng()).await;
+        assert_eq!(made, Err(SealError::NotCanonical));
+    }
+}
+
+#[tokio::test]
+async fn a_card_whose_key_is_not_its_certificates_is_found_out() {
+    let mut key = sender();
+    key.certificate = fixture!("mallory.der").to_vec();
+    let made = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await;
+    assert_eq!(made, Err(SealError::WrongKey));
+    key.certificate = fixture!("recipient.der").to_vec();
+    let made = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await;
+    assert_eq!(made, Err(SealError::NotForSigning));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_body_comes_back_octet_for_octet(body in proptest::collection::vec(any::<u8>(), 0..5000)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let body: Vec<u8> = body.into_iter().filter(|octet| !matches!(octet, 0 | b'\r' | b'\n')).collect();
+        let content = [b"Content-Type: text/plain\r\n\r\n".as_slice(), &body].concat();
+        let opened = runtime.block_on(async {
+            let sealed = seal(&content, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();
+            open(&sealed.entity).await.unwrap()
+        });
+        prop_assert_eq!(opened.content.as_slice(), content.as_slice());
+    }
+}

@@ -9,7 +9,7 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::{DrawTarget, Point, Size};
 use u8g2_fonts::FontRenderer;
 use u8g2_fonts::fonts;
-use u8g2_fonts::types::{FontColor, VerticalPosition};
+use u8g2_fonts::types::{FontColor, RenderedDimensions, VerticalPosition};
 
 /// A capital's height as part of the em, which all faces are scaled to share.
 pub const CAP_RATIO: f32 = 0.74;
@@ -35,12 +35,27 @@ static FACES: [Face; 5] = [
     Face { renderer: FontRenderer::new::<fonts::u8g2_font_wqy16_t_gb2312>(), em: 16.0, doublings: 3 },
 ];
 
+/// From a character's origin to the next one's, for an em of `em` pixels; `None` if no face has it.
+pub fn advance(c: char, em: f32) -> Option<f32> {
+    if !basic(c) {
+        return None;
+    }
+    FACES.iter().find_map(|face| {
+        let size = face.dimensions(c)?;
+        Some(size.advance.x as f32 * em / face.em)
+    })
+}
+
+/// The fonts index the basic plane only, and would take another plane's character for one of theirs.
+fn basic(c: char) -> bool {
+    c as u32 <= 0xffff
+}
+
 /// One glyph as a mask, in units of its face's doubled pixels.
 pub struct Glyph {
     mask: Mask,
     left: i32,
     top: i32,
-    advance: f32,
     /// Doubled pixels that make one em.
     em: f32,
 }
@@ -48,23 +63,10 @@ pub struct Glyph {
 impl Glyph {
     /// The glyph of a character, if any face has it.
     pub fn of(c: char) -> Option<Self> {
-        // The fonts index the basic plane only, and would take another plane's character for one of theirs.
-        if c as u32 > 0xffff {
+        if !basic(c) {
             return None;
         }
         FACES.iter().find_map(|face| face.glyph(c))
-    }
-
-    /// From this glyph's origin to the next one's, for an em of `em` pixels.
-    pub fn advance(&self, em: f32) -> f32 {
-        self.advance * em / self.em
-    }
-
-    /// Top and bottom above the baseline, for an em of `em` pixels.
-    pub fn extent(&self, em: f32) -> (f32, f32) {
-        let k = em / self.em;
-        let top = -self.top as f32 * k;
-        (top, top - self.mask.height as f32 * k)
     }
 
     /// Calls `paint` with each touched pixel and its coverage; the origin lies at (`x`, `baseline`).
@@ -96,9 +98,13 @@ impl Glyph {
 }
 
 impl Face {
+    fn dimensions(&self, c: char) -> Option<RenderedDimensions> {
+        self.renderer.get_rendered_dimensions(c, Point::zero(), VerticalPosition::Baseline).ok()
+    }
+
     fn glyph(&self, c: char) -> Option<Glyph> {
         let origin = Point::zero();
-        let size = self.renderer.get_rendered_dimensions(c, origin, VerticalPosition::Baseline).ok()?;
+        let size = self.dimensions(c)?;
         let (corner, extent) = size.bounding_box.map_or((origin, Size::zero()), |b| (b.top_left, b.size));
         if extent.width > MAX_GLYPH || extent.height > MAX_GLYPH {
             return None;
@@ -113,17 +119,16 @@ impl Face {
                 &mut mask,
             )
             .ok()?;
-        for _ in 0..self.doublings {
-            mask = mask.doubled();
+        // The strokes of a 16-pixel face are one pixel thin: they are doubled with care, and made bolder for far eyes.
+        let thin = self.em <= 16.0;
+        for pass in 0..self.doublings {
+            mask = mask.doubled(thin && pass == 0);
+        }
+        if thin {
+            mask = mask.bolder();
         }
         let factor = 1_i32 << self.doublings;
-        Some(Glyph {
-            mask,
-            left: corner.x * factor,
-            top: corner.y * factor,
-            advance: (size.advance.x * factor) as f32,
-            em: self.em * factor as f32,
-        })
+        Some(Glyph { mask, left: corner.x * factor, top: corner.y * factor, em: self.em * factor as f32 })
     }
 }
 
@@ -154,8 +159,9 @@ impl Mask {
         }
     }
 
-    /// Scale2x: each pixel becomes four; a corner takes its neighbours' colour where exactly they agree.
-    fn doubled(&self) -> Self {
+    /// Scale2x: each pixel becomes four; a corner takes its neighbours' colour where exactly they agree. With `thin`
+    /// only true diagonals are filled: where strokes one pixel thin meet or cross, their corners would clot.
+    fn doubled(&self, thin: bool) -> Self {
         let mut out = Self::new(self.width * 2, self.height * 2);
         for y in 0..self.height as i32 {
             for x in 0..self.width as i32 {
@@ -170,9 +176,27 @@ impl Mask {
                     (1, 1, down == right, right),
                 ];
                 for (dx, dy, agree, theirs) in corners {
-                    if if split && agree { theirs } else { here } {
+                    let crossing = thin && self.get(x + dx * 2 - 1, y + dy * 2 - 1);
+                    let turn = split && agree && !(theirs && crossing);
+                    if if turn { theirs } else { here } {
                         out.set(x * 2 + dx, y * 2 + dy);
                     }
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Mask {
+    /// Every stroke one pixel wider on each side; the mask keeps its size.
+    fn bolder(&self) -> Self {
+        let mut out = Self::new(self.width, self.height);
+        for y in 0..self.height as i32 {
+            for x in 0..self.width as i32 {
+                let near = [(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)];
+                if near.iter().any(|(dx, dy)| self.get(x + dx, y + dy)) {
+                    out.set(x, y);
                 }
             }
         }

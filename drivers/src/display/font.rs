@@ -57,7 +57,7 @@ impl Font {
 
     /// Whether a character can be drawn; otherwise a box stands for it.
     pub fn has(&self, c: char) -> bool {
-        self.scalable(c).is_some() || Glyph::of(c).is_some()
+        self.scalable(c).is_some() || bitmap_font::advance(c, 1.0).is_some()
     }
 
     fn scalable(&self, c: char) -> Option<&ScalableFont> {
@@ -70,7 +70,7 @@ impl Font {
     fn advance(&self, c: char, em: f32) -> f32 {
         match self.scalable(c) {
             Some(font) => font.advance(c, em),
-            None => Glyph::of(c).map_or(em * 0.8, |glyph| glyph.advance(em)),
+            None => bitmap_font::advance(c, em).unwrap_or(em * 0.8),
         }
     }
 
@@ -104,7 +104,7 @@ impl Font {
                 x += font.advance(c, em) * condense;
             } else if let Some(glyph) = Glyph::of(c) {
                 glyph.draw((x, y), em, condense, &mut paint);
-                x += glyph.advance(em) * condense;
+                x += self.advance(c, em) * condense;
             } else {
                 let area = [x + em * 0.08, y - em * 0.74, x + em * 0.72 * condense, y];
                 let stroke = (em / 28.0).max(1.0);

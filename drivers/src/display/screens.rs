@@ -32,7 +32,7 @@ const MARGIN: f32 = 40.0;
 const TEXT_LEFT: f32 = 312.0;
 const TEXT_WIDTH: f32 = WIDTH - TEXT_LEFT - MARGIN;
 /// Narrower than this a line is no longer easily read.
-const MIN_CONDENSE: f32 = 0.66;
+const MIN_CONDENSE: f32 = 0.58;
 
 /// One line, or one drawn thing, in the column of words.
 enum Block {
@@ -42,6 +42,8 @@ enum Block {
         condense: f32,
         /// Smaller text after it on the same line: the honorific, or the count of further names.
         tail: Option<(String, f32)>,
+        /// Height of the line as part of the em.
+        leading: f32,
     },
     Space(f32),
     Rule,
@@ -105,10 +107,9 @@ impl Painter<'_> {
 
     /// The alert stays while the wrong card is in: red above, and beneath it whom the documents are for.
     fn wrong_card(&mut self, words: &Words, top: f32, bottom: f32) {
-        let em = self.name_em();
         let names = self.names(words, TEXT_WIDTH);
-        let amber = names.len() as f32 * em * 1.12 + 36.0;
-        let split = (bottom - amber).max(top + 132.0);
+        let amber = height(&names) + 72.0;
+        let split = (bottom - amber).max(top + 118.0);
         let red = self.pair;
         let middle = (top + split) / 2.0;
         let size = (split - top - 28.0).clamp(80.0, 190.0);
@@ -116,9 +117,9 @@ impl Painter<'_> {
         let mut blocks = Vec::new();
         for scale in [1.0, 0.85, 0.7, 0.6] {
             blocks.clear();
-            self.text(&mut blocks, &words.first.headline, 58.0 * scale, 2);
+            self.text(&mut blocks, &words.first.headline, 46.0 * scale, 2);
             blocks.push(Block::Space(14.0 * scale));
-            self.text(&mut blocks, &words.second.headline, 38.0 * scale, 1);
+            self.text(&mut blocks, &words.second.headline, 36.0 * scale, 1);
             if height(&blocks) <= split - top - 12.0 {
                 break;
             }
@@ -142,6 +143,13 @@ impl Painter<'_> {
             blocks.push(Block::Space(16.0 * scale));
         }
         let (first, second) = (&words.first, &words.second);
+        if words.names.len() > 2 {
+            // A list of names leaves room for one line in each language.
+            self.text(&mut blocks, &first.sentence, 44.0 * scale, 1);
+            blocks.push(Block::Space(10.0 * scale));
+            self.text(&mut blocks, &second.sentence, 32.0 * scale, 1);
+            return blocks;
+        }
         // Without a name the headline is what is read from afar; with one it steps back behind the name.
         let (headline, instruction) = if named { (46.0, 58.0) } else { (84.0, 58.0) };
         if !first.headline.is_empty() {
@@ -235,7 +243,11 @@ impl Painter<'_> {
             let room = width - taken;
             let name = self.font.cut(name, least, room / MIN_CONDENSE);
             let condense = (room / self.font.width(&name, least).max(1.0)).min(1.0);
-            blocks.push(line(&name, least, condense, tail));
+            let mut block = line(&name, least, condense, tail);
+            if let (Block::Text { leading, .. }, 3..) = (&mut block, words.names.len()) {
+                *leading = 1.05;
+            }
+            blocks.push(block);
         }
         blocks
     }
@@ -287,7 +299,7 @@ impl Painter<'_> {
             let tall = block.height();
             let middle = y + tall / 2.0;
             match block {
-                Block::Text { text, em, condense, tail } => {
+                Block::Text { text, em, condense, tail, .. } => {
                     // Centred by the capitals, so that Latin and Japanese sit alike.
                     let baseline = middle + em * self.font.cap_ratio() / 2.0;
                     let end = self.write(text, x, baseline, *em, *condense);
@@ -393,13 +405,13 @@ impl Painter<'_> {
 }
 
 fn line(text: &str, em: f32, condense: f32, tail: Option<(String, f32)>) -> Block {
-    Block::Text { text: text.to_owned(), em, condense, tail }
+    Block::Text { text: text.to_owned(), em, condense, tail, leading: 1.12 }
 }
 
 impl Block {
     fn height(&self) -> f32 {
         match self {
-            Self::Text { em, .. } => em * 1.12,
+            Self::Text { em, leading, .. } => em * leading,
             Self::Space(tall) => *tall,
             Self::Rule => 4.0,
             Self::Dots(_) => 44.0,

@@ -129,14 +129,7 @@ pub struct Command {
 impl Command {
     /// A command of class 00.
     pub fn new(ins: u8, p1: u8, p2: u8, data: &[u8], ne: u32) -> Self {
-        Self {
-            cla: 0,
-            ins,
-            p1,
-            p2,
-            data: Zeroizing::new(data.to_vec()),
-            ne,
-        }
+        Self { cla: 0, ins, p1, p2, data: Zeroizing::new(data.to_vec()), ne }
     }
 
     /// Whether more commands of the same chain follow.
@@ -192,8 +185,7 @@ impl Command {
 
     /// Reads a command in either form (ISO 7816-4, 5.1, cases 1 to 4).
     pub fn parse(octets: &[u8]) -> Result<Self, ApduError> {
-        let (&[cla, ins, p1, p2], body) =
-            octets.split_first_chunk::<4>().ok_or(ApduError::Short)?;
+        let (&[cla, ins, p1, p2], body) = octets.split_first_chunk::<4>().ok_or(ApduError::Short)?;
         let (data, ne) = match body {
             [] => (&[][..], 0),
             [le] => (&[][..], short_ne(*le)),
@@ -209,9 +201,7 @@ impl Command {
                 }
             }
             [lc, rest @ ..] => {
-                let (data, le) = rest
-                    .split_at_checked(usize::from(*lc))
-                    .ok_or(ApduError::Length)?;
+                let (data, le) = rest.split_at_checked(usize::from(*lc)).ok_or(ApduError::Length)?;
                 match (lc, le) {
                     (0, _) => return Err(ApduError::Length),
                     (_, []) => (data, 0),
@@ -220,14 +210,7 @@ impl Command {
                 }
             }
         };
-        Ok(Self {
-            cla,
-            ins,
-            p1,
-            p2,
-            data: Zeroizing::new(data.to_vec()),
-            ne,
-        })
+        Ok(Self { cla, ins, p1, p2, data: Zeroizing::new(data.to_vec()), ne })
     }
 
     /// Data may stand in a trace only when it cannot be a secret: PIV's own application identifier, and the tag of a
@@ -235,10 +218,7 @@ impl Command {
     fn shows_data(&self) -> bool {
         match self.ins {
             ins::SELECT => super::piv::AID.starts_with(&self.data),
-            ins::GET_DATA => matches!(
-                self.data.as_slice(),
-                [0x5C, 0x01, 0x7E] | [0x5C, 0x03, 0x5F, 0xC1, _]
-            ),
+            ins::GET_DATA => matches!(self.data.as_slice(), [0x5C, 0x01, 0x7E] | [0x5C, 0x03, 0x5F, 0xC1, _]),
             _ => false,
         }
     }
@@ -255,15 +235,7 @@ const fn extended_ne(a: u8, b: u8) -> u32 {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {:02X} {:02X} {:02X} {:02X}",
-            name(self.ins),
-            self.cla,
-            self.ins,
-            self.p1,
-            self.p2
-        )?;
+        write!(f, "{} {:02X} {:02X} {:02X} {:02X}", name(self.ins), self.cla, self.ins, self.p1, self.p2)?;
         if self.shows_data() && !self.data.is_empty() {
             f.write_char(' ')?;
             for octet in self.data.iter() {
@@ -298,10 +270,7 @@ impl Response {
     /// Splits a response into data and status word; `None` if it has no status word.
     pub fn parse(octets: &[u8]) -> Option<Self> {
         let (data, [sw1, sw2]) = octets.split_last_chunk::<2>()?;
-        Some(Self {
-            data: Zeroizing::new(data.to_vec()),
-            status: u16::from_be_bytes([*sw1, *sw2]),
-        })
+        Some(Self { data: Zeroizing::new(data.to_vec()), status: u16::from_be_bytes([*sw1, *sw2]) })
     }
 
     /// The octets on the wire.
@@ -318,7 +287,10 @@ impl fmt::Display for Response {
         if !self.data.is_empty() {
             write!(f, "[{} octets] ", self.data.len())?;
         }
-        write!(f, "{:04X} {}", self.status, meaning(self.status))
+        match self.status {
+            sw @ 0x63C0..=0x63CF => write!(f, "{sw:04X} {} tries left", sw & 0x0F),
+            sw => write!(f, "{sw:04X} {}", meaning(sw)),
+        }
     }
 }
 
@@ -333,7 +305,7 @@ pub const fn meaning(sw: u16) -> &'static str {
     match sw {
         status::OK => "done",
         0x6100..=0x61FF => "more data available",
-        0x63C0..=0x63CF => "verification failed, last digit tries left",
+        0x63C0..=0x63CF => "so many tries left as the last digit says",
         status::WRONG_LENGTH => "wrong length",
         status::NO_LOGICAL_CHANNEL => "logical channel not supported",
         status::NO_SECURE_MESSAGING => "secure messaging not supported",
@@ -375,11 +347,7 @@ pub fn exchange(channel: &mut dyn CardChannel, command: &Command) -> Result<Resp
 
 /// Sends one command in the given form: chains what is too long, asks again with the right Le on 6Cxx, and collects
 /// the answer on 61xx. Status words other than those two are the caller's to judge.
-pub fn exchange_as(
-    channel: &mut dyn CardChannel,
-    command: &Command,
-    form: Form,
-) -> Result<Response, CardError> {
+pub fn exchange_as(channel: &mut dyn CardChannel, command: &Command, form: Form) -> Result<Response, CardError> {
     let named = name(command.ins);
     let mut answer = match form {
         Form::Extended if command.short().is_none() => {
@@ -396,27 +364,18 @@ pub fn exchange_as(
         answer.status = more.status;
         // A card that goes on promising without giving would hold us for ever.
         if answer.data.len() == before && answer.status >> 8 == 0x61 {
-            return Err(CardError::Malformed {
-                command: named,
-                what: "it promises more data and sends none",
-            });
+            return Err(CardError::Malformed { command: named, what: "it promises more data and sends none" });
         }
         rounds += 1;
         if answer.data.len() > MAX_RESPONSE || rounds > MAX_RESPONSE {
-            return Err(CardError::Malformed {
-                command: named,
-                what: "it is longer than any answer may be",
-            });
+            return Err(CardError::Malformed { command: named, what: "it is longer than any answer may be" });
         }
     }
     Ok(answer)
 }
 
 fn too_long(command: &'static str) -> CardError {
-    CardError::Malformed {
-        command,
-        what: "the command is too long to be sent",
-    }
+    CardError::Malformed { command, what: "the command is too long to be sent" }
 }
 
 /// Sends all links of a chain; stops at the first one that is refused.
@@ -452,15 +411,8 @@ fn send_chain(channel: &mut dyn CardChannel, command: &Command) -> Result<Respon
     transmit(channel, &last, &octets)
 }
 
-fn get_response(
-    channel: &mut dyn CardChannel,
-    cla: u8,
-    status: u16,
-) -> Result<Response, CardError> {
-    let mut ask = Command {
-        cla: cla & !CHAIN,
-        ..Command::new(ins::GET_RESPONSE, 0, 0, &[], 0)
-    };
+fn get_response(channel: &mut dyn CardChannel, cla: u8, status: u16) -> Result<Response, CardError> {
+    let mut ask = Command { cla: cla & !CHAIN, ..Command::new(ins::GET_RESPONSE, 0, 0, &[], 0) };
     let mut status = status;
     for _ in 0..2 {
         ask.ne = short_ne(status.to_be_bytes()[1]);
@@ -471,22 +423,12 @@ fn get_response(
         }
         status = answer.status;
     }
-    Err(CardError::Status {
-        command: "GET RESPONSE",
-        status,
-    })
+    Err(CardError::Status { command: "GET RESPONSE", status })
 }
 
-fn transmit(
-    channel: &mut dyn CardChannel,
-    command: &Command,
-    octets: &[u8],
-) -> Result<Response, CardError> {
+fn transmit(channel: &mut dyn CardChannel, command: &Command, octets: &[u8]) -> Result<Response, CardError> {
     let answer = Zeroizing::new(channel.transmit(octets)?);
-    let malformed = |what| CardError::Malformed {
-        command: name(command.ins),
-        what,
-    };
+    let malformed = |what| CardError::Malformed { command: name(command.ins), what };
     if answer.len() > MAX_RESPONSE + 2 {
         return Err(malformed("it is longer than any answer may be"));
     }

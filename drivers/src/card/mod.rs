@@ -72,9 +72,7 @@ pub enum CardError {
     #[error("the card is blocked; ask your administrator to unblock it")]
     Blocked,
     /// The caller's block does not fit the key.
-    #[error(
-        "the key takes a block of {expected} octets, not {found}; check the certificate's algorithm"
-    )]
+    #[error("the key takes a block of {expected} octets, not {found}; check the certificate's algorithm")]
     BlockLength {
         /// Octets that the key takes.
         expected: usize,

@@ -2,7 +2,10 @@
 //! GUID, and Sealfax's own mailbox login in the PIN-protected object 5FC109.
 
 use super::{CardError, tlv};
-use flate2::read::GzDecoder;
+use flate2::{
+    Compression,
+    read::{GzDecoder, GzEncoder},
+};
 use std::io::Read as _;
 use zeroize::Zeroizing;
 
@@ -16,10 +19,7 @@ const ERROR_DETECTION_CODE: u32 = 0xFE;
 const READ: &str = "GET DATA";
 
 pub(super) fn malformed(error: tlv::TlvError) -> CardError {
-    CardError::Malformed {
-        command: READ,
-        what: error.what(),
-    }
+    CardError::Malformed { command: READ, what: error.what() }
 }
 
 /// The certificate in DER from the content of a certificate object (the value of tag 53); `None` if it is empty.
@@ -32,23 +32,14 @@ pub fn certificate(content: &[u8]) -> Result<Option<Vec<u8>>, CardError> {
         Some([info, ..]) => *info,
         _ => 0,
     };
-    let refuse = |what| {
-        Err(CardError::Malformed {
-            command: READ,
-            what,
-        })
-    };
+    let refuse = |what| Err(CardError::Malformed { command: READ, what });
     // CertInfo, bits 1 and 2: how the certificate is compressed.
     let der = match info & 0x03 {
         0 => stored.to_vec(),
         1 => {
             let mut der = Vec::new();
             let limit = MAX_CERTIFICATE as u64 + 1;
-            if GzDecoder::new(stored)
-                .take(limit)
-                .read_to_end(&mut der)
-                .is_err()
-            {
+            if GzDecoder::new(stored).take(limit).read_to_end(&mut der).is_err() {
                 return refuse("the certificate does not unpack");
             }
             der
@@ -66,6 +57,21 @@ pub fn certificate_object(der: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(der.len() + 16);
     tlv::write(&mut out, CERTIFICATE, der);
     tlv::write(&mut out, CERT_INFO, &[0]);
+    tlv::write(&mut out, ERROR_DETECTION_CODE, &[]);
+    out
+}
+
+/// The same, gzipped (CertInfo 01): for cards whose object is too small for the plain certificate.
+pub fn packed_certificate_object(der: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    // Reading from and writing to memory does not fail.
+    let read = GzEncoder::new(der, Compression::best()).read_to_end(&mut packed);
+    if read.is_err() {
+        return certificate_object(der);
+    }
+    let mut out = Vec::with_capacity(packed.len() + 16);
+    tlv::write(&mut out, CERTIFICATE, &packed);
+    tlv::write(&mut out, CERT_INFO, &[1]);
     tlv::write(&mut out, ERROR_DETECTION_CODE, &[]);
     out
 }
@@ -104,13 +110,9 @@ impl MailboxLogin {
 
     /// A login; `None` if either part is empty, too long, or holds control characters that could end a POP3 line.
     pub fn new(login: &str, password: &str) -> Option<Self> {
-        let sound = |text: &str| {
-            (1..=Self::MAX).contains(&text.len()) && !text.chars().any(char::is_control)
-        };
-        (sound(login) && sound(password)).then(|| Self {
-            login: login.to_owned(),
-            password: Zeroizing::new(password.to_owned()),
-        })
+        let sound = |text: &str| (1..=Self::MAX).contains(&text.len()) && !text.chars().any(char::is_control);
+        (sound(login) && sound(password))
+            .then(|| Self { login: login.to_owned(), password: Zeroizing::new(password.to_owned()) })
     }
 
     /// The login name at the mail server.
@@ -140,26 +142,18 @@ impl MailboxLogin {
         if find(Self::VERSION)? != Some(&[1]) {
             return Ok(None);
         }
-        let text = |tag| {
-            Ok::<_, CardError>(find(tag)?.and_then(|octets| std::str::from_utf8(octets).ok()))
-        };
+        let text = |tag| Ok::<_, CardError>(find(tag)?.and_then(|octets| std::str::from_utf8(octets).ok()));
         let both = text(Self::LOGIN)?.zip(text(Self::PASSWORD)?);
         match both.and_then(|(login, password)| Self::new(login, password)) {
             Some(login) => Ok(Some(login)),
-            None => Err(CardError::Malformed {
-                command: READ,
-                what: "the mailbox login on it cannot be used",
-            }),
+            None => Err(CardError::Malformed { command: READ, what: "the mailbox login on it cannot be used" }),
         }
     }
 }
 
 impl std::fmt::Debug for MailboxLogin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MailboxLogin")
-            .field("login", &self.login)
-            .field("password", &"*")
-            .finish()
+        f.debug_struct("MailboxLogin").field("login", &self.login).field("password", &"*").finish()
     }
 }
 
@@ -167,36 +161,20 @@ impl std::fmt::Debug for MailboxLogin {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use flate2::{Compression, write::GzEncoder};
     use proptest::prelude::*;
-    use std::io::Write as _;
-
-    fn gzipped(der: &[u8]) -> Vec<u8> {
-        let mut packer = GzEncoder::new(Vec::new(), Compression::best());
-        packer.write_all(der).unwrap();
-        let packed = packer.finish().unwrap();
-        let mut content = Vec::new();
-        tlv::write(&mut content, CERTIFICATE, &packed);
-        tlv::write(&mut content, CERT_INFO, &[1]);
-        tlv::write(&mut content, ERROR_DETECTION_CODE, &[]);
-        content
-    }
 
     #[test]
     fn certificates_plain_and_packed() {
         let der = vec![0x30; 900];
-        assert_eq!(
-            certificate(&certificate_object(&der)).unwrap(),
-            Some(der.clone())
-        );
-        assert_eq!(certificate(&gzipped(&der)).unwrap(), Some(der));
+        assert_eq!(certificate(&certificate_object(&der)).unwrap(), Some(der.clone()));
+        assert_eq!(certificate(&packed_certificate_object(&der)).unwrap(), Some(der));
         assert_eq!(certificate(&certificate_object(&[])).unwrap(), None);
         assert_eq!(certificate(&[]).unwrap(), None);
     }
 
     #[test]
     fn a_packed_bomb_is_refused() {
-        let error = certificate(&gzipped(&vec![0; 40_000_000])).unwrap_err();
+        let error = certificate(&packed_certificate_object(&vec![0; 40_000_000])).unwrap_err();
         assert!(error.to_string().contains("too large"), "{error}");
         assert!(certificate(&certificate_object(&[1; MAX_CERTIFICATE + 1])).is_err());
         assert!(certificate(&certificate_object(&[1; MAX_CERTIFICATE])).is_ok());
@@ -204,11 +182,7 @@ mod tests {
 
     #[test]
     fn unsound_containers_are_refused() {
-        for content in [
-            &[0x70, 5, 1][..],
-            &[0x70, 1, 0x30, 0x71, 1, 3],
-            &[0x70, 2, 0x1f, 0x8b, 0x71, 1, 1],
-        ] {
+        for content in [&[0x70, 5, 1][..], &[0x70, 1, 0x30, 0x71, 1, 3], &[0x70, 2, 0x1f, 0x8b, 0x71, 1, 1]] {
             assert!(certificate(content).is_err(), "{content:02x?}");
         }
     }
@@ -216,24 +190,16 @@ mod tests {
     #[test]
     fn logins_that_could_break_a_pop3_line_do_not_exist() {
         let long = "x".repeat(255);
-        for (login, password) in [
-            ("", "p"),
-            ("l", ""),
-            ("l\r\nDELE 1", "p"),
-            ("l", "p\0"),
-            (&*long, "p"),
-            ("l", &*long),
-        ] {
+        for (login, password) in
+            [("", "p"), ("l", ""), ("l\r\nDELE 1", "p"), ("l", "p\0"), (&*long, "p"), ("l", &*long)]
+        {
             assert!(MailboxLogin::new(login, password).is_none());
         }
     }
 
     #[test]
     fn printed_information_is_no_login() {
-        assert_eq!(
-            MailboxLogin::decode(&[0x01, 1, b'N', 0xFE, 0]).unwrap(),
-            None
-        );
+        assert_eq!(MailboxLogin::decode(&[0x01, 1, b'N', 0xFE, 0]).unwrap(), None);
         assert_eq!(MailboxLogin::decode(&[0xC0, 1, 2]).unwrap(), None);
         assert!(MailboxLogin::decode(&[0xC0, 1, 1]).is_err());
         assert!(MailboxLogin::decode(&[0xC0, 1, 1, 0xC1, 1, 0xff, 0xC2, 1, b'p']).is_err());
@@ -243,10 +209,7 @@ mod tests {
     fn a_password_does_not_show_itself() {
         let login = MailboxLogin::new("hanako@b.example", "open-sesame").unwrap();
         let shown = format!("{login:?}");
-        assert!(
-            shown.contains("hanako") && !shown.contains("sesame"),
-            "{shown}"
-        );
+        assert!(shown.contains("hanako") && !shown.contains("sesame"), "{shown}");
     }
 
     proptest! {

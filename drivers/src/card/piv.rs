@@ -123,11 +123,7 @@ impl Algorithm {
         let certificate = tlv::single(der, SEQUENCE).ok()?;
         let tbs = tlv::Reader::new(certificate).next()?.ok()?.value;
         // serialNumber, signature, issuer, validity, subject stand before the key (RFC 5280, 4.1).
-        let key = tlv::Reader::new(tbs)
-            .flatten()
-            .filter(|field| field.tag != VERSION)
-            .nth(5)?
-            .value;
+        let key = tlv::Reader::new(tbs).flatten().filter(|field| field.tag != VERSION).nth(5)?.value;
         let mut key = tlv::Reader::new(key).flatten();
         let algorithm = key.next().filter(|a| a.tag == SEQUENCE)?.value;
         let bits = key.next().filter(|b| b.tag == BIT_STRING)?.value;
@@ -137,9 +133,7 @@ impl Algorithm {
                 let rsa = tlv::single(bits.strip_prefix(&[0])?, SEQUENCE).ok()?;
                 let modulus = tlv::Reader::new(rsa).next()?.ok()?.value;
                 let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
-                [Self::Rsa2048, Self::Rsa3072]
-                    .into_iter()
-                    .find(|a| a.block() == modulus.len())
+                [Self::Rsa2048, Self::Rsa3072].into_iter().find(|a| a.block() == modulus.len())
             }
             EC_PUBLIC_KEY => (algorithm.next()?.value == PRIME256V1).then_some(Self::P256),
             _ => None,
@@ -183,17 +177,11 @@ impl std::fmt::Debug for Piv {
 impl Piv {
     /// Selects the PIV application (part 2, 3.1.1). A card without one is [`CardError::Missing`].
     pub fn select(channel: Box<dyn CardChannel>) -> Result<Self, CardError> {
-        let mut piv = Self {
-            channel,
-            form: Form::Short,
-        };
+        let mut piv = Self { channel, form: Form::Short };
         let (name, _) = AID.split_at(AID_WITHOUT_VERSION);
         let answer = piv.exchange(&Command::new(ins::SELECT, 0x04, 0x00, name, 256))?;
         expect_ok(ins::SELECT, &answer, "PIV application")?;
-        let malformed = |e: tlv::TlvError| CardError::Malformed {
-            command: apdu::name(ins::SELECT),
-            what: e.what(),
-        };
+        let malformed = |e: tlv::TlvError| CardError::Malformed { command: apdu::name(ins::SELECT), what: e.what() };
         tlv::single(&answer.data, 0x61).map_err(malformed)?;
         Ok(piv)
     }
@@ -207,11 +195,7 @@ impl Piv {
     /// A data object as the card gives it, container included; `None` if it is not there or empty (part 2, 3.1.2).
     pub fn data(&mut self, tag: u32) -> Result<Option<Zeroizing<Vec<u8>>>, CardError> {
         let [_, a, b, c] = tag.to_be_bytes();
-        let list = if tag == tag::DISCOVERY {
-            tlv::encode(0x5C, &[c])
-        } else {
-            tlv::encode(0x5C, &[a, b, c])
-        };
+        let list = if tag == tag::DISCOVERY { tlv::encode(0x5C, &[c]) } else { tlv::encode(0x5C, &[a, b, c]) };
         let answer = self.exchange(&Command::new(ins::GET_DATA, 0x3F, 0xFF, &list, 256))?;
         match answer.status {
             status::NOT_FOUND | status::NO_REFERENCE => Ok(None),
@@ -333,47 +317,28 @@ impl Piv {
     /// RSA: a block as long as the modulus, answered with its private exponentiation. P-256 in 9A and 9C: a digest of
     /// 32 octets, answered with an `Ecdsa-Sig-Value` in DER. P-256 in 9D: an uncompressed point of 65 octets,
     /// answered with the shared secret's x coordinate.
-    pub fn raw(
-        &mut self,
-        slot: Slot,
-        algorithm: Algorithm,
-        block: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+    pub fn raw(&mut self, slot: Slot, algorithm: Algorithm, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
         const TEMPLATE: u32 = 0x7C;
         const RESPONSE: u32 = 0x82;
         const CHALLENGE: u32 = 0x81;
         const EXPONENTIATION: u32 = 0x85;
         let agreement = algorithm == Algorithm::P256 && slot == Slot::KeyManagement;
-        let (tag, length) = if agreement {
-            (EXPONENTIATION, 1 + 2 * algorithm.block())
-        } else {
-            (CHALLENGE, algorithm.block())
-        };
+        let (tag, length) =
+            if agreement { (EXPONENTIATION, 1 + 2 * algorithm.block()) } else { (CHALLENGE, algorithm.block()) };
         if block.len() != length {
-            return Err(CardError::BlockLength {
-                expected: length,
-                found: block.len(),
-            });
+            return Err(CardError::BlockLength { expected: length, found: block.len() });
         }
         let mut inner = Zeroizing::new(Vec::with_capacity(length + 2 * tlv::HEADER));
         tlv::write(&mut inner, RESPONSE, &[]);
         tlv::write(&mut inner, tag, block);
         let template = tlv::encode(TEMPLATE, &inner);
-        let command = Command::new(
-            ins::GENERAL_AUTHENTICATE,
-            algorithm.identifier(),
-            slot.key_reference(),
-            &template,
-            256,
-        );
+        let command =
+            Command::new(ins::GENERAL_AUTHENTICATE, algorithm.identifier(), slot.key_reference(), &template, 256);
         let answer = self.exchange(&command)?;
         if answer.status != status::OK {
             return Err(refused(ins::GENERAL_AUTHENTICATE, answer.status));
         }
-        let malformed = |what| CardError::Malformed {
-            command: apdu::name(ins::GENERAL_AUTHENTICATE),
-            what,
-        };
+        let malformed = |what| CardError::Malformed { command: apdu::name(ins::GENERAL_AUTHENTICATE), what };
         let found = tlv::single(&answer.data, TEMPLATE)
             .and_then(|template| tlv::single(template, RESPONSE))
             .map_err(|e| malformed(e.what()))?;
@@ -420,10 +385,7 @@ fn refused(instruction: u8, sw: u16) -> CardError {
     match sw {
         status::SECURITY_STATUS => CardError::PinRequired,
         status::BLOCKED => CardError::Blocked,
-        sw => CardError::Status {
-            command: apdu::name(instruction),
-            status: sw,
-        },
+        sw => CardError::Status { command: apdu::name(instruction), status: sw },
     }
 }
 

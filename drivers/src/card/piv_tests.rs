@@ -4,10 +4,7 @@ use super::*;
 use crate::card::apdu::tests::{Noise, Script, hex};
 use proptest::prelude::*;
 
-const SELECT: (&str, &str) = (
-    "00A4040009A0000003080000100000",
-    "61114F0600001000010079074F05A0000003089000",
-);
+const SELECT: (&str, &str) = ("00A4040009A0000003080000100000", "61114F0600001000010079074F05A0000003089000");
 
 fn piv(steps: &[(&str, &str)]) -> Piv {
     let steps = std::iter::once(&SELECT).chain(steps).copied();
@@ -24,15 +21,9 @@ const SHOW: &str = "0020008008313233343536FFFF";
 #[test]
 fn a_card_without_piv_is_told_so() {
     let refused = Script::new([(SELECT.0, "6A82")]);
-    assert!(matches!(
-        Piv::select(Box::new(refused)),
-        Err(CardError::Missing("PIV application"))
-    ));
+    assert!(matches!(Piv::select(Box::new(refused)), Err(CardError::Missing("PIV application"))));
     let odd = Script::new([(SELECT.0, "9000")]);
-    assert!(matches!(
-        Piv::select(Box::new(odd)),
-        Err(CardError::Malformed { .. })
-    ));
+    assert!(matches!(Piv::select(Box::new(odd)), Err(CardError::Malformed { .. })));
 }
 
 #[test]
@@ -46,10 +37,7 @@ fn the_counter_is_read_without_a_try() {
     ] {
         assert_eq!(piv(&[(ASK, answer)]).pin_tries_left().unwrap(), expected);
     }
-    assert!(matches!(
-        piv(&[(ASK, "6A88")]).pin_tries_left(),
-        Err(CardError::Status { status: 0x6A88, .. })
-    ));
+    assert!(matches!(piv(&[(ASK, "6A88")]).pin_tries_left(), Err(CardError::Status { status: 0x6A88, .. })));
 }
 
 #[test]
@@ -59,41 +47,21 @@ fn pins_are_shown_only_when_it_is_safe() {
     assert!(verify(&[(ASK, "63C3"), (SHOW, "9000")], refuse).is_ok());
     assert!(verify(&[(ASK, "9000"), (SHOW, "9000")], refuse).is_ok());
     // The script ends after the question: a PIN sent here would fail with Removed.
-    assert!(matches!(
-        verify(&[(ASK, "63C1")], refuse),
-        Err(CardError::LastTry)
-    ));
-    assert!(matches!(
-        verify(&[(ASK, "6983")], refuse),
-        Err(CardError::Blocked)
-    ));
+    assert!(matches!(verify(&[(ASK, "63C1")], refuse), Err(CardError::LastTry)));
+    assert!(matches!(verify(&[(ASK, "6983")], refuse), Err(CardError::Blocked)));
     assert!(verify(&[(ASK, "63C1"), (SHOW, "9000")], LastTry::Allow).is_ok());
-    assert!(matches!(
-        verify(&[(ASK, "63C3"), (SHOW, "63C2")], refuse),
-        Err(CardError::WrongPin { left: 2 })
-    ));
+    assert!(matches!(verify(&[(ASK, "63C3"), (SHOW, "63C2")], refuse), Err(CardError::WrongPin { left: 2 })));
     for last in ["63C0", "6983"] {
-        assert!(matches!(
-            verify(&[(ASK, "63C1"), (SHOW, last)], LastTry::Allow),
-            Err(CardError::Blocked)
-        ));
+        assert!(matches!(verify(&[(ASK, "63C1"), (SHOW, last)], LastTry::Allow), Err(CardError::Blocked)));
     }
-    assert!(matches!(
-        verify(&[(ASK, "63C3")], refuse),
-        Err(CardError::Removed)
-    ));
+    assert!(matches!(verify(&[(ASK, "63C3")], refuse), Err(CardError::Removed)));
 }
 
 #[test]
 fn what_is_missing_is_named() {
     for answer in ["6A82", "6A88", "53009000"] {
-        let error = piv(&[("00CB3FFF055C035FC10A00", answer)])
-            .certificate(Slot::Signature)
-            .unwrap_err();
-        assert!(
-            matches!(error, CardError::Missing(what) if what.contains("9C")),
-            "{error}"
-        );
+        let error = piv(&[("00CB3FFF055C035FC10A00", answer)]).certificate(Slot::Signature).unwrap_err();
+        assert!(matches!(error, CardError::Missing(what) if what.contains("9C")), "{error}");
     }
     let error = piv(&[("00CB3FFF055C035FC10900", "6982")]).mailbox_login();
     assert!(matches!(error, Err(CardError::PinRequired)));
@@ -104,13 +72,7 @@ fn what_is_missing_is_named() {
 #[test]
 fn an_odd_block_never_reaches_the_card() {
     let error = piv(&[]).raw(Slot::Signature, Algorithm::Rsa2048, &[0; 255]);
-    assert!(matches!(
-        error,
-        Err(CardError::BlockLength {
-            expected: 256,
-            found: 255
-        })
-    ));
+    assert!(matches!(error, Err(CardError::BlockLength { expected: 256, found: 255 })));
 }
 
 #[test]
@@ -122,15 +84,10 @@ fn three_thousand_bits_are_two_links_and_two_answers() {
     let (a, b) = answer.split_at(512);
     let mut card = piv(&[
         (&format!("1087059DFF{first}"), "9000"),
-        (
-            &format!("0087059D{:02X}{second}00", second.len() / 2),
-            &format!("{a}6188"),
-        ),
+        (&format!("0087059D{:02X}{second}00", second.len() / 2), &format!("{a}6188")),
         ("00C0000088", &format!("{b}9000")),
     ]);
-    let result = card
-        .raw(Slot::KeyManagement, Algorithm::Rsa3072, &block)
-        .unwrap();
+    let result = card.raw(Slot::KeyManagement, Algorithm::Rsa3072, &block).unwrap();
     assert_eq!(hex(&result), "0B".repeat(384));
 }
 
@@ -141,9 +98,7 @@ fn key_agreement_sends_a_point() {
         &format!("0087119D477C458200 8541{point}00").replace(' ', ""),
         &format!("7C228220{}9000", "0C".repeat(32)),
     )]);
-    let shared = card
-        .raw(Slot::KeyManagement, Algorithm::P256, &[4; 65])
-        .unwrap();
+    let shared = card.raw(Slot::KeyManagement, Algorithm::P256, &[4; 65]).unwrap();
     assert_eq!(&shared[..], &[0x0C; 32]);
 }
 

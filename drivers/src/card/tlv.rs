@@ -113,10 +113,7 @@ impl<'a> Reader<'a> {
     fn object(&mut self) -> Result<Tlv<'a>, TlvError> {
         let tag = self.tag()?;
         let length = self.length()?;
-        let (value, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(TlvError::Truncated)?;
+        let (value, rest) = self.rest.split_at_checked(length).ok_or(TlvError::Truncated)?;
         self.rest = rest;
         Ok(Tlv { tag, value })
     }
@@ -192,9 +189,7 @@ pub const HEADER: usize = 13;
 /// Without leading zero octets, but at least one octet.
 fn significant(octets: &[u8]) -> &[u8] {
     let zeros = octets.iter().take_while(|o| **o == 0).count();
-    octets
-        .get(zeros.min(octets.len().saturating_sub(1))..)
-        .unwrap_or_default()
+    octets.get(zeros.min(octets.len().saturating_sub(1))..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -208,8 +203,7 @@ mod tests {
         prop_oneof![
             (1u32..0x100).prop_filter("one octet", |t| t & 0x1f != 0x1f),
             (0u32..8, 0u32..0x80).prop_map(|(class, n)| (class << 13) | 0x1f00 | n),
-            (0u32..8, 0x81u32..0x100, 0u32..0x80)
-                .prop_map(|(class, m, n)| (class << 21) | 0x1f_0000 | (m << 8) | n),
+            (0u32..8, 0x81u32..0x100, 0u32..0x80).prop_map(|(class, m, n)| (class << 21) | 0x1f_0000 | (m << 8) | n),
         ]
     }
 
@@ -244,10 +238,7 @@ mod tests {
     fn lengths_of_every_form() {
         for length in [0usize, 1, 127, 128, 255, 256, 65_535, 65_536] {
             let value = vec![0xa5; length];
-            assert_eq!(
-                single(&encode(0x5f_c1_0a, &value), 0x5f_c1_0a),
-                Ok(&value[..])
-            );
+            assert_eq!(single(&encode(0x5f_c1_0a, &value), 0x5f_c1_0a), Ok(&value[..]));
         }
         assert_eq!(&encode(0x53, &[1])[..], &[0x53, 1, 1]);
         assert_eq!(&encode(0x53, &[0; 200])[..3], &[0x53, 0x81, 200]);
@@ -276,10 +267,7 @@ mod tests {
 
     #[test]
     fn a_value_does_not_show_itself() {
-        let object = Tlv {
-            tag: 0x53,
-            value: b"secret",
-        };
+        let object = Tlv { tag: 0x53, value: b"secret" };
         assert_eq!(format!("{object:?}"), "Tlv(53, 6 octets)");
     }
 }

@@ -42,6 +42,9 @@ pub struct Config {
     /// Which language stands first.
     #[serde(default, deserialize_with = "language")]
     pub language: Language,
+    /// Minutes east of Greenwich, for the clock on the screen; Japan is 540.
+    #[serde(default = "japan")]
+    pub utc_offset_minutes: i32,
     /// Where durable state lives: the print-once ledger, queued confirmations, waiting reports.
     pub data: PathBuf,
     /// The side of the fax machine.
@@ -87,6 +90,9 @@ pub struct NetworkConfig {
     pub history: SocketAddr,
     /// PEM file with the trust anchors.
     pub anchors: PathBuf,
+    /// PEM file with the certificates of the issuing authorities between people's certificates and the anchors.
+    #[serde(default)]
+    pub intermediates: Option<PathBuf>,
 }
 
 /// Sending.
@@ -137,6 +143,10 @@ impl Config {
         toml::from_str(&text)
             .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })
     }
+}
+
+fn japan() -> i32 {
+    540
 }
 
 fn language<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Language, D::Error> {

@@ -39,8 +39,10 @@ fn failed<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> i
 pub enum Print {
     /// It was given to the terminal; whether it is on paper is not known.
     Handed,
-    /// The terminal took it completely.
+    /// The terminal took it completely; its confirmation is owed.
     Printed,
+    /// Its confirmation is in the outbox; it only has to be deleted at the mail server.
+    Confirmed,
 }
 
 /// A mail that was handed to the terminal, and what its confirmation needs.
@@ -88,8 +90,10 @@ pub struct Delivered {
     pub transmission: OpenTransmission,
     /// When it was confirmed, by the confirmation's own date.
     pub at: SystemTime,
-    /// False for a bounce: what is reported then is a failure.
-    pub success: bool,
+    /// The name beside the recipient's address in the confirmation; may be empty.
+    pub recipient_name: String,
+    /// Why it failed, for a bounce.
+    pub failure: Option<String>,
 }
 
 /// Something owed to a server, kept until the server has it.
@@ -168,6 +172,19 @@ impl Ledger {
         write.commit().map_err(failed("written"))
     }
 
+    /// Takes back what [`Self::open_transmissions`] registered: the mail was not sent after all.
+    pub fn withdraw(&self, transmissions: &[OpenTransmission]) -> Result<(), LedgerError> {
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        {
+            let mut table = write.open_table(OPEN).map_err(failed("written"))?;
+            for transmission in transmissions {
+                let key = OpenTransmission::key(&transmission.message_id, &transmission.recipient);
+                table.remove(key.as_str()).map_err(failed("written"))?;
+            }
+        }
+        write.commit().map_err(failed("written"))
+    }
+
     /// The transmission that a confirmation may close.
     pub fn open_transmission(&self, message_id: &str, recipient: &str) -> Result<Option<OpenTransmission>, LedgerError> {
         self.get(OPEN, &OpenTransmission::key(message_id, recipient))
@@ -200,9 +217,19 @@ impl Ledger {
         Ok(was_open)
     }
 
-    /// Owes something to a server.
-    pub fn owe(&self, id: &str, owed: &Owed) -> Result<(), LedgerError> {
-        self.put(OUTBOX, id, owed)
+    /// ST922: the confirmation is owed to the network and no longer to the reader, in one commit.
+    pub fn confirm(&self, id: &str, uid: &str, handed: &Handed, owed: &Owed) -> Result<(), LedgerError> {
+        let confirmed = Handed { print: Print::Confirmed, ..handed.clone() };
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        {
+            let mut outbox = write.open_table(OUTBOX).map_err(failed("written"))?;
+            let value = serde_json::to_vec(owed).map_err(failed("written"))?;
+            outbox.insert(id, value.as_slice()).map_err(failed("written"))?;
+            let mut table = write.open_table(HANDED).map_err(failed("written"))?;
+            let value = serde_json::to_vec(&confirmed).map_err(failed("written"))?;
+            table.insert(uid, value.as_slice()).map_err(failed("written"))?;
+        }
+        write.commit().map_err(failed("written"))
     }
 
     /// All that is owed, oldest first.
@@ -332,7 +359,7 @@ mod tests {
         let ledger = Ledger::open(directory.path()).unwrap();
         ledger.open_transmissions(&[transmission("b@b.example")]).unwrap();
         let delivered =
-            Delivered { transmission: transmission("b@b.example"), at: SystemTime::UNIX_EPOCH, success: true };
+            Delivered { transmission: transmission("b@b.example"), at: SystemTime::UNIX_EPOCH, recipient_name: String::new(), failure: None };
         let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new() };
         assert!(ledger.close("1", &delivered, &owed).unwrap());
         assert!(!ledger.close("2", &delivered, &owed).unwrap());

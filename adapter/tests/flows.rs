@@ -42,17 +42,17 @@ fn any_event() -> impl Strategy<Value = Event> {
     ];
     let kind = prop_oneof![3 => Just(Fetched::Sealed), 1 => Just(Fetched::Plain), 1 => Just(Fetched::Printed)];
     prop_oneof![
-        4 => Just(Event::Card(CardInput::Inserted)),
-        2 => Just(Event::Card(CardInput::Removed)),
-        6 => (0usize..3, 0u8..4).prop_map(|(who, tries_left)| Event::Card(CardInput::Read { owner: owner(who), tries_left })),
-        1 => Just(Event::Card(CardInput::Unusable(CardFault::Incomplete))),
-        1 => (0u8..9).prop_map(|n| Event::Card(CardInput::PinProgress(n))),
-        6 => Just(Event::Card(CardInput::PinEntered(Pin::new(b"123456").unwrap()))),
-        6 => Just(Event::Card(CardInput::PinAccepted)),
-        1 => (0u8..3).prop_map(|tries_left| Event::Card(CardInput::PinRefused { tries_left })),
-        6 => Just(Event::Card(CardInput::PathHolds)),
-        6 => Just(Event::Card(CardInput::CertificateValid)),
-        1 => Just(Event::Card(CardInput::CertificateInvalid(CardFault::Revoked))),
+        4 => Just(Event::Card(1, CardInput::Inserted)),
+        2 => Just(Event::Card(1, CardInput::Removed)),
+        6 => (0usize..3, 0u8..4).prop_map(|(who, tries_left)| Event::Card(1, CardInput::Read { owner: owner(who), tries_left })),
+        1 => Just(Event::Card(1, CardInput::Unusable(CardFault::Incomplete))),
+        1 => (0u8..9).prop_map(|n| Event::Card(1, CardInput::PinProgress(n))),
+        6 => Just(Event::Card(1, CardInput::PinEntered(Pin::new(b"123456").unwrap()))),
+        6 => Just(Event::Card(1, CardInput::PinAccepted)),
+        1 => (0u8..3).prop_map(|tries_left| Event::Card(1, CardInput::PinRefused { tries_left })),
+        6 => Just(Event::Card(1, CardInput::PathHolds)),
+        6 => Just(Event::Card(1, CardInput::CertificateValid)),
+        1 => Just(Event::Card(1, CardInput::CertificateInvalid(CardFault::Revoked))),
         4 => (document.clone(), 0usize..3, 0usize..3).prop_map(|(id, from, to)| Event::Sending(SendingEvent::Document {
             id, from: PEOPLE[from].into(), recipients: vec![PEOPLE[to].into()] })),
         1 => document.clone().prop_map(|id| Event::Sending(SendingEvent::TerminalGone(id))),
@@ -114,7 +114,7 @@ impl Witness {
 
     fn before(&mut self, event: &Event) {
         match event {
-            Event::Card(input) => match input {
+            Event::Card(_, input) => match input {
                 CardInput::Inserted | CardInput::Removed => {
                     self.read_asked = false;
                     (self.read, self.pin_asked, self.pin_accepted) = (None, false, false);
@@ -167,9 +167,9 @@ impl Witness {
 
     fn after(&mut self, action: &Action) {
         match action {
-            Action::ReadCard => self.read_asked = true,
-            Action::VerifyPin(_) => self.pin_asked = true,
-            Action::CheckCertificate => {
+            Action::ReadCard(_) => self.read_asked = true,
+            Action::VerifyPin(..) => self.pin_asked = true,
+            Action::CheckCertificate(_) => {
                 assert!(self.pin_accepted, "certificate checked before the PIN was accepted");
                 self.check_asked = true;
             }
@@ -296,7 +296,7 @@ fn accepted(desk: &mut Desk, at: At, who: usize) {
         CardInput::PathHolds,
         CardInput::CertificateValid,
     ] {
-        desk.handle(at, Event::Card(input));
+        desk.handle(at, Event::Card(1, input));
     }
     assert_eq!(desk.accepted(), Some(&owner(who)));
 }
@@ -344,7 +344,7 @@ fn a_notice_a_card_and_a_press_print_and_confirm() {
         [ReceivingAction::Settle(session, vec![mail])]
     );
     assert_eq!(desk.screen(at), Screen::Done { documents: 1 });
-    desk.handle(at, Event::Card(CardInput::Removed));
+    desk.handle(at, Event::Card(1, CardInput::Removed));
     assert_eq!(desk.screen(at), Screen::Idle);
 }
 
@@ -353,8 +353,8 @@ fn the_wrong_card_is_shown_the_door_but_may_send() {
     let mut desk = Desk::new(Duration::from_secs(540), vec![]);
     let at = At::ZERO;
     desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
-    desk.handle(at, Event::Card(CardInput::Inserted));
-    desk.handle(at, Event::Card(CardInput::Read { owner: owner(2), tries_left: 3 }));
+    desk.handle(at, Event::Card(1, CardInput::Inserted));
+    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
     assert_eq!(desk.screen(at), Screen::WrongCard { names: vec!["hanako".into()] });
     let document = SendingEvent::Document {
         id: DocumentId(1),
@@ -362,7 +362,7 @@ fn the_wrong_card_is_shown_the_door_but_may_send() {
         recipients: vec![PEOPLE[0].into()],
     };
     desk.handle(at, Event::Sending(document));
-    desk.handle(at, Event::Card(CardInput::Read { owner: owner(2), tries_left: 3 }));
+    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
     assert_eq!(desk.screen(at), Screen::Pin { name: "jiro".into(), entered: 0, tries_left: 3 });
 }
 

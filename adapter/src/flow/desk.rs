@@ -16,8 +16,9 @@ pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
 /// What happened at or around the adapter.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// At the card slot or the PIN pad.
-    Card(CardInput),
+    /// At the card slot or the PIN pad, with the number of the insertion it belongs to. What comes late from an
+    /// earlier insertion proves nothing for this one.
+    Card(Insertion, CardInput),
     /// For Fig. 7.
     Sending(SendingEvent),
     /// For Fig. 10.
@@ -37,15 +38,18 @@ pub enum Event {
     Tick,
 }
 
+/// Counts insertions of cards. Each begins with [`CardInput::Inserted`] under a number of its own.
+pub type Insertion = u64;
+
 /// What is to be done.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// Read the card.
-    ReadCard,
-    /// Present the PIN.
-    VerifyPin(Pin),
-    /// Check path and validity of the card's certificates.
-    CheckCertificate,
+    /// Read the card of this insertion.
+    ReadCard(Insertion),
+    /// Present the PIN to the card of this insertion, and to no other.
+    VerifyPin(Insertion, Pin),
+    /// Check path and validity of the certificates on the card of this insertion.
+    CheckCertificate(Insertion),
     /// The card's proof is void: forget everything that came from it.
     ForgetCard,
     /// Of Fig. 7.
@@ -58,6 +62,7 @@ pub enum Action {
 #[derive(Debug)]
 pub struct Desk {
     card: CardSession,
+    insertion: Insertion,
     sending: Sending,
     receiving: Receiving,
     /// What happened to the last document or card, shown for a while.
@@ -71,6 +76,7 @@ impl Desk {
     pub fn new(hold: Duration, machine_addresses: Vec<String>) -> Self {
         Self {
             card: CardSession::Out,
+            insertion: 0,
             sending: Sending::new(hold, machine_addresses),
             receiving: Receiving::default(),
             shown: None,
@@ -83,9 +89,14 @@ impl Desk {
     pub fn handle(&mut self, at: At, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Card(input) => {
-                let answers = self.card.handle(input);
-                self.card_acts(at, answers, &mut actions);
+            Event::Card(insertion, input) => {
+                if matches!(input, CardInput::Inserted) {
+                    self.insertion = insertion;
+                }
+                if insertion == self.insertion {
+                    let answers = self.card.handle(input);
+                    self.card_acts(at, answers, &mut actions);
+                }
             }
             Event::Sending(event) => self.send(at, event, &mut actions),
             Event::Receiving(event) => {
@@ -112,9 +123,9 @@ impl Desk {
     fn card_acts(&mut self, at: At, answers: Vec<CardAction>, actions: &mut Vec<Action>) {
         for answer in answers {
             match answer {
-                CardAction::Read => actions.push(Action::ReadCard),
-                CardAction::VerifyPin(pin) => actions.push(Action::VerifyPin(pin)),
-                CardAction::CheckCertificate => actions.push(Action::CheckCertificate),
+                CardAction::Read => actions.push(Action::ReadCard(self.insertion)),
+                CardAction::VerifyPin(pin) => actions.push(Action::VerifyPin(self.insertion, pin)),
+                CardAction::CheckCertificate => actions.push(Action::CheckCertificate(self.insertion)),
                 CardAction::Tell(change) => {
                     if matches!(change, CardChange::Out | CardChange::Invalid(_)) {
                         actions.push(Action::ForgetCard);

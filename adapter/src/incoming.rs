@@ -1,0 +1,539 @@
+//! Carries out what Fig. 10 decides: fetch, decrypt, the sender's certificate, verify, hand over, confirm, settle
+//! (ST912-ST922).
+//!
+//! Opened mails are in memory only, and only for the session in which they were opened.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealfax_client::pop3::{Client, Pop3Error};
+use sealfax_client::pop3_server::Password;
+use sealfax_ifax::header::{Headers, format_date};
+use sealfax_ifax::mdn;
+use sealfax_smime::{Decrypted, OpenGroup, Opened, Signing, Verification, path};
+use tokio::sync::oneshot;
+
+use crate::card::{CardKey, InsertedCard};
+use crate::flow::desk::Event;
+use crate::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
+use crate::flow::{Owner, normal_address};
+use crate::ledger::{Handed, Owed, Print};
+use crate::office::Office;
+use crate::outer;
+use crate::outgoing::hex;
+use crate::trust::Untrusted;
+
+/// Mails looked at in one session; the rest are for the next one.
+const MAILS: usize = 32;
+/// Octets fetched in one session.
+const OCTETS: usize = 96 * 1024 * 1024;
+
+/// What the terminal is given at its log-in.
+#[derive(Debug)]
+pub enum Given {
+    /// No card is accepted: its own mailbox.
+    Ordinary,
+    /// The opened mails of a person.
+    Opened(Vec<OpenedMail>),
+    /// Not now.
+    Refused,
+}
+
+/// A mail for the terminal.
+#[derive(Debug, Clone)]
+pub struct OpenedMail {
+    /// Which.
+    pub id: MailId,
+    /// Its unique identifier at the mail server.
+    pub uid: String,
+    /// The mail, CRLF.
+    pub octets: Arc<zeroize::Zeroizing<Vec<u8>>>,
+}
+
+/// One mail of a session.
+struct Mail {
+    session: SessionId,
+    number: usize,
+    uid: String,
+    raw: Arc<Vec<u8>>,
+    kind: Fetched,
+    known: Option<Handed>,
+    decrypted: Option<Decrypted>,
+    sender: Option<String>,
+    sender_certificates: Vec<Vec<u8>>,
+    opened: Option<Opened>,
+}
+
+/// One log-in of the terminal.
+struct Session {
+    given: Option<oneshot::Sender<Given>>,
+    settled: Option<oneshot::Sender<()>>,
+    cut: Arc<std::sync::atomic::AtomicBool>,
+    personal: Option<Personal>,
+}
+
+/// What a personal session holds: the card it began with, and the mailbox.
+struct Personal {
+    owner: Owner,
+    card: Arc<InsertedCard>,
+    mailbox: Option<Client>,
+    spent: Vec<usize>,
+}
+
+/// The sessions at hand.
+pub struct Incoming {
+    office: Arc<Office>,
+    sessions: Mutex<HashMap<SessionId, Session>>,
+    mails: Mutex<HashMap<MailId, Mail>>,
+}
+
+impl std::fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Incoming")
+    }
+}
+
+/// One log-in of the terminal, seen from its door.
+#[derive(Debug)]
+pub struct Visit {
+    incoming: Arc<Incoming>,
+    id: SessionId,
+    /// Turns true when the card is pulled: nothing more is handed over.
+    pub cut: Arc<std::sync::atomic::AtomicBool>,
+    over: bool,
+}
+
+impl Visit {
+    /// The terminal said QUIT and took these completely. Returns when what was owed is queued and deleted.
+    pub async fn taken(mut self, mails: Vec<MailId>) {
+        self.over = true;
+        let (sender, settled) = oneshot::channel();
+        if let Some(session) = self.incoming.sessions().get_mut(&self.id) {
+            session.settled = Some(sender);
+        }
+        self.incoming.note_printed(&mails);
+        self.incoming.tell(ReceivingEvent::Taken(self.id, mails));
+        let _ = settled.await;
+    }
+
+    /// The terminal went without QUIT, but took these completely: they are not printed again.
+    pub fn left(self, mails: &[MailId]) {
+        self.incoming.note_printed(mails);
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        if !self.over {
+            self.incoming.tell(ReceivingEvent::TerminalLeft(self.id));
+        }
+    }
+}
+
+impl Incoming {
+    pub(crate) fn new(office: Arc<Office>) -> Self {
+        Self { office, sessions: Mutex::default(), mails: Mutex::default() }
+    }
+
+    /// ST912: the terminal logs in. Returns when it is clear what it is given.
+    pub async fn visit(self: &Arc<Self>) -> (Visit, Given) {
+        let id = SessionId(self.office.number());
+        let (sender, given) = oneshot::channel();
+        let cut = Arc::default();
+        let session = Session { given: Some(sender), settled: None, cut: Arc::clone(&cut), personal: None };
+        self.sessions().insert(id, session);
+        let visit = Visit { incoming: self.clone(), id, cut, over: false };
+        self.tell(ReceivingEvent::Receive(id));
+        let given = given.await.unwrap_or(Given::Refused);
+        (visit, given)
+    }
+
+    /// Carries out one action of Fig. 10.
+    pub fn carry_out(self: &Arc<Self>, action: ReceivingAction) {
+        match action {
+            ReceivingAction::Step(step) => self.office.step(step),
+            ReceivingAction::Ordinary(id) => {
+                self.give(id, Given::Ordinary);
+                self.sessions().remove(&id);
+            }
+            ReceivingAction::Refuse(id) => {
+                self.give(id, Given::Refused);
+                self.forget(id);
+            }
+            ReceivingAction::Fetch(id, owner) => self.spawn(async move |this| this.fetch(id, owner).await),
+            ReceivingAction::Decrypt(id) => self.spawn(async move |this| {
+                let result = this.decrypt(id).await;
+                this.tell(ReceivingEvent::Decrypted(id, result));
+            }),
+            ReceivingAction::FindSenderCertificate(id) => self.spawn(async move |this| {
+                let result = this.find_sender(id).await;
+                this.tell(ReceivingEvent::SenderCertificate(id, result));
+            }),
+            ReceivingAction::Verify(id) => {
+                let result = self.verify(id);
+                self.tell(ReceivingEvent::Verified(id, result));
+            }
+            ReceivingAction::Hand(id, mails) => self.hand(id, &mails),
+            ReceivingAction::Cut(id) => {
+                if let Some(session) = self.sessions().get(&id) {
+                    session.cut.store(true, std::sync::atomic::Ordering::SeqCst);
+                }
+            }
+            ReceivingAction::Confirm(id) => self.spawn(async move |this| {
+                let queued = match this.confirm(id).await {
+                    Ok(()) => true,
+                    Err(why) => {
+                        this.office.failed("RECV-005", format!("the confirmation is still owed: {why}"));
+                        false
+                    }
+                };
+                this.tell(ReceivingEvent::Confirmed(id, queued));
+            }),
+            ReceivingAction::Settle(id, mails) => self.spawn(async move |this| this.settle(id, &mails).await),
+        }
+    }
+
+    fn spawn<F, Fut>(self: &Arc<Self>, work: F)
+    where
+        F: FnOnce(Arc<Self>) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        tokio::spawn(work(self.clone()));
+    }
+
+    /// ST913, P3: login and password come from the card, and are forgotten at once.
+    async fn fetch(self: &Arc<Self>, id: SessionId, owner: Owner) {
+        match self.fetch_mailbox(id, owner).await {
+            Ok(mails) => self.tell(ReceivingEvent::Fetched(id, mails)),
+            Err(why) => {
+                self.office.failed("RECV-001", why);
+                self.tell(ReceivingEvent::FetchFailed(id));
+            }
+        }
+    }
+
+    async fn fetch_mailbox(self: &Arc<Self>, id: SessionId, owner: Owner) -> Result<Vec<(MailId, Fetched)>, String> {
+        let card = self.office.card_owned_by(&owner).ok_or("the card was pulled before the mailbox was fetched")?;
+        let login = card.mailbox_login().await.map_err(|error| error.to_string())?;
+        let words = |error: Pop3Error| error.to_string();
+        let network = self.office.seams.network.as_ref();
+        let mut mailbox = Client::connect(network, self.office.config.network.pop3).await.map_err(words)?;
+        let password = Password::new(login.password().as_bytes().to_vec());
+        mailbox.login(login.login(), &password).await.map_err(words)?;
+        drop((login, password));
+        let mut spent = Vec::new();
+        let mut mails = Vec::new();
+        let mut octets = 0usize;
+        for (number, uid) in mailbox.uidl().await.map_err(words)? {
+            if mails.len() >= MAILS || octets >= OCTETS {
+                break;
+            }
+            let known = self.office.ledger.handed(&uid).map_err(|error| error.to_string())?;
+            if known.as_ref().is_some_and(|known| known.print == Print::Confirmed) {
+                // Printed and confirmed: only its deletion was lost, by a power cut or a broken connection.
+                spent.push(number);
+                continue;
+            }
+            let raw = mailbox.retr(number).await.map_err(words)?;
+            self.office.did(&["A1", "A2"], format!("mail {number} of {} was fetched", owner.address));
+            octets = octets.saturating_add(raw.len());
+            let kind = match &known {
+                Some(known) if known.print == Print::Printed => Fetched::Printed,
+                _ if is_sealed(&raw) => Fetched::Sealed,
+                _ => Fetched::Plain,
+            };
+            let mail = Mail {
+                session: id,
+                number,
+                uid,
+                raw: Arc::new(raw),
+                kind,
+                known,
+                decrypted: None,
+                sender: None,
+                sender_certificates: Vec::new(),
+                opened: None,
+            };
+            let mail_id = MailId(self.office.number());
+            self.mails().insert(mail_id, mail);
+            mails.push((mail_id, kind));
+        }
+        match self.sessions().get_mut(&id) {
+            Some(session) => session.personal = Some(Personal { owner, card, mailbox: Some(mailbox), spent }),
+            None => return Err("the terminal went away".into()),
+        }
+        Ok(mails)
+    }
+
+    /// ST914, ST915.
+    async fn decrypt(&self, id: MailId) -> Result<(), Unfit> {
+        let (raw, card) = {
+            let mails = self.mails();
+            let mail = mails.get(&id).ok_or(Unfit::CardGone)?;
+            let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
+            (mail.raw.clone(), card)
+        };
+        let decrypted = sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
+        if let Some(mail) = self.mails().get_mut(&id) {
+            mail.decrypted = Some(decrypted);
+        }
+        Ok(())
+    }
+
+    /// ST917: the sender is who From says, and only a certificate that the certificate server has for that address, and
+    /// calls valid, may have signed.
+    async fn find_sender(&self, id: MailId) -> Result<(), Unfit> {
+        let raw = self.mails().get(&id).map(|mail| mail.raw.clone()).ok_or(Unfit::CardGone)?;
+        let sender = crate::outgoing::origin(&raw).map(|from| normal_address(&from)).ok_or_else(|| {
+            self.office.suspicious("RECV-002", "a sealed mail has no single From");
+            Unfit::NotGenuine("RECV-002")
+        })?;
+        let certificates =
+            self.office.trust.certificates(&sender, path::Use::Sign).await.map_err(|error| match error {
+                Untrusted::None(_) => {
+                    self.office.suspicious("RECV-003", error.to_string());
+                    Unfit::NotGenuine("RECV-003")
+                }
+                Untrusted::Unreachable(_) => {
+                    self.office.failed("RECV-004", error.to_string());
+                    Unfit::Unchecked
+                }
+            })?;
+        if let Some(mail) = self.mails().get_mut(&id) {
+            mail.sender = Some(sender);
+            mail.sender_certificates = certificates;
+        }
+        Ok(())
+    }
+
+    /// ST918, ST919.
+    fn verify(&self, id: MailId) -> Result<(), Unfit> {
+        let mut mails = self.mails();
+        let mail = mails.get_mut(&id).ok_or(Unfit::CardGone)?;
+        let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
+        let (Some(decrypted), Some(sender)) = (mail.decrypted.take(), mail.sender.clone()) else {
+            return Err(Unfit::CardGone);
+        };
+        let identity = card.identity();
+        let verification = Verification {
+            anchors: self.office.trust.anchors(),
+            now: self.office.seams.clock.now(),
+            sender: &sender,
+            sender_certificates: &mail.sender_certificates,
+            recipient: &identity.owner.address,
+            recipient_certificate: &identity.encryption_certificate,
+            allow_unbound: false,
+        };
+        let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
+        // RFC 8550, section 3: the inner From is what the person will read.
+        if crate::outgoing::origin(&opened.content).is_none_or(|inner| normal_address(&inner) != sender) {
+            self.office.suspicious("RECV-006", format!("the mail sealed by {sender} says another From inside"));
+            return Err(Unfit::NotGenuine("RECV-006"));
+        }
+        mail.opened = Some(opened);
+        Ok(())
+    }
+
+    fn unfit(&self, error: &sealfax_smime::OpenError) -> Unfit {
+        self.office.suspicious(error.code(), error.to_string());
+        match error.group() {
+            OpenGroup::Card => Unfit::CardGone,
+            OpenGroup::CannotOpen => Unfit::CannotOpen(error.code()),
+            _ => Unfit::NotGenuine(error.code()),
+        }
+    }
+
+    /// ST921: written down before the first octet leaves, so that a power cut cannot lead to a silent second print.
+    fn hand(&self, id: SessionId, ids: &[MailId]) {
+        let mut given = Vec::new();
+        {
+            let mut mails = self.mails();
+            for mail_id in ids {
+                let Some(mail) = mails.get_mut(mail_id) else { continue };
+                let octets = match (&mail.opened, mail.kind) {
+                    (Some(opened), Fetched::Sealed) => {
+                        let maybe_printed = mail.known.is_some();
+                        let handed = Handed {
+                            print: Print::Handed,
+                            recipient: self.owner_of(id).map(|owner| owner.address).unwrap_or_default(),
+                            sender: mail.sender.clone().unwrap_or_default(),
+                            message_id: message_id(&mail.raw),
+                            content_digest: hex(&opened.content_digest),
+                        };
+                        if let Err(error) = self.office.ledger.hand(&mail.uid, &handed) {
+                            self.office.failed("LEDGER-001", error.to_string());
+                            continue;
+                        }
+                        mail.known = Some(handed);
+                        if maybe_printed {
+                            outer::marked_as_possible_reprint(&opened.content).into()
+                        } else {
+                            opened.content.clone()
+                        }
+                    }
+                    (None, Fetched::Plain) => mail.raw.to_vec().into(),
+                    _ => continue,
+                };
+                given.push(OpenedMail { id: *mail_id, uid: mail.uid.clone(), octets: Arc::new(octets) });
+            }
+        }
+        self.give(id, Given::Opened(given));
+    }
+
+    /// The terminal took these: the ledger knows it from now on, whatever happens next.
+    fn note_printed(&self, ids: &[MailId]) {
+        let mut mails = self.mails();
+        for id in ids {
+            let Some(mail) = mails.get_mut(id) else { continue };
+            if mail.known.is_none() {
+                continue;
+            }
+            match self.office.ledger.printed(&mail.uid) {
+                Ok(()) => self.office.did(&["I2"], "the terminal took the document completely"),
+                Err(error) => self.office.failed("LEDGER-001", error.to_string()),
+            }
+        }
+    }
+
+    /// ST922: an MDN signed by the card that opened the mail, durably queued.
+    async fn confirm(&self, id: MailId) -> Result<(), String> {
+        let (uid, handed, owner, key) = {
+            let mails = self.mails();
+            let mail = mails.get(&id).ok_or("the session is over")?;
+            let handed = mail.known.clone().ok_or("the ledger does not know it")?;
+            let sessions = self.sessions();
+            let personal = sessions.get(&mail.session).and_then(|session| session.personal.as_ref());
+            let personal = personal.ok_or("the session is over")?;
+            (mail.uid.clone(), handed, personal.owner.clone(), personal.card.signature_key())
+        };
+        let mail = self.signed_confirmation(&handed, &owner, &key).await?;
+        let owed = Owed::Confirmation { to: handed.sender.clone(), mail };
+        let ledger_key = self.office.ledger_key();
+        self.office.ledger.confirm(&ledger_key, &uid, &handed, &owed).map_err(|error| error.to_string())?;
+        self.office.owed.notify_one();
+        Ok(())
+    }
+
+    async fn signed_confirmation(&self, handed: &Handed, owner: &Owner, key: &CardKey) -> Result<String, String> {
+        use sealfax_ifax::address::Address;
+        let recipient = Address::parse(&owner.address).map_err(|error| error.to_string())?;
+        let now = self.office.seams.clock.now();
+        let mdn = mdn::Mdn {
+            reporting_ua: format!("{}; Sealfax", self.office.host()),
+            original_recipient: Some(recipient.clone()),
+            final_recipient: recipient.clone(),
+            original_message_id: handed.message_id.trim_matches(['<', '>']).to_owned(),
+            disposition: mdn::Disposition::printed(),
+            received_content_mic: Some(mdn::ContentMic {
+                digest: base64_of_hex(&handed.content_digest),
+                algorithm: "sha-256".into(),
+            }),
+            extensions: Vec::new(),
+            text: mdn::human_text(&recipient, &format_date(now)),
+            boundary: format!("=_{}", self.office.seams.entropy.token()),
+        };
+        let entity = mdn::compose(&mdn).map_err(|error| error.to_string())?;
+        let signing = Signing { key, chain: self.office.trust.intermediates(), signing_time: now };
+        let signed = sealfax_smime::sign_detached(&entity, &signing).await.map_err(|error| error.to_string())?;
+        String::from_utf8(outer::confirmation_mail(owner, handed, &self.office, &signed))
+            .map_err(|_| "the confirmation is not text".to_owned())
+    }
+
+    /// Deletes at the mail server what is printed and confirmed, and ends the session.
+    async fn settle(&self, id: SessionId, ids: &[MailId]) {
+        let settled: Vec<(usize, String)> = {
+            let mails = self.mails();
+            ids.iter().filter_map(|id| mails.get(id)).map(|mail| (mail.number, mail.uid.clone())).collect()
+        };
+        let taken = self.sessions().get_mut(&id).and_then(|session| {
+            let personal = session.personal.as_mut()?;
+            Some((personal.mailbox.take()?, std::mem::take(&mut personal.spent)))
+        });
+        if let Some((mut mailbox, spent)) = taken {
+            let numbers: Vec<usize> = settled.iter().map(|(number, _)| *number).chain(spent).collect();
+            match delete(&mut mailbox, &numbers).await {
+                Ok(()) => match mailbox.quit().await {
+                    Ok(()) => {
+                        for (_, uid) in &settled {
+                            if let Err(error) = self.office.ledger.forget(uid) {
+                                self.office.failed("LEDGER-001", error.to_string());
+                            }
+                        }
+                    }
+                    Err(error) => self.office.failed("RECV-007", error.to_string()),
+                },
+                Err(error) => self.office.failed("RECV-007", error.to_string()),
+            }
+        }
+        let settled = self.sessions().get_mut(&id).and_then(|session| session.settled.take());
+        self.forget(id);
+        if let Some(settled) = settled {
+            let _ = settled.send(());
+        }
+    }
+
+    fn give(&self, id: SessionId, given: Given) {
+        if let Some(sender) = self.sessions().get_mut(&id).and_then(|session| session.given.take()) {
+            let _ = sender.send(given);
+        }
+    }
+
+    fn forget(&self, id: SessionId) {
+        self.sessions().remove(&id);
+        self.mails().retain(|_, mail| mail.session != id);
+    }
+
+    fn card_of(&self, id: SessionId) -> Option<Arc<InsertedCard>> {
+        self.sessions().get(&id)?.personal.as_ref().map(|personal| personal.card.clone())
+    }
+
+    fn owner_of(&self, id: SessionId) -> Option<Owner> {
+        self.sessions().get(&id)?.personal.as_ref().map(|personal| personal.owner.clone())
+    }
+
+    fn tell(&self, event: ReceivingEvent) {
+        self.office.tell(Event::Receiving(event));
+    }
+
+    // Whoever needs both locks takes that of the mails first.
+    fn mails(&self) -> std::sync::MutexGuard<'_, HashMap<MailId, Mail>> {
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn delete(mailbox: &mut Client, numbers: &[usize]) -> Result<(), Pop3Error> {
+    for number in numbers {
+        mailbox.dele(*number).await?;
+    }
+    Ok(())
+}
+
+/// Whether a mail is S/MIME and so has to be opened before anyone may see it.
+fn is_sealed(mail: &[u8]) -> bool {
+    let Ok((headers, _)) = Headers::parse(mail) else { return false };
+    let value = headers.get("Content-Type").unwrap_or_default().to_ascii_lowercase();
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    matches!(essence, "application/pkcs7-mime" | "application/x-pkcs7-mime")
+        || (essence == "application/octet-stream" && value.contains(".p7m"))
+        || (essence == "multipart/signed" && value.contains("pkcs7-signature"))
+}
+
+fn message_id(mail: &[u8]) -> String {
+    Headers::parse(mail)
+        .ok()
+        .and_then(|(headers, _)| headers.get("Message-ID").and_then(sealfax_ifax::mail::message_id))
+        .map(|id| format!("<{id}>"))
+        .unwrap_or_default()
+}
+
+fn base64_of_hex(hex: &str) -> String {
+    use base64::Engine as _;
+    let octets: Vec<u8> = (0..hex.len() / 2)
+        .filter_map(|index| hex.get(index * 2..index * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect();
+    base64::engine::general_purpose::STANDARD.encode(octets)
+}

@@ -1,0 +1,153 @@
+//! What the parts of a running adapter share: its configuration, the seams, the ledger, and the way to the desk.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use sealfax_client::seam::{EntropyRng, Seams};
+use tokio::sync::{Notify, mpsc};
+
+use crate::card::InsertedCard;
+use crate::config::Config;
+use crate::flow::{Owner, Step};
+use crate::flow::desk::{Event, Insertion};
+use crate::ledger::Ledger;
+use crate::trust::Trust;
+
+/// The shared context of one adapter.
+pub struct Office {
+    /// As read.
+    pub config: Config,
+    /// Clock, network, chance, journal.
+    pub seams: Seams,
+    /// Durable memory.
+    pub ledger: Ledger,
+    /// Anchors and certificate server.
+    pub trust: Trust,
+    /// Wakes the outbox when something is owed.
+    pub owed: Notify,
+    events: mpsc::UnboundedSender<Event>,
+    card: Mutex<Option<(Insertion, Arc<InsertedCard>)>>,
+    reader: AtomicBool,
+    numbers: AtomicU64,
+}
+
+impl std::fmt::Debug for Office {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Office").field("host", &self.config.host_name).finish_non_exhaustive()
+    }
+}
+
+impl Office {
+    pub(crate) fn new(
+        config: Config,
+        seams: Seams,
+        ledger: Ledger,
+        trust: Trust,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        Self {
+            config,
+            seams,
+            ledger,
+            trust,
+            owed: Notify::new(),
+            events,
+            card: Mutex::default(),
+            reader: AtomicBool::new(true),
+            numbers: AtomicU64::new(1),
+        }
+    }
+
+    /// The name in the journal.
+    pub fn host(&self) -> &str {
+        &self.config.host_name
+    }
+
+    /// Tells the desk. The desk outlives everybody who tells it, except at the very end.
+    pub fn tell(&self, event: Event) {
+        let _ = self.events.send(event);
+    }
+
+    /// Writes a step down.
+    pub fn step(&self, step: Step) {
+        self.seams.journal.step(self.host(), step.ids, step.text);
+    }
+
+    /// Writes down a step with a text of its own.
+    pub fn did(&self, ids: &[&'static str], text: impl AsRef<str>) {
+        self.seams.journal.step(self.host(), ids, text);
+    }
+
+    /// Writes a failure down.
+    pub fn failed(&self, code: &'static str, text: impl AsRef<str>) {
+        self.seams.journal.failure(self.host(), code, text);
+    }
+
+    /// Writes down what an administrator should look at.
+    pub fn suspicious(&self, code: &'static str, text: impl AsRef<str>) {
+        self.seams.journal.security(self.host(), code, text);
+    }
+
+    /// A number that was not given out before.
+    pub fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A key for the ledger that sorts by time: milliseconds since 1970, then chance.
+    pub fn ledger_key(&self) -> String {
+        let since = self.seams.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        format!("{:013}-{}", since.as_millis(), self.seams.entropy.token())
+    }
+
+    /// The random numbers for keys and nonces.
+    pub fn rng(&self) -> EntropyRng {
+        EntropyRng(self.seams.entropy.clone())
+    }
+
+    /// Date and time in the configured zone, as people read it: "2026-11-22 14:05".
+    pub fn local(&self, time: SystemTime) -> String {
+        let offset = time::UtcOffset::from_whole_seconds(self.config.utc_offset_minutes.saturating_mul(60));
+        let local = time::OffsetDateTime::from(time).to_offset(offset.unwrap_or(time::UtcOffset::UTC));
+        let (date, hour, minute) = (local.date(), local.hour(), local.minute());
+        format!("{date} {hour:02}:{minute:02}")
+    }
+
+    /// A Message-ID of our own (RFC 5322, 3.6.4).
+    pub fn message_id(&self) -> String {
+        format!("<{}@{}>", self.seams.entropy.token(), self.host())
+    }
+
+    /// The card that is in, proven or not, with the number of its insertion.
+    pub fn card(&self) -> Option<(Insertion, Arc<InsertedCard>)> {
+        self.card.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The card of this insertion, if it is still in.
+    pub fn card_of(&self, insertion: Insertion) -> Option<Arc<InsertedCard>> {
+        self.card().filter(|(present, _)| *present == insertion).map(|(_, card)| card)
+    }
+
+    /// The card that is in, if it is this owner's.
+    pub fn card_owned_by(&self, owner: &Owner) -> Option<Arc<InsertedCard>> {
+        self.card().map(|(_, card)| card).filter(|card| card.identity().owner == *owner)
+    }
+
+    pub(crate) fn set_card(&self, card: Option<(Insertion, Arc<InsertedCard>)>) {
+        let before = std::mem::replace(&mut *self.card.lock().unwrap_or_else(PoisonError::into_inner), card);
+        if let Some((_, before)) = before {
+            before.pulled();
+        }
+    }
+
+    /// Whether a card reader is there.
+    pub fn has_reader(&self) -> bool {
+        self.reader.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_reader(&self, there: bool) {
+        self.reader.store(there, Ordering::Relaxed);
+        // The desk is asked to look up: the fault band is drawn with the next screen.
+        self.tell(Event::Tick);
+    }
+}

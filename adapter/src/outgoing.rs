@@ -1,0 +1,265 @@
+//! Carries out what Fig. 7 decides: certificates, sealing, submitting (ST605-ST612).
+//!
+//! A document is in memory only, and only while the terminal's DATA is unanswered.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sealfax_client::smtp;
+use sealfax_drivers::display::NotSent;
+use sealfax_ifax::header::Headers;
+use sealfax_smime::{Recipient, SealError, Signing, path};
+use tokio::sync::oneshot;
+use zeroize::Zeroizing;
+
+use crate::flow::desk::Event;
+use crate::flow::sending::{DocumentId, SendingAction, SendingEvent};
+use crate::flow::{Owner, normal_address};
+use crate::ledger::OpenTransmission;
+use crate::office::Office;
+use crate::outer;
+
+/// A document the terminal is handing over.
+struct Document {
+    mail: Arc<Zeroizing<Vec<u8>>>,
+    recipients: Vec<String>,
+    certificates: Vec<Recipient>,
+    sealed: Option<Arc<SealedMail>>,
+    answer: oneshot::Sender<Result<(), NotSent>>,
+}
+
+/// A sealed mail, ready to be submitted.
+struct SealedMail {
+    octets: Vec<u8>,
+    sender: String,
+    message_id: String,
+    content_digest: String,
+    pages: Option<u32>,
+}
+
+/// The documents at hand.
+pub struct Outgoing {
+    office: Arc<Office>,
+    documents: Mutex<HashMap<DocumentId, Document>>,
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outgoing")
+    }
+}
+
+/// While it lives the terminal waits; when it is dropped unanswered, the terminal is gone and so is the document.
+pub struct Waiting {
+    outgoing: Arc<Outgoing>,
+    id: DocumentId,
+    answer: oneshot::Receiver<Result<(), NotSent>>,
+}
+
+impl Waiting {
+    /// The answer for the terminal.
+    pub async fn answer(mut self) -> Result<(), NotSent> {
+        (&mut self.answer).await.unwrap_or(Err(NotSent::ServerUnreachable))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.outgoing.remove(self.id).is_some() {
+            self.outgoing.tell(SendingEvent::TerminalGone(self.id));
+        }
+    }
+}
+
+impl Outgoing {
+    pub(crate) fn new(office: Arc<Office>) -> Self {
+        Self { office, documents: Mutex::default() }
+    }
+
+    /// ST604, ST605: takes a document in. `from` is the origin the terminal gives, `recipients` the envelope's.
+    pub fn take(self: &Arc<Self>, from: &str, recipients: &[String], mail: Vec<u8>) -> Waiting {
+        let id = DocumentId(self.office.number());
+        let mut normal: Vec<String> = recipients.iter().map(|address| normal_address(address)).collect();
+        normal.sort();
+        normal.dedup();
+        let (sender, answer) = oneshot::channel();
+        let document = Document {
+            mail: Arc::new(Zeroizing::new(mail)),
+            recipients: normal.clone(),
+            certificates: Vec::new(),
+            sealed: None,
+            answer: sender,
+        };
+        self.lock().insert(id, document);
+        self.tell(SendingEvent::Document { id, from: normal_address(from), recipients: normal });
+        Waiting { outgoing: self.clone(), id, answer }
+    }
+
+    /// Carries out one action of Fig. 7.
+    pub fn carry_out(self: &Arc<Self>, action: SendingAction) {
+        match action {
+            SendingAction::Step(step) => self.office.step(step),
+            SendingAction::FindCertificates(id, recipients) => {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    let found = this.find_certificates(id, recipients).await;
+                    this.tell(SendingEvent::Certificates(id, found));
+                });
+            }
+            SendingAction::Seal(id, owner) => {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    let sealed = this.seal(id, &owner).await;
+                    this.tell(SendingEvent::Sealed(id, sealed));
+                });
+            }
+            SendingAction::Submit(id) => {
+                let this = self.clone();
+                tokio::spawn(async move {
+                    let submitted = this.submit(id).await;
+                    this.tell(SendingEvent::Submitted(id, submitted));
+                });
+            }
+            SendingAction::Answer(id, answer) => {
+                if let Some(document) = self.remove(id) {
+                    let _ = document.answer.send(answer);
+                }
+            }
+        }
+    }
+
+    /// ST606, ST607: all or nothing; the addresses without a valid certificate are named.
+    async fn find_certificates(&self, id: DocumentId, recipients: Vec<String>) -> Result<(), NotSent> {
+        let mut certificates = Vec::with_capacity(recipients.len());
+        let mut missing = Vec::new();
+        for address in recipients {
+            match self.office.trust.certificates(&address, path::Use::Encrypt).await {
+                Ok(found) => {
+                    if let Some(certificate) = found.into_iter().next() {
+                        certificates.push(Recipient { address, certificate });
+                    }
+                }
+                Err(crate::trust::Untrusted::None(address)) => missing.push(address),
+                Err(error) => {
+                    self.office.failed("SEND-001", error.to_string());
+                    return Err(NotSent::ServerUnreachable);
+                }
+            }
+        }
+        if !missing.is_empty() {
+            return Err(NotSent::NoCertificate(missing));
+        }
+        if let Some(document) = self.lock().get_mut(&id) {
+            document.certificates = certificates;
+        }
+        Ok(())
+    }
+
+    /// ST608, ST609.
+    async fn seal(&self, id: DocumentId, owner: &Owner) -> Result<(), NotSent> {
+        let Some((mail, certificates)) =
+            self.lock().get(&id).map(|document| (document.mail.clone(), document.certificates.clone()))
+        else {
+            return Err(NotSent::Unacceptable);
+        };
+        let card = self.office.card_owned_by(owner).ok_or(NotSent::CardPulled)?;
+        let now = self.office.seams.clock.now();
+        let inner = outer::in_the_owners_name(&mail, owner, &self.office).map_err(|error| {
+            self.office.failed("SEND-002", error.to_string());
+            NotSent::Unacceptable
+        })?;
+        let key = card.signature_key();
+        let signing = Signing { key: &key, chain: self.office.trust.intermediates(), signing_time: now };
+        let sealed =
+            sealfax_smime::seal(&inner.octets, &signing, &certificates, &mut self.office.rng()).await.map_err(|error| {
+                self.office.failed(error.code(), error.to_string());
+                match &error {
+                    SealError::Key(_) => NotSent::CardPulled,
+                    other => match other.recipient() {
+                        Some(address) => NotSent::NoCertificate(vec![address.to_owned()]),
+                        None => NotSent::Unacceptable,
+                    },
+                }
+            })?;
+        let recipients: Vec<String> = certificates.iter().map(|recipient| recipient.address.clone()).collect();
+        let octets = outer::sealed_mail(owner, &recipients, &inner.message_id, now, &sealed.entity);
+        let sealed = SealedMail {
+            octets,
+            sender: owner.address.clone(),
+            message_id: inner.message_id,
+            content_digest: hex(&sealed.content_digest),
+            pages: inner.pages,
+        };
+        if let Some(document) = self.lock().get_mut(&id) {
+            document.sealed = Some(Arc::new(sealed));
+        }
+        Ok(())
+    }
+
+    /// ST610, ST612. The transmission is opened before the mail leaves, so that no confirmation can come too early.
+    async fn submit(&self, id: DocumentId) -> Result<(), NotSent> {
+        let Some((sealed, recipients)) = self
+            .lock()
+            .get(&id)
+            .and_then(|document| Some((document.sealed.clone()?, document.recipients.clone())))
+        else {
+            return Err(NotSent::Unacceptable);
+        };
+        let sent = self.office.seams.clock.now();
+        let transmissions: Vec<OpenTransmission> = recipients
+            .iter()
+            .map(|recipient| OpenTransmission {
+                message_id: sealed.message_id.clone(),
+                sender: sealed.sender.clone(),
+                recipient: recipient.clone(),
+                sent,
+                content_digest: sealed.content_digest.clone(),
+                pages: sealed.pages,
+            })
+            .collect();
+        let ledger_failed = |error: crate::ledger::LedgerError| {
+            self.office.failed("LEDGER-001", error.to_string());
+            NotSent::Unacceptable
+        };
+        self.office.ledger.open_transmissions(&transmissions).map_err(ledger_failed)?;
+        let submitted = smtp::send(
+            self.office.seams.network.as_ref(),
+            self.office.config.network.smtp,
+            self.office.host(),
+            Some(&sealed.sender),
+            &recipients,
+            &sealed.octets,
+        )
+        .await;
+        let outcome = outer::judge_submission(submitted);
+        if let Err(why) = &outcome {
+            self.office.failed("SEND-003", format!("the mail server did not take the mail: {why:?}"));
+            self.office.ledger.withdraw(&transmissions).map_err(ledger_failed)?;
+        }
+        outcome
+    }
+
+    fn tell(&self, event: SendingEvent) {
+        self.office.tell(Event::Sending(event));
+    }
+
+    fn remove(&self, id: DocumentId) -> Option<Document> {
+        self.lock().remove(&id)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<DocumentId, Document>> {
+        self.documents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+/// The origin that the terminal gives in its mail: the one mailbox in From.
+pub(crate) fn origin(mail: &[u8]) -> Option<String> {
+    let (headers, _) = Headers::parse(mail).ok()?;
+    let from = headers.only("From").ok()??;
+    sealfax_ifax::address::Mailbox::parse(from).ok().map(|mailbox| mailbox.address.to_string())
+}

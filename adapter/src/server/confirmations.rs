@@ -1,0 +1,220 @@
+//! D1: a confirmation comes back, is verified against an open transmission, goes into a delivery report for the terminal
+//! and is owed to the history server (C9-C12).
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use sealfax_client::history::{Digest256, Outcome, Transmission};
+use sealfax_drivers::display::Language;
+use sealfax_ifax::address::{Address, Mailbox};
+use sealfax_ifax::header::Headers;
+use sealfax_ifax::{dsn, mail, mdn, report, tiff};
+use sealfax_smime::path;
+
+use crate::flow::desk::Event;
+use crate::flow::normal_address;
+use crate::ledger::{Delivered, LedgerError, Owed};
+use crate::office::Office;
+use crate::outgoing::{hex, origin};
+use crate::trust::Untrusted;
+
+/// What the mail server is told; always the same words for all that is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is ours now.
+    Taken,
+    /// It could not be judged; bring it again.
+    Later,
+    /// Not a confirmation that we believe.
+    Refused,
+}
+
+/// The confirmations of one adapter.
+#[derive(Debug)]
+pub struct Confirmations {
+    office: Arc<Office>,
+}
+
+impl Confirmations {
+    pub(crate) fn new(office: Arc<Office>) -> Self {
+        Self { office }
+    }
+
+    /// Takes a confirmation or a bounce.
+    pub async fn take(&self, mail: &[u8]) -> Verdict {
+        let content_type = Headers::parse(mail)
+            .ok()
+            .and_then(|(headers, _)| headers.get("Content-Type").map(str::to_ascii_lowercase))
+            .unwrap_or_default();
+        let judged = if content_type.starts_with("multipart/signed") {
+            self.confirmed(mail).await
+        } else if content_type.starts_with("multipart/report") {
+            self.bounced(mail)
+        } else {
+            Ok(Verdict::Refused)
+        };
+        judged.unwrap_or_else(|error| {
+            self.office.failed("LEDGER-001", error.to_string());
+            Verdict::Later
+        })
+    }
+
+    fn refused(&self, code: &'static str, why: impl AsRef<str>) -> Verdict {
+        self.office.suspicious(code, why);
+        Verdict::Refused
+    }
+
+    /// A signed notification: right signer, right message, right content.
+    async fn confirmed(&self, octets: &[u8]) -> Result<Verdict, LedgerError> {
+        let Some(signer) = origin(octets).map(|from| normal_address(&from)) else {
+            return Ok(self.refused("CONFIRM-001", "a confirmation has no single From"));
+        };
+        let certificates = match self.office.trust.certificates(&signer, path::Use::Sign).await {
+            Ok(certificates) => certificates,
+            Err(Untrusted::Unreachable(why)) => {
+                self.office.failed("CONFIRM-002", why);
+                return Ok(Verdict::Later);
+            }
+            Err(error) => return Ok(self.refused("CONFIRM-003", error.to_string())),
+        };
+        let now = self.office.seams.clock.now();
+        let anchors = self.office.trust.anchors();
+        let signed = match sealfax_smime::verify_detached(octets, anchors, now, Some(&certificates), &signer) {
+            Ok(signed) => signed,
+            Err(error) => return Ok(self.refused("CONFIRM-004", format!("{}: {error}", error.code()))),
+        };
+        let notification = match mdn::parse(&signed.entity) {
+            Ok(notification) => notification,
+            Err(error) => return Ok(self.refused("CONFIRM-005", error.to_string())),
+        };
+        if notification.final_recipient.to_string() != signer
+            || notification.disposition != mdn::Disposition::printed()
+        {
+            return Ok(self.refused("CONFIRM-006", format!("{signer} signed a notification that confirms no print of theirs")));
+        }
+        let message_id = format!("<{}>", notification.original_message_id);
+        let Some(open) = self.office.ledger.open_transmission(&message_id, &signer)? else {
+            // A late or repeated one. The server need not bring it again.
+            self.office.suspicious("CONFIRM-007", format!("{signer} confirms {message_id}, which is not open"));
+            return Ok(Verdict::Taken);
+        };
+        let digest = notification.received_content_mic.and_then(|mic| {
+            base64::engine::general_purpose::STANDARD.decode(mic.digest).ok()
+        });
+        if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
+            return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
+        }
+        let delivered = Delivered {
+            transmission: open,
+            at: signed.signing_time.unwrap_or(now),
+            recipient_name: path::common_name(&signed.signer_certificate).unwrap_or_default(),
+            failure: None,
+        };
+        self.close(octets, delivered)?;
+        Ok(Verdict::Taken)
+    }
+
+    /// A bounce tells of a failure; it can close a transmission as not delivered, never as delivered.
+    fn bounced(&self, octets: &[u8]) -> Result<Verdict, LedgerError> {
+        let status = match dsn::parse(octets) {
+            Ok(status) => status,
+            Err(error) => return Ok(self.refused("CONFIRM-009", error.to_string())),
+        };
+        let Some(message_id) = status.original_message_id.map(|id| format!("<{id}>")) else {
+            return Ok(self.refused("CONFIRM-009", "a bounce does not say of which mail"));
+        };
+        for recipient in status.recipients.iter().filter(|recipient| recipient.action == dsn::Action::Failed) {
+            let address = normal_address(&recipient.final_recipient);
+            if let Some(open) = self.office.ledger.open_transmission(&message_id, &address)? {
+                let delivered = Delivered {
+                    transmission: open,
+                    at: self.office.seams.clock.now(),
+                    recipient_name: String::new(),
+                    failure: Some(recipient.diagnostic.clone().unwrap_or_else(|| "returned".into())),
+                };
+                self.close(octets, delivered)?;
+            }
+        }
+        Ok(Verdict::Taken)
+    }
+
+    fn close(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
+        let transmission = &delivered.transmission;
+        let record = Transmission {
+            message_id: transmission.message_id.clone(),
+            sender: transmission.sender.clone(),
+            recipient: transmission.recipient.clone(),
+            sent: transmission.sent,
+            delivered: delivered.at,
+            content_digest: transmission.content_digest.parse().unwrap_or_else(|_| Digest256::of(b"")),
+            confirmation_digest: Digest256::of(confirmation),
+            outcome: if delivered.failure.is_none() { Outcome::Delivered } else { Outcome::Failed },
+        };
+        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record))? {
+            return Ok(());
+        }
+        let (id, recipient) = (&transmission.message_id, &transmission.recipient);
+        match &delivered.failure {
+            None => self.office.did(&["D1", "C9"], format!("{id} is confirmed by {recipient}")),
+            Some(why) => self.office.failed("SEND-004", format!("{id} came back from {recipient}: {why}")),
+        }
+        self.office.owed.notify_one();
+        self.report_if_due()
+    }
+
+    /// C10, C11: when the preset number of confirmations is there, one report lists them all.
+    fn report_if_due(&self) -> Result<(), LedgerError> {
+        let waiting = self.office.ledger.unreported()?;
+        if waiting.len() < self.office.config.confirmations.batch.max(1) {
+            return Ok(());
+        }
+        let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+        let waiting = waiting.get(..report::MAX_DELIVERIES).unwrap_or(&waiting);
+        let ids: Vec<String> = waiting.iter().map(|(id, _)| id.clone()).collect();
+        match self.report_mail(waiting) {
+            Ok(mail) => {
+                self.office.ledger.report(&self.office.ledger_key(), &mail, &ids)?;
+                self.office.did(&["C10", "C11"], format!("a delivery report with {count} entries waits for the terminal"));
+                self.office.tell(Event::Delivered(count));
+            }
+            Err(why) => self.office.failed("REPORT-001", why),
+        }
+        Ok(())
+    }
+
+    fn report_mail(&self, waiting: &[(String, Delivered)]) -> Result<String, String> {
+        let words = |error: &dyn std::fmt::Display| error.to_string();
+        let deliveries: Vec<report::Delivery> = waiting
+            .iter()
+            .map(|(_, delivered)| report::Delivery {
+                recipient: delivered.transmission.recipient.clone(),
+                recipient_name: delivered.recipient_name.clone(),
+                sent: self.office.local(delivered.transmission.sent),
+                delivered: if delivered.failure.is_none() { self.office.local(delivered.at) } else { String::new() },
+                message_id: delivered.transmission.message_id.clone(),
+                pages: delivered.transmission.pages,
+                outcome: delivered.failure.clone().map_or(report::Outcome::Delivered, report::Outcome::Failed),
+            })
+            .collect();
+        let language = match self.office.config.language {
+            Language::Japanese => report::Language::Japanese,
+            Language::English => report::Language::English,
+        };
+        let page = report::delivery_report(&deliveries, language, &self.office.config.office);
+        let address = Address::parse(&format!("sealfax@{}", self.office.host())).map_err(|e| words(&e))?;
+        let own = Mailbox { name: Some("Sealfax".into()), address };
+        let fax = mail::FaxMail {
+            from: own.clone(),
+            to: vec![own],
+            subject: "Delivery report".into(),
+            date: self.office.seams.clock.now(),
+            message_id: self.office.message_id().trim_matches(['<', '>']).to_owned(),
+            notify: None,
+            text: None,
+            pages: tiff::write(&[page]).map_err(|e| words(&e))?,
+            boundary: format!("=_{}", self.office.seams.entropy.token()),
+        };
+        let octets = mail::compose(&fax).map_err(|e| words(&e))?;
+        String::from_utf8(octets).map_err(|e| words(&e))
+    }
+}

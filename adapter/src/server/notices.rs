@@ -1,0 +1,74 @@
+//! The adapter's own SMTP door towards the network (ST901, ST902): arrival notices and confirmations from our mail
+//! server, and nothing else from nobody else.
+//!
+//! A notice carries no content and can only light a lamp (see the decisions in the requirements).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
+use sealfax_ifax::address::Mailbox;
+use sealfax_ifax::header::Headers;
+
+use super::confirmations::{Confirmations, Verdict};
+use crate::flow::desk::Event;
+use crate::flow::receiving::ReceivingEvent;
+use crate::flow::{Owner, normal_address};
+use crate::office::Office;
+
+/// The header field that marks a notice.
+pub const NOTICE_FIELD: &str = "Sealfax-Notice";
+
+/// Stands behind the network's SMTP port.
+#[derive(Debug)]
+pub struct NetworkSmtp {
+    office: Arc<Office>,
+    confirmations: Arc<Confirmations>,
+}
+
+impl NetworkSmtp {
+    pub(crate) fn new(office: Arc<Office>, confirmations: Arc<Confirmations>) -> Self {
+        Self { office, confirmations }
+    }
+
+    /// ST902, ST903: whom the notice is for. `None` if it is none that we understand.
+    fn addressee(mail: &[u8], forward_paths: &[String]) -> Option<Owner> {
+        let (headers, _) = Headers::parse(mail).ok()?;
+        headers.only(NOTICE_FIELD).ok()??;
+        let to = Mailbox::parse(headers.only("To").ok()??).ok()?;
+        let address = normal_address(&to.address.to_string());
+        let named = forward_paths.iter().any(|path| normal_address(path) == address);
+        let name = to.name.unwrap_or_else(|| to.address.local().to_owned());
+        named.then_some(Owner { address, name })
+    }
+}
+
+#[async_trait]
+impl Receiver for NetworkSmtp {
+    async fn mail_from(&self, peer: &Peer, _: &ReversePath) -> Result<(), Reply> {
+        if self.office.config.network.notices_from.contains(&peer.address.ip()) {
+            return Ok(());
+        }
+        self.office.suspicious("NOTICE-001", format!("{} is not our mail server; turned away", peer.address));
+        Err(Reply::new(550, "5.7.1", "Not accepted"))
+    }
+
+    async fn rcpt_to(&self, _: &Peer, _: &Envelope, _: &str) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    async fn message(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+        if let Some(owner) = Self::addressee(&data, &envelope.forward_paths) {
+            self.office.tell(Event::Receiving(ReceivingEvent::Notice(owner)));
+            return Reply::new(250, "2.0.0", "Noticed");
+        }
+        match self.confirmations.take(&data).await {
+            Verdict::Taken => Reply::new(250, "2.0.0", "Taken"),
+            Verdict::Later => Reply::new(451, "4.3.0", "Try again later"),
+            Verdict::Refused => {
+                self.office.suspicious("NOTICE-002", format!("{} brought what is no notice of ours", peer.address));
+                Reply::new(554, "5.7.0", "Not accepted")
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Towards the fax machine: an unmodified terminal (I3) has this adapter as its mail server and needs to know nothing.
+
+pub mod pop3;
+pub mod smtp;

@@ -1,0 +1,67 @@
+//! The terminal's SMTP server: takes the document in and answers when it is clear what became of it (ST604, ST611,
+//! ST615; *hold open*, S1a).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
+use sealfax_drivers::display::NotSent;
+
+use crate::office::Office;
+use crate::outgoing::{Outgoing, origin};
+
+/// Stands behind the terminal's SMTP port.
+#[derive(Debug)]
+pub struct TerminalSmtp {
+    office: Arc<Office>,
+    outgoing: Arc<Outgoing>,
+}
+
+impl TerminalSmtp {
+    pub(crate) fn new(office: Arc<Office>, outgoing: Arc<Outgoing>) -> Self {
+        Self { office, outgoing }
+    }
+}
+
+#[async_trait]
+impl Receiver for TerminalSmtp {
+    async fn mail_from(&self, _: &Peer, _: &ReversePath) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    async fn rcpt_to(&self, _: &Peer, _: &Envelope, _: &str) -> Result<(), Reply> {
+        Ok(())
+    }
+
+    async fn message(&self, _: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+        self.office.did(&["I1", "I3", "A1", "A2"], "the terminal's mail data came after 354");
+        let from = match origin(&data) {
+            Some(from) => from,
+            None => return reply(&NotSent::Unacceptable),
+        };
+        let waiting = self.outgoing.take(&from, &envelope.forward_paths, data);
+        match waiting.answer().await {
+            Ok(()) => Reply::new(250, "2.0.0", "Sealed and sent"),
+            Err(why) => reply(&why),
+        }
+    }
+}
+
+/// The words the terminal shows on its own display.
+fn reply(why: &NotSent) -> Reply {
+    match why {
+        NotSent::NoCertificate(addresses) => {
+            Reply::new(550, "5.7.5", format!("Not sent: no valid certificate for {}", addresses.join(", ")))
+        }
+        NotSent::ServerUnreachable => Reply::new(451, "4.4.1", "Not sent: server cannot be reached, try again later"),
+        NotSent::Refused(code) if *code >= 500 => {
+            Reply::new(554, "5.0.0", format!("Not sent: the mail server refused it ({code})"))
+        }
+        NotSent::Refused(code) => Reply::new(451, "4.0.0", format!("Not sent: the mail server is not ready ({code})")),
+        NotSent::CardDidNotCome => Reply::new(451, "4.7.0", "Not sent: insert your card and send again"),
+        NotSent::CardPulled => Reply::new(451, "4.7.0", "Not sent: the card was removed, send again"),
+        NotSent::CardInvalid => Reply::new(550, "5.7.0", "Not sent: the card is not valid"),
+        NotSent::NotYourAddress => Reply::new(550, "5.7.1", "Not sent: the sender is not the owner of the card"),
+        _ => Reply::new(554, "5.6.0", "Not sent: the document cannot be sealed"),
+    }
+}

@@ -3,7 +3,7 @@
 use super::{CardKey, CardProfile};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use sealfax_drivers::card::{
-    apdu::{ApduError, CHAIN, Command, ins, status},
+    apdu::{CHAIN, Command, ins, status},
     piv::{AID, Slot, tag},
     tlv,
 };
@@ -169,7 +169,7 @@ impl VirtualCard {
                     self.answer(command)
                 }
             }
-            Err(ApduError::Short | ApduError::Length | _) => {
+            Err(_) => {
                 self.interrupt();
                 (Zeroizing::default(), status::WRONG_LENGTH)
             }

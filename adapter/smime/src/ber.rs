@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded() {
-        let mut deep = vec![0x30u8, 0x80].repeat(100_000);
+        let mut deep = [0x30u8, 0x80].repeat(100_000);
         assert_eq!(definite(&deep), Err(Malformed));
         deep.extend([0, 0].repeat(100_000));
         assert_eq!(definite(&deep), Err(Malformed));

@@ -137,6 +137,15 @@ async fn a_card_whose_key_is_not_its_certificates_is_found_out() {
     assert_eq!(made, Err(SealError::NotForSigning));
 }
 
+#[test]
+fn the_futures_may_run_on_any_thread() {
+    fn check<T: Send>(_: T) {}
+    let (key, mut rng) = (sender(), rng());
+    check(seal(CONTENT, &signing(&key), &[], &mut rng));
+    check(sign_detached(CONTENT, &signing(&key)));
+    check(decrypt(CONTENT, &key));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

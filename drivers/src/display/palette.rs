@@ -77,9 +77,9 @@ mod tests {
 
     #[test]
     fn contrast_is_that_of_the_definition() {
-        let black_on_white = super::pair((0, 0, 0), (255, 255, 255));
+        let black_on_white = pair((0, 0, 0), (255, 255, 255));
         assert!((contrast(black_on_white) - 21.0).abs() < 1e-9);
-        let grey = super::pair((0x76, 0x76, 0x76), (255, 255, 255));
+        let grey = pair((0x76, 0x76, 0x76), (255, 255, 255));
         assert!((contrast(grey) - 4.54).abs() < 0.01);
     }
 }

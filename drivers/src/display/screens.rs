@@ -256,10 +256,10 @@ impl Painter<'_> {
     fn two_lines(&self, name: &str, em: f32, width: f32, tail: Option<(String, f32)>, tail_width: f32) -> Vec<Block> {
         for condense in [1.0, 0.9, 0.8, MIN_CONDENSE] {
             let lines = self.font.wrap(name, em, width / condense);
-            if let [first, second] = lines.as_slice() {
-                if self.font.width(second, em) * condense + tail_width <= width {
-                    return vec![line(first, em, condense, None), line(second, em, condense, tail)];
-                }
+            if let [first, second] = lines.as_slice()
+                && self.font.width(second, em) * condense + tail_width <= width
+            {
+                return vec![line(first, em, condense, None), line(second, em, condense, tail)];
             }
         }
         let mut lines = self.font.wrap(name, em, width / MIN_CONDENSE).into_iter();

@@ -115,10 +115,10 @@ impl Screen {
             Self::CardInvalid(fault) => card_invalid(*fault),
             Self::PinWrong { tries_left } => (
                 say("暗証番号が違います。", &ja_left(*tries_left), ""),
-                say("Wrong PIN,", &format!("{tries_left} left"), ""),
+                say("Wrong PIN", &format!("{tries_left} left"), ""),
             ),
             Self::PinBlocked => {
-                (say("使用停止", "管理者に連絡してください", ""), say("Blocked,", "see your administrator", ""))
+                (say("使用停止", "管理者に連絡してください", ""), say("Blocked", "See your administrator", ""))
             }
             Self::PressReceive { documents, .. } => {
                 // One document needs no count: the calmer screen is the clearer one.
@@ -156,7 +156,7 @@ impl Screen {
             Self::NotSent(why) => not_sent(why),
             Self::Delivered { count } => (
                 say(&format!("{count}件 配達されました"), "", "レポート印刷中"),
-                say(&format!("{count} delivered,"), "", "report printing"),
+                say(&format!("{count} delivered"), "", "report printing"),
             ),
             Self::Overdue { count, since } => {
                 let (ja, en) = span(*since);
@@ -171,7 +171,12 @@ impl Screen {
 
     /// Makes the one-text forms, with the name where each language puts it.
     fn finish(&self, mut ja: Phrase, mut en: Phrase, names: &[String], more: usize) -> (Phrase, Phrase) {
-        ja.sentence = format!("{}{}", ja.headline, ja.instruction);
+        let stop = if ja.headline.is_empty() || ja.instruction.is_empty() || ja.headline.ends_with('。') {
+            ""
+        } else {
+            "。"
+        };
+        ja.sentence = format!("{}{stop}{}", ja.headline, ja.instruction);
         en.sentence = format!("{} {}", en.headline, en.instruction).trim().to_owned();
         if let ([name], 0) = (names, more) {
             match self {
@@ -192,7 +197,9 @@ impl Screen {
                 ja.sentence = format!("{}（残り{clock}）", ja.sentence);
                 en.sentence = format!("{}, {clock} left", en.sentence);
             }
-            Self::Delivered { .. } => en.sentence.push_str(" report printing"),
+            Self::PinWrong { tries_left } => en.sentence = format!("Wrong PIN, {tries_left} left"),
+            Self::PinBlocked => "Blocked, see your administrator".clone_into(&mut en.sentence),
+            Self::Delivered { .. } => en.sentence.push_str(", report printing"),
             _ => {}
         }
         (ja, en)

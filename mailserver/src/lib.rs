@@ -1,1 +1,4 @@
-//! To be written.
+//! The servers of Sealfax: mail, certificates, history.
+
+pub mod authority;
+pub mod history;

@@ -57,9 +57,9 @@ impl Transmission {
     pub fn check(&self) -> Result<(), &'static str> {
         let printable = |field: &str| {
             (1..=MAX_FIELD).contains(&field.len())
-                && !field.chars().any(|character| {
-                    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
-                })
+                && !field
+                    .chars()
+                    .any(|character| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}'))
         };
         if !printable(&self.message_id) {
             return Err("message_id");
@@ -115,9 +115,7 @@ pub struct Filter {
 #[non_exhaustive]
 pub enum HistoryError {
     /// The server could not be asked, or refused.
-    #[error(
-        "the history server could not be used; the transmission stays queued and is registered later"
-    )]
+    #[error("the history server could not be used; the transmission stays queued and is registered later")]
     Http(#[from] HttpError),
     /// The same message and recipient stand there with other content.
     #[error(
@@ -154,22 +152,12 @@ impl HistoryError {
 }
 
 /// Registers `transmission`. Registering the same again is harmless and says `known`.
-pub async fn register(
-    seams: &Seams,
-    server: &Server,
-    transmission: &Transmission,
-) -> Result<Receipt, HistoryError> {
+pub async fn register(seams: &Seams, server: &Server, transmission: &Transmission) -> Result<Receipt, HistoryError> {
     transmission.check().map_err(HistoryError::BadField)?;
     let body = serde_json::to_vec(transmission).map_err(HistoryError::Malformed)?;
-    let response = http::post(
-        seams.network.as_ref(),
-        server,
-        "/transmissions",
-        "application/json",
-        body,
-        Limits::default(),
-    )
-    .await?;
+    let response =
+        http::post(seams.network.as_ref(), server, "/transmissions", "application/json", body, Limits::default())
+            .await?;
     if response.status == 409 {
         return Err(HistoryError::Conflict);
     }
@@ -177,11 +165,7 @@ pub async fn register(
 }
 
 /// Lists what `filter` selects, oldest first.
-pub async fn list(
-    seams: &Seams,
-    server: &Server,
-    filter: &Filter,
-) -> Result<Vec<Entry>, HistoryError> {
+pub async fn list(seams: &Seams, server: &Server, filter: &Filter) -> Result<Vec<Entry>, HistoryError> {
     let mut query = Vec::new();
     if let Some(sender) = &filter.sender {
         query.push(format!("sender={}", percent_encode(sender)));
@@ -193,19 +177,8 @@ pub async fn list(
         query.push(format!("since={}", percent_encode(&rfc3339::text(since))));
     }
     let path = format!("/transmissions?{}", query.join("&"));
-    let limits = Limits {
-        body: 16 << 20,
-        ..Limits::default()
-    };
-    let response = http::get(
-        seams.network.as_ref(),
-        server,
-        &path,
-        "application/json",
-        limits,
-    )
-    .await?
-    .success()?;
+    let limits = Limits { body: 16 << 20, ..Limits::default() };
+    let response = http::get(seams.network.as_ref(), server, &path, "application/json", limits).await?.success()?;
     serde_json::from_slice(&response.body).map_err(HistoryError::Malformed)
 }
 

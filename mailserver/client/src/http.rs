@@ -24,10 +24,7 @@ pub struct Server {
 impl Server {
     /// A server known by its address alone.
     pub fn at(addr: SocketAddr) -> Self {
-        Self {
-            addr,
-            host: addr.to_string(),
-        }
+        Self { addr, host: addr.to_string() }
     }
 }
 
@@ -43,10 +40,7 @@ pub struct Limits {
 impl Default for Limits {
     /// Ten seconds, one mebioctet.
     fn default() -> Self {
-        Self {
-            time: Duration::from_secs(10),
-            body: 1 << 20,
-        }
+        Self { time: Duration::from_secs(10), body: 1 << 20 }
     }
 }
 
@@ -72,10 +66,7 @@ impl Response {
             .take_while(|character| !character.is_control())
             .take(200)
             .collect();
-        Err(HttpError::Status {
-            status: self.status,
-            text,
-        })
+        Err(HttpError::Status { status: self.status, text })
     }
 
     /// The media type without parameters, in lower case; empty if there is none.
@@ -201,12 +192,7 @@ async fn exchange(
 ) -> Result<Response, HttpError> {
     tokio::time::timeout(limits.time, converse(network, server, request, limits))
         .await
-        .unwrap_or_else(|_| {
-            Err(HttpError::Timeout {
-                host: server.host.clone(),
-                limit: limits.time,
-            })
-        })
+        .unwrap_or_else(|_| Err(HttpError::Timeout { host: server.host.clone(), limit: limits.time }))
 }
 
 async fn converse(
@@ -215,17 +201,11 @@ async fn converse(
     request: Request<Full<Bytes>>,
     limits: Limits,
 ) -> Result<Response, HttpError> {
-    let broken = |source| HttpError::Protocol {
-        host: server.host.clone(),
-        source,
-    };
+    let broken = |source| HttpError::Protocol { host: server.host.clone(), source };
     let stream = network
         .connect(server.addr)
         .await
-        .map_err(|source| HttpError::Unreachable {
-            host: server.host.clone(),
-            source,
-        })?;
+        .map_err(|source| HttpError::Unreachable { host: server.host.clone(), source })?;
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(16 * 1024)
         .max_headers(64)
@@ -235,11 +215,8 @@ async fn converse(
     let answer = async {
         let response = sender.send_request(request).await.map_err(broken)?;
         let status = response.status().as_u16();
-        let content_type = response
-            .headers()
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
+        let content_type =
+            response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = Limited::new(response.into_body(), limits.body)
             .collect()
             .await
@@ -247,18 +224,11 @@ async fn converse(
                 Ok(source) => broken(*source),
                 Err(other) => {
                     debug_assert!(other.is::<LengthLimitError>());
-                    HttpError::TooLarge {
-                        host: server.host.clone(),
-                        limit: limits.body,
-                    }
+                    HttpError::TooLarge { host: server.host.clone(), limit: limits.body }
                 }
             })?
             .to_bytes();
-        Ok(Response {
-            status,
-            content_type,
-            body,
-        })
+        Ok(Response { status, content_type, body })
     };
     tokio::pin!(connection);
     tokio::pin!(answer);

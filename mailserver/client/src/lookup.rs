@@ -29,10 +29,7 @@ pub struct Directory {
 impl Directory {
     /// Our own certificate server at `server`.
     pub fn new(server: Server) -> Self {
-        Self {
-            server,
-            path: "/certificates/search.cgi".to_owned(),
-        }
+        Self { server, path: "/certificates/search.cgi".to_owned() }
     }
 }
 
@@ -78,9 +75,7 @@ pub enum LookupError {
         source: HttpError,
     },
     /// The directory has none.
-    #[error(
-        "there is no certificate for {address}; check the address, or have a card issued to this person"
-    )]
+    #[error("there is no certificate for {address}; check the address, or have a card issued to this person")]
     NotFound {
         /// Whose certificate was wanted.
         address: String,
@@ -135,19 +130,9 @@ pub async fn by_address(
     if !is_address(address) {
         return Err(LookupError::BadAddress(address.chars().take(80).collect()));
     }
-    let unasked = |source| LookupError::Http {
-        address: address.to_owned(),
-        source,
-    };
-    let missing = || LookupError::NotFound {
-        address: address.to_owned(),
-    };
-    let path = format!(
-        "{}?email={}&usage={}",
-        directory.path,
-        percent_encode(address),
-        usage.as_str()
-    );
+    let unasked = |source| LookupError::Http { address: address.to_owned(), source };
+    let missing = || LookupError::NotFound { address: address.to_owned() };
+    let path = format!("{}?email={}&usage={}", directory.path, percent_encode(address), usage.as_str());
     let response = http::get(
         seams.network.as_ref(),
         &directory.server,
@@ -172,15 +157,9 @@ pub async fn by_address(
 fn choose(found: Vec<Vec<u8>>, address: &str, usage: Use) -> Result<Vec<Vec<u8>>, LookupError> {
     let mut fitting = Vec::new();
     for der in found {
-        let certificate =
-            Certificate::from_der(&der).map_err(|_| LookupError::Malformed("certificate"))?;
-        if !addresses(&certificate)
-            .iter()
-            .any(|carried| same_address(carried, address))
-        {
-            return Err(LookupError::OtherAddress {
-                address: address.to_owned(),
-            });
+        let certificate = Certificate::from_der(&der).map_err(|_| LookupError::Malformed("certificate"))?;
+        if !addresses(&certificate).iter().any(|carried| same_address(carried, address)) {
+            return Err(LookupError::OtherAddress { address: address.to_owned() });
         }
         let serves = match certificate.tbs_certificate().get_extension::<KeyUsage>() {
             Ok(Some((_, key_usage))) => usage.allowed_by(key_usage),
@@ -197,10 +176,7 @@ fn choose(found: Vec<Vec<u8>>, address: &str, usage: Use) -> Result<Vec<Vec<u8>>
 
 /// The mail addresses that a certificate carries as rfc822Name (RFC 8550 3).
 pub fn addresses(certificate: &Certificate) -> Vec<String> {
-    match certificate
-        .tbs_certificate()
-        .get_extension::<SubjectAltName>()
-    {
+    match certificate.tbs_certificate().get_extension::<SubjectAltName>() {
         Ok(Some((_, names))) => names
             .0
             .iter()
@@ -237,11 +213,8 @@ pub fn certificates(response: &Response) -> Result<Vec<Vec<u8>>, LookupError> {
         "application/pkix-cert" => Ok(vec![response.body.to_vec()]),
         "application/pkcs7-mime" | "application/x-pkcs7-certificates" => certs_only(&response.body),
         "multipart/mixed" => {
-            let boundary = response
-                .content_type
-                .as_deref()
-                .and_then(boundary)
-                .ok_or(LookupError::Malformed("no boundary"))?;
+            let boundary =
+                response.content_type.as_deref().and_then(boundary).ok_or(LookupError::Malformed("no boundary"))?;
             multipart(&response.body, &boundary)
         }
         _ => Err(LookupError::Malformed("content type")),
@@ -261,19 +234,9 @@ struct SignedData {
     version: u8,
     digest_algorithms: Any,
     encap_content_info: Any,
-    #[asn1(
-        context_specific = "0",
-        tag_mode = "IMPLICIT",
-        constructed = "true",
-        optional = "true"
-    )]
+    #[asn1(context_specific = "0", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
     certificates: Option<der::asn1::SetOfVec<Any>>,
-    #[asn1(
-        context_specific = "1",
-        tag_mode = "IMPLICIT",
-        constructed = "true",
-        optional = "true"
-    )]
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", constructed = "true", optional = "true")]
     crls: Option<der::asn1::SetOfVec<Any>>,
     signer_infos: Any,
 }
@@ -290,9 +253,7 @@ fn certs_only(body: &[u8]) -> Result<Vec<Vec<u8>>, LookupError> {
     if set.len() > MAX_CERTIFICATES {
         return Err(LookupError::Malformed("too many certificates"));
     }
-    set.iter()
-        .map(|certificate| certificate.to_der().map_err(unreadable))
-        .collect()
+    set.iter().map(|certificate| certificate.to_der().map_err(unreadable)).collect()
 }
 
 /// The boundary parameter of a Content-Type.
@@ -339,11 +300,7 @@ fn part_body(part: &[u8]) -> Result<Vec<u8>, LookupError> {
         return Err(LookupError::Malformed("part of another type"));
     }
     if header.contains("base64") {
-        let text: Vec<u8> = body
-            .iter()
-            .copied()
-            .filter(|octet| !octet.is_ascii_whitespace())
-            .collect();
+        let text: Vec<u8> = body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
         return base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
             .map_err(|_| LookupError::Malformed("base64"));
     }
@@ -351,7 +308,5 @@ fn part_body(part: &[u8]) -> Result<Vec<u8>, LookupError> {
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    haystack.windows(needle.len()).position(|window| window == needle)
 }

@@ -16,8 +16,8 @@ use x509_cert::ext::pkix::{CrlReason, ExtendedKeyUsage, KeyUsage};
 use crate::http::{self, HttpError, Limits, Server};
 use crate::seam::Seams;
 use asn1::{
-    BasicOcspResponse, CertId, CertStatus, OcspRequest, OcspResponse, ResponseData, ResponseStatus,
-    SingleRequest, TbsRequest,
+    BasicOcspResponse, CertId, CertStatus, OcspRequest, OcspResponse, ResponseData, ResponseStatus, SingleRequest,
+    TbsRequest,
 };
 use signature::Refusal;
 
@@ -44,11 +44,7 @@ pub struct Responder {
 impl Responder {
     /// The responder of our own certificate server at `server`.
     pub fn new(server: Server) -> Self {
-        Self {
-            server,
-            path: "/ocsp".to_owned(),
-            time_limit: Duration::from_secs(10),
-        }
+        Self { server, path: "/ocsp".to_owned(), time_limit: Duration::from_secs(10) }
     }
 }
 
@@ -90,14 +86,10 @@ pub enum OcspError {
     #[error("the certificate server refuses to answer ({0:?}); see its log")]
     Refused(ResponseStatus),
     /// The answer cannot be read.
-    #[error(
-        "the answer is not an OCSP response; check that the address is that of an OCSP responder"
-    )]
+    #[error("the answer is not an OCSP response; check that the address is that of an OCSP responder")]
     Malformed(#[source] der::Error),
     /// The answer is of another type than basic, or marks as critical what we do not know.
-    #[error(
-        "the OCSP response is of a kind this adapter does not know ({0}); ask for a basic response"
-    )]
+    #[error("the OCSP response is of a kind this adapter does not know ({0}); ask for a basic response")]
     UnknownKind(&'static str),
     /// Signed by someone who may not answer for this issuer.
     #[error(
@@ -118,14 +110,10 @@ pub enum OcspError {
     )]
     UnsupportedAlgorithm,
     /// No nonce in the answer.
-    #[error(
-        "the OCSP response carries no nonce, so it may be an old one; configure the responder to answer nonces"
-    )]
+    #[error("the OCSP response carries no nonce, so it may be an old one; configure the responder to answer nonces")]
     NonceMissing,
     /// Another nonce than the one sent.
-    #[error(
-        "the OCSP response answers another question (nonce differs); someone may be replaying answers"
-    )]
+    #[error("the OCSP response answers another question (nonce differs); someone may be replaying answers")]
     NonceDiffers,
     /// The answer is about another certificate, or says several things about this one.
     #[error("the OCSP response is not about this certificate alone")]
@@ -134,9 +122,7 @@ pub enum OcspError {
     #[error("the OCSP response has expired; check the clocks of adapter and certificate server")]
     Expired,
     /// Its time has not come.
-    #[error(
-        "the OCSP response is dated in the future; check the clocks of adapter and certificate server"
-    )]
+    #[error("the OCSP response is dated in the future; check the clocks of adapter and certificate server")]
     FutureDated,
     /// The certificate to be checked, or its issuer's, cannot be read.
     #[error("the certificate cannot be read; issue the card anew")]
@@ -171,10 +157,7 @@ impl OcspError {
     /// Whether asking again later may help: the responder was not reached or was in trouble. Anything else is a
     /// matter for the administrator.
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            Self::Http(_) | Self::Refused(ResponseStatus::TryLater | ResponseStatus::InternalError)
-        )
+        matches!(self, Self::Http(_) | Self::Refused(ResponseStatus::TryLater | ResponseStatus::InternalError))
     }
 }
 
@@ -188,10 +171,7 @@ pub async fn check(
     let mut nonce = [0u8; NONCE_OCTETS];
     seams.entropy.fill(&mut nonce);
     let question = Question::about(certificate, issuer, nonce)?;
-    let limits = Limits {
-        time: responder.time_limit,
-        body: MAX_RESPONSE,
-    };
+    let limits = Limits { time: responder.time_limit, body: MAX_RESPONSE };
     let response = http::post(
         seams.network.as_ref(),
         &responder.server,
@@ -216,11 +196,7 @@ pub struct Question {
 
 impl Question {
     /// Asks about `certificate`, which `issuer` issued (both DER), with a `nonce` never used before.
-    pub fn about(
-        certificate: &[u8],
-        issuer: &[u8],
-        nonce: [u8; NONCE_OCTETS],
-    ) -> Result<Self, OcspError> {
+    pub fn about(certificate: &[u8], issuer: &[u8], nonce: [u8; NONCE_OCTETS]) -> Result<Self, OcspError> {
         let unreadable = OcspError::CertificateUnreadable;
         let subject = Certificate::from_der(certificate).map_err(unreadable)?;
         let issuer = Certificate::from_der(issuer).map_err(unreadable)?;
@@ -240,20 +216,12 @@ impl Question {
             tbs_request: TbsRequest {
                 version: 0,
                 requestor_name: None,
-                request_list: vec![SingleRequest {
-                    req_cert: cert_id.clone(),
-                    single_request_extensions: None,
-                }],
+                request_list: vec![SingleRequest { req_cert: cert_id.clone(), single_request_extensions: None }],
                 request_extensions: Some(vec![asn1::nonce_extension(&nonce).map_err(unreadable)?]),
             },
             optional_signature: None,
         };
-        Ok(Self {
-            der: request.to_der().map_err(unreadable)?,
-            cert_id,
-            nonce,
-            issuer,
-        })
+        Ok(Self { der: request.to_der().map_err(unreadable)?, cert_id, nonce, issuer })
     }
 
     /// The request, DER.
@@ -264,10 +232,7 @@ impl Question {
     /// What `response` (DER) says, if it may be relied on at `now` (RFC 6960 3.2).
     pub fn judge(&self, response: &[u8], now: SystemTime) -> Result<Answer, OcspError> {
         let (basic, certificates) = self.open(response)?;
-        let data: ResponseData = basic
-            .tbs_response_data
-            .decode_as()
-            .map_err(OcspError::Malformed)?;
+        let data: ResponseData = basic.tbs_response_data.decode_as().map_err(OcspError::Malformed)?;
         self.verify(&basic, &certificates, &data, now)?;
         let extensions = data.response_extensions.as_deref();
         refuse_critical(extensions)?;
@@ -294,17 +259,12 @@ impl Question {
         }
         let status = match single.cert_status {
             CertStatus::Good(_) => Status::Good,
-            CertStatus::Revoked(info) => Status::Revoked {
-                at: info.revocation_time.to_system_time(),
-                reason: info.revocation_reason,
-            },
+            CertStatus::Revoked(info) => {
+                Status::Revoked { at: info.revocation_time.to_system_time(), reason: info.revocation_reason }
+            }
             CertStatus::Unknown(_) => Status::Unknown,
         };
-        Ok(Answer {
-            status,
-            this_update,
-            next_update,
-        })
+        Ok(Answer { status, this_update, next_update })
     }
 
     /// Takes the answer out of its wrappings, with the certificates that came along.
@@ -322,8 +282,7 @@ impl Question {
         if bytes.response_type != asn1::BASIC {
             return Err(OcspError::UnknownKind("response type"));
         }
-        let basic =
-            BasicOcspResponse::from_der(bytes.response.as_bytes()).map_err(OcspError::Malformed)?;
+        let basic = BasicOcspResponse::from_der(bytes.response.as_bytes()).map_err(OcspError::Malformed)?;
         let certificates = basic
             .certs
             .iter()
@@ -342,10 +301,7 @@ impl Question {
         data: &ResponseData,
         now: SystemTime,
     ) -> Result<(), OcspError> {
-        let signed = basic
-            .tbs_response_data
-            .to_der()
-            .map_err(OcspError::Malformed)?;
+        let signed = basic.tbs_response_data.to_der().map_err(OcspError::Malformed)?;
         let holds = |certificate: &Certificate| {
             let key = certificate.tbs_certificate().subject_public_key_info();
             match signature::verify(key, &basic.signature_algorithm, &signed, &basic.signature) {
@@ -365,10 +321,7 @@ impl Question {
             if !data.responder_id.names(&candidate) {
                 continue;
             }
-            match self
-                .delegated(der, &candidate, now)
-                .and_then(|()| holds(&candidate))
-            {
+            match self.delegated(der, &candidate, now).and_then(|()| holds(&candidate)) {
                 Ok(()) => return Ok(()),
                 Err(error) => why = error,
             }
@@ -377,19 +330,12 @@ impl Question {
     }
 
     /// Whether the issuer let the holder of `candidate` answer in its name, and still does.
-    fn delegated(
-        &self,
-        der: &[u8],
-        candidate: &Certificate,
-        now: SystemTime,
-    ) -> Result<(), OcspError> {
+    fn delegated(&self, der: &[u8], candidate: &Certificate, now: SystemTime) -> Result<(), OcspError> {
         let tbs = candidate.tbs_certificate();
         if tbs.issuer() != self.issuer.tbs_certificate().subject()
             || signature::certificate_signed_by(der, &self.issuer).is_err()
         {
-            return Err(OcspError::ResponderNotTrusted(
-                "its certificate is from another issuer",
-            ));
+            return Err(OcspError::ResponderNotTrusted("its certificate is from another issuer"));
         }
         let may_sign = matches!(
             tbs.get_extension::<ExtendedKeyUsage>(),
@@ -401,9 +347,7 @@ impl Question {
             Err(_) => false,
         };
         if !may_sign || !key_fits {
-            return Err(OcspError::ResponderNotTrusted(
-                "its certificate does not allow OCSP signing",
-            ));
+            return Err(OcspError::ResponderNotTrusted("its certificate does not allow OCSP signing"));
         }
         let validity = tbs.validity();
         if validity.not_before.to_system_time() > now + CLOCK_SKEW
@@ -417,10 +361,8 @@ impl Question {
 
 /// An extension marked critical must be understood; the nonce is the only one we do.
 fn refuse_critical(extensions: Option<&[Extension]>) -> Result<(), OcspError> {
-    let unknown = extensions
-        .unwrap_or_default()
-        .iter()
-        .any(|extension| extension.critical && extension.extn_id != asn1::NONCE);
+    let unknown =
+        extensions.unwrap_or_default().iter().any(|extension| extension.critical && extension.extn_id != asn1::NONCE);
     if unknown {
         return Err(OcspError::UnknownKind("critical extension"));
     }

@@ -62,8 +62,6 @@ impl Serialize for Digest256 {
 
 impl<'de> Deserialize<'de> for Digest256 {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        String::deserialize(from)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
     }
 }

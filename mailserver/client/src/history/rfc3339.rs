@@ -8,9 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 pub(super) fn text(time: SystemTime) -> String {
     // Only years beyond 9999 have no such text.
-    OffsetDateTime::from(time)
-        .format(&Rfc3339)
-        .unwrap_or_default()
+    OffsetDateTime::from(time).format(&Rfc3339).unwrap_or_default()
 }
 
 pub(super) fn parse(text: &str) -> Option<SystemTime> {

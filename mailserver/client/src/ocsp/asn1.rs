@@ -49,18 +49,11 @@ impl CertId {
         Self::new::<Sha1>(SHA_1, issuer, serial_number)
     }
 
-    fn new<D: Digest>(
-        oid: ObjectIdentifier,
-        issuer: &Certificate,
-        serial_number: SerialNumber,
-    ) -> der::Result<Self> {
+    fn new<D: Digest>(oid: ObjectIdentifier, issuer: &Certificate, serial_number: SerialNumber) -> der::Result<Self> {
         let tbs = issuer.tbs_certificate();
         let key = &tbs.subject_public_key_info().subject_public_key;
         Ok(Self {
-            hash_algorithm: AlgorithmIdentifierOwned {
-                oid,
-                parameters: Some(Null.into()),
-            },
+            hash_algorithm: AlgorithmIdentifierOwned { oid, parameters: Some(Null.into()) },
             issuer_name_hash: OctetString::new(D::digest(tbs.subject().to_der()?).as_slice())?,
             issuer_key_hash: OctetString::new(D::digest(key.raw_bytes()).as_slice())?,
             serial_number,
@@ -90,11 +83,7 @@ pub struct OcspRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct TbsRequest {
     /// v1 is 0.
-    #[asn1(
-        context_specific = "0",
-        tag_mode = "EXPLICIT",
-        default = "Default::default"
-    )]
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
     pub version: u8,
     /// Who asks.
     #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
@@ -171,11 +160,7 @@ pub struct BasicOcspResponse {
 #[derive(Clone, Debug, PartialEq, Eq, Sequence)]
 pub struct ResponseData {
     /// v1 is 0.
-    #[asn1(
-        context_specific = "0",
-        tag_mode = "EXPLICIT",
-        default = "Default::default"
-    )]
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", default = "Default::default")]
     pub version: u8,
     /// Who signed.
     pub responder_id: ResponderId,
@@ -202,9 +187,7 @@ pub enum ResponderId {
 impl ResponderId {
     /// byKey of the public key in `certificate`.
     pub fn by_key(certificate: &Certificate) -> der::Result<Self> {
-        Ok(Self::ByKey(OctetString::new(
-            key_hash(certificate).as_slice(),
-        )?))
+        Ok(Self::ByKey(OctetString::new(key_hash(certificate).as_slice())?))
     }
 
     /// Whether `certificate` is the responder's.
@@ -264,20 +247,13 @@ pub struct RevokedInfo {
 
 /// The nonce extension holding `nonce` (an OCTET STRING inside the extension's OCTET STRING).
 pub fn nonce_extension(nonce: &[u8]) -> der::Result<Extension> {
-    Ok(Extension {
-        extn_id: NONCE,
-        critical: false,
-        extn_value: OctetString::new(OctetString::new(nonce)?.to_der()?)?,
-    })
+    Ok(Extension { extn_id: NONCE, critical: false, extn_value: OctetString::new(OctetString::new(nonce)?.to_der()?)? })
 }
 
 /// The nonce among `extensions`: `None` if absent, an error if repeated, not an OCTET STRING, or not of 1 to 128
 /// octets (RFC 9654 2.1).
 pub fn nonce(extensions: Option<&[Extension]>) -> der::Result<Option<Vec<u8>>> {
-    let mut found = extensions
-        .unwrap_or_default()
-        .iter()
-        .filter(|extension| extension.extn_id == NONCE);
+    let mut found = extensions.unwrap_or_default().iter().filter(|extension| extension.extn_id == NONCE);
     let Some(extension) = found.next() else {
         return Ok(None);
     };

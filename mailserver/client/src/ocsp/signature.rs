@@ -33,13 +33,10 @@ pub(super) fn verify(
     match algorithm.oid {
         ECDSA_WITH_SHA256 => {
             let spki = key.to_der().map_err(|_| Refusal::Bad)?;
-            let public: p256::PublicKey = spki::DecodePublicKey::from_public_key_der(&spki)
-                .map_err(|_| Refusal::Unsupported)?;
-            let signature =
-                p256::ecdsa::DerSignature::from_bytes(octets).map_err(|_| Refusal::Bad)?;
-            p256::ecdsa::VerifyingKey::from(public)
-                .verify(message, &signature)
-                .map_err(|_| Refusal::Bad)
+            let public: p256::PublicKey =
+                spki::DecodePublicKey::from_public_key_der(&spki).map_err(|_| Refusal::Unsupported)?;
+            let signature = p256::ecdsa::DerSignature::from_bytes(octets).map_err(|_| Refusal::Bad)?;
+            p256::ecdsa::VerifyingKey::from(public).verify(message, &signature).map_err(|_| Refusal::Bad)
         }
         SHA256_WITH_RSA => rsa::<Sha256>(key, message, octets),
         SHA384_WITH_RSA => rsa::<Sha384>(key, message, octets),
@@ -56,9 +53,7 @@ where
     let public: rsa::RsaPublicKey =
         spki::DecodePublicKey::from_public_key_der(&spki).map_err(|_| Refusal::Unsupported)?;
     let signature = rsa::pkcs1v15::Signature::try_from(octets).map_err(|_| Refusal::Bad)?;
-    rsa::pkcs1v15::VerifyingKey::<D>::new(public)
-        .verify(message, &signature)
-        .map_err(|_| Refusal::Bad)
+    rsa::pkcs1v15::VerifyingKey::<D>::new(public).verify(message, &signature).map_err(|_| Refusal::Bad)
 }
 
 /// The three parts of any signed structure (RFC 5280 4.1), the signed one as it came.
@@ -73,10 +68,5 @@ struct Signed {
 pub(super) fn certificate_signed_by(der: &[u8], issuer: &Certificate) -> Result<(), Refusal> {
     let signed = Signed::from_der(der).map_err(|_| Refusal::Bad)?;
     let tbs = signed.tbs.to_der().map_err(|_| Refusal::Bad)?;
-    verify(
-        issuer.tbs_certificate().subject_public_key_info(),
-        &signed.algorithm,
-        &tbs,
-        &signed.signature,
-    )
+    verify(issuer.tbs_certificate().subject_public_key_info(), &signed.algorithm, &tbs, &signed.signature)
 }

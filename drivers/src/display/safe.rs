@@ -4,7 +4,7 @@
 /// Most characters that are kept of one name or address; longer text ends in an ellipsis.
 pub const MAX_CHARS: usize = 64;
 
-/// Text without control characters, bidi controls, invisible characters or runs of spaces, at most [`MAX_CHARS`] long.
+/// Text without control characters, bidi controls, invisible characters or runs of spaces, at most 64 characters long.
 pub fn safe(text: &str) -> String {
     let mut out = String::new();
     let mut count = 0;

@@ -120,9 +120,7 @@ pub fn scan(path: Option<&Path>) -> Result<Vec<Page>, ScanError> {
 
 fn load(path: &Path) -> Result<Vec<u8>, ScanError> {
     let open = std::fs::File::open(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => {
-            ScanError::NotFound { path: path.to_owned(), suggestion: nearest_name(path) }
-        }
+        std::io::ErrorKind::NotFound => ScanError::NotFound { path: path.to_owned(), suggestion: nearest_name(path) },
         _ => ScanError::Read { path: path.to_owned(), source },
     })?;
     let mut data = Vec::new();
@@ -353,7 +351,7 @@ impl Grey {
                 let black = value < 128;
                 page.set(x, y, black);
                 let error = if black { value } else { value - 255 };
-                let mut spread = |row: &mut Vec<i32>, at: usize, share: i32| {
+                let spread = |row: &mut Vec<i32>, at: usize, share: i32| {
                     if let Some(cell) = row.get_mut(at) {
                         *cell += error * share;
                     }
@@ -373,7 +371,7 @@ impl Grey {
         let mut grey = 0;
         for y in top..bottom {
             for x in left..right {
-                grey += u32::from((40..=215).contains(&self.at(x, y)));
+                grey += u32::from((64..=191).contains(&self.at(x, y)));
             }
         }
         // Smoothed edges of letters are grey too, but never a third of a tile.
@@ -398,7 +396,8 @@ mod tests {
         let mut encoder = png::Encoder::new(&mut out, width, height);
         encoder.set_color(png::ColorType::Grayscale);
         encoder.set_depth(png::BitDepth::Eight);
-        let pixels: Vec<u8> = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| level(x, y)).collect();
+        let pixels: Vec<u8> =
+            (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).map(|(x, y)| level(x, y)).collect();
         encoder.write_header().unwrap().write_image_data(&pixels).unwrap();
         out
     }
@@ -409,7 +408,9 @@ mod tests {
         let objects = [
             "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
             "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
-            format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Contents 4 0 R /Resources << >> >>"),
+            format!(
+                "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 {width} {height}] /Contents 4 0 R /Resources << >> >>"
+            ),
             format!("<< /Length {} >>\nstream\n{drawing}\nendstream", drawing.len()),
         ];
         let mut out = "%PDF-1.4\n".to_owned();

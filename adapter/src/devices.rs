@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use sealfax_drivers::button::{Button, ButtonPress};
-use sealfax_drivers::buzzer::{self, Buzzer, BuzzerSignal};
+use sealfax_drivers::buzzer::{self, Buzzer, BuzzerSignal, Silencer};
 use sealfax_drivers::card::{CardChannel, CardEvent, CardReader};
 use sealfax_drivers::display::{Display, Fault, Screen, Status, Style, draw};
 use sealfax_drivers::lamp::{self, Lamp, LampPattern};
@@ -72,9 +72,6 @@ pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Recei
     tasks.spawn(watch_keys(pin_pad, shown.clone(), office.clone()));
 }
 
-/// How long the button keeps the buzzer silent.
-const SILENCE: std::time::Duration = std::time::Duration::from_secs(600);
-
 /// Draws every change, and turns it into lamp and buzzer.
 async fn present(
     mut display: Box<dyn Display>,
@@ -85,18 +82,38 @@ async fn present(
     mut button: Box<dyn Button>,
     office: Arc<Office>,
 ) {
-    let mut silent_until = None;
+    let start = tokio::time::Instant::now();
+    let mut silencer = Silencer::default();
     let mut has_button = true;
+    let mut heard = None;
     loop {
         let Shown { screen, status } = shown.borrow_and_update().clone();
         let pattern = screen.lamp();
         lamp.send_if_modified(|wished| std::mem::replace(wished, pattern) != pattern);
-        let quiet = silent_until.is_some_and(|until| tokio::time::Instant::now() < until);
-        let signal = if quiet { BuzzerSignal::Silent } else { screen.buzzer() };
-        buzzer.send_if_modified(|wished| std::mem::replace(wished, signal) != signal);
-        let frame = draw(&screen, &status, &style);
-        if let Err(error) = display.show(&screen, &status, &frame) {
-            office.failed("DISPLAY-001", error.to_string());
+        // A screen calls once when it comes up, and every key of the PIN clicks; a countdown does not.
+        let reason = (screen.kind(), matches!(screen, Screen::Pin { .. }).then(|| screen.clone()));
+        let signal = silencer.heard(screen.buzzer(), start.elapsed());
+        if heard.as_ref() != Some(&reason) {
+            heard = Some(reason);
+            buzzer.send_replace(signal);
+        } else if signal == BuzzerSignal::Silent {
+            buzzer.send_if_modified(|wished| std::mem::replace(wished, signal) != signal);
+        }
+        // Drawing takes tens of milliseconds: not on a thread that mail is waiting for.
+        let style = style.clone();
+        let drawn = tokio::task::spawn_blocking(move || {
+            let frame = draw(&screen, &status, &style);
+            let shown = display.show(&screen, &status, &frame);
+            (display, shown)
+        });
+        match drawn.await {
+            Ok((back, result)) => {
+                display = back;
+                if let Err(error) = result {
+                    office.failed("DISPLAY-001", error.to_string());
+                }
+            }
+            Err(error) => return office.failed("DISPLAY-002", error.to_string()),
         }
         tokio::select! {
             changed = shown.changed() => {
@@ -107,7 +124,7 @@ async fn present(
             press = button.pressed(), if has_button => match press {
                 Some(ButtonPress::Short) => {
                     office.seams.journal.note(office.host(), "the button was pressed: the buzzer is silent for ten minutes");
-                    silent_until = Some(tokio::time::Instant::now() + SILENCE);
+                    silencer.pressed(start.elapsed());
                 }
                 Some(ButtonPress::Long) => {}
                 None => has_button = false,

@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod config;
+pub mod console;
 pub mod devices;
 pub mod flow;
 pub mod incoming;

@@ -3,10 +3,17 @@
 //!
 //! * [`ocsp`]: is this certificate valid; [`lookup`]: certificates by address; [`history`]: registered transmissions;
 //!   [`http`]: the exchange under all three.
+//! * [`smtp`], [`pop3`]: send and fetch mail; [`smtp_server`], [`pop3_server`]: the serving halves, for whoever takes
+//!   mail in or hands it out; [`dns`]: where to send it.
 //! * [`seam`]: [`seam::Clock`], [`seam::Network`], [`seam::Entropy`], [`seam::Journal`], bundled as [`seam::Seams`].
 
+pub mod dns;
 pub mod history;
 pub mod http;
 pub mod lookup;
 pub mod ocsp;
+pub mod pop3;
+pub mod pop3_server;
 pub mod seam;
+pub mod smtp;
+pub mod smtp_server;

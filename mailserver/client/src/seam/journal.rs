@@ -36,12 +36,7 @@ pub struct Record {
 impl Record {
     /// A record with its text made safe for one line: control characters become `\xNN`.
     pub fn new(host: &str, kind: RecordKind, ids: &[&'static str], text: &str) -> Self {
-        Self {
-            host: host.to_owned(),
-            kind,
-            ids: ids.to_vec(),
-            text: escape(text),
-        }
+        Self { host: host.to_owned(), kind, ids: ids.to_vec(), text: escape(text) }
     }
 }
 
@@ -49,9 +44,7 @@ impl Record {
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control()
-            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}')
-        {
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
             if (character as u32) < 0x100 {
                 let _ = write!(safe, "\\x{:02x}", character as u32);
             } else {
@@ -78,22 +71,12 @@ impl dyn Journal {
 
     /// Something an administrator should look at, with its stable code.
     pub fn security(&self, host: &str, code: &'static str, text: impl AsRef<str>) {
-        self.record(Record::new(
-            host,
-            RecordKind::Security,
-            &[code],
-            text.as_ref(),
-        ));
+        self.record(Record::new(host, RecordKind::Security, &[code], text.as_ref()));
     }
 
     /// Something failed that should have worked, with its stable code.
     pub fn failure(&self, host: &str, code: &'static str, text: impl AsRef<str>) {
-        self.record(Record::new(
-            host,
-            RecordKind::Failure,
-            &[code],
-            text.as_ref(),
-        ));
+        self.record(Record::new(host, RecordKind::Failure, &[code], text.as_ref()));
     }
 
     /// Anything else worth a line.
@@ -110,13 +93,7 @@ impl Journal for TracingJournal {
     fn record(&self, record: Record) {
         let ids = record.ids.join(",");
         match record.kind {
-            RecordKind::Security => tracing::warn!(
-                host = record.host,
-                code = ids,
-                security = true,
-                "{}",
-                record.text
-            ),
+            RecordKind::Security => tracing::warn!(host = record.host, code = ids, security = true, "{}", record.text),
             RecordKind::Failure => {
                 tracing::error!(host = record.host, code = ids, "{}", record.text)
             }
@@ -132,15 +109,7 @@ mod tests {
 
     #[test]
     fn a_peer_cannot_write_lines_of_our_log() {
-        let record = Record::new(
-            "mail-a",
-            RecordKind::Note,
-            &[],
-            "HELO x\r\nERROR forged\u{2028}\u{1b}[31m名前",
-        );
-        assert_eq!(
-            record.text,
-            "HELO x\\x0d\\x0aERROR forged\\u{2028}\\x1b[31m名前"
-        );
+        let record = Record::new("mail-a", RecordKind::Note, &[], "HELO x\r\nERROR forged\u{2028}\u{1b}[31m名前");
+        assert_eq!(record.text, "HELO x\\x0d\\x0aERROR forged\\u{2028}\\x1b[31m名前");
     }
 }

@@ -37,11 +37,7 @@ pub fn check_structure(mail: &[u8], limits: &Limits) -> Result<(), StructureFaul
                 }
             }
         }
-        let value = if folded && awaiting_value {
-            Some(text)
-        } else {
-            content_type_value(text)
-        };
+        let value = if folded && awaiting_value { Some(text) } else { content_type_value(text) };
         awaiting_value = false;
         if let Some(value) = value {
             let value = trim_start(value);
@@ -69,8 +65,7 @@ fn content_type_value(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn starts_with(text: &[u8], prefix: &[u8]) -> bool {
-    text.get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    text.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
 }
 
 fn trim_start(text: &[u8]) -> &[u8] {
@@ -91,19 +86,10 @@ mod tests {
     fn a_mime_bomb_is_refused_without_recursion() {
         let limits = Limits::default();
         let bomb = b"Content-Type: message/rfc822\r\n\r\n".repeat(10_000);
-        assert_eq!(
-            check_structure(&bomb, &limits),
-            Err(StructureFault::Containers)
-        );
+        assert_eq!(check_structure(&bomb, &limits), Err(StructureFault::Containers));
         let folded = b"content-TYPE :\r\n\tMultipart/mixed\r\n\r\n".repeat(100);
-        assert_eq!(
-            check_structure(&folded, &limits),
-            Err(StructureFault::Containers)
-        );
-        assert_eq!(
-            check_structure(&b"X: y\r\n".repeat(501), &limits),
-            Err(StructureFault::Header)
-        );
+        assert_eq!(check_structure(&folded, &limits), Err(StructureFault::Containers));
+        assert_eq!(check_structure(&b"X: y\r\n".repeat(501), &limits), Err(StructureFault::Header));
         assert_eq!(check_structure(b"X: y\r\n\r\nbody", &limits), Ok(()));
     }
 }

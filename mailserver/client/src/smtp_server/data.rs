@@ -48,14 +48,7 @@ pub struct DataReceiver {
 impl DataReceiver {
     /// A receiver for a mail of at most `max` octets and lines of at most `max_line` octets with their CRLF.
     pub fn new(max: usize, max_line: usize) -> Self {
-        Self {
-            place: Place::LineStart,
-            mail: Vec::new(),
-            line: 0,
-            max,
-            max_line,
-            fault: None,
-        }
+        Self { place: Place::LineStart, mail: Vec::new(), line: 0, max, max_line, fault: None }
     }
 
     /// Takes octets in; a fault does not end the mail, so that nothing of it is ever read as a command.
@@ -158,10 +151,7 @@ mod tests {
             let mut receiver = DataReceiver::new(100, 50);
             let first = receiver.receive(&wire[..cut]);
             assert_eq!(first, DataProgress::Wanting);
-            assert_eq!(
-                receiver.receive(&wire[cut..]),
-                DataProgress::Complete(wire.len() - cut)
-            );
+            assert_eq!(receiver.receive(&wire[cut..]), DataProgress::Complete(wire.len() - cut));
             assert_eq!(receiver.finish().unwrap(), b".\r\na\r\nb.\r\n..\r\n");
         }
     }

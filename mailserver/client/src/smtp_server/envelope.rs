@@ -56,24 +56,15 @@ pub fn valid_address(address: &str) -> bool {
         return false;
     }
     let atext = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&octet);
-    let local_good = local
-        .split('.')
-        .all(|atom| !atom.is_empty() && atom.bytes().all(atext));
-    let literal = domain
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'));
+    let local_good = local.split('.').all(|atom| !atom.is_empty() && atom.bytes().all(atext));
+    let literal = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let domain_good = match literal {
         Some(inner) => {
-            !inner.is_empty()
-                && inner
-                    .bytes()
-                    .all(|octet| octet.is_ascii_alphanumeric() || b".:".contains(&octet))
+            !inner.is_empty() && inner.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".:".contains(&octet))
         }
         None => domain.split('.').all(|label| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
+                && label.bytes().all(|octet| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_')
                 && !label.starts_with('-')
                 && !label.ends_with('-')
         }),
@@ -87,17 +78,12 @@ mod tests {
 
     #[test]
     fn addresses() {
-        for good in [
-            "a@b",
-            "FAX=+81312345678/T33S=12@gw.example",
-            "hanako.sato@Office-B.Example",
-            "x@[127.0.0.1]",
-        ] {
+        for good in ["a@b", "FAX=+81312345678/T33S=12@gw.example", "hanako.sato@Office-B.Example", "x@[127.0.0.1]"] {
             assert!(valid_address(good), "{good}");
         }
         for bad in [
-            "", "@", "a@", "@b", "a b@c", "a@b@c", ".a@b", "a..b@c", "a@-b", "a@b..c", "a\r\n@b",
-            "a@b>", "名@b", "../x@[/]",
+            "", "@", "a@", "@b", "a b@c", "a@b@c", ".a@b", "a..b@c", "a@-b", "a@b..c", "a\r\n@b", "a@b>", "名@b",
+            "../x@[/]",
         ] {
             assert!(!valid_address(bad), "{bad}");
         }

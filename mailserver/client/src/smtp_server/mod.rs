@@ -40,12 +40,7 @@ pub trait Receiver: Send + Sync {
     async fn mail_from(&self, session: &Peer, reverse_path: &ReversePath) -> Result<(), Reply>;
 
     /// May `forward_path` be added to `envelope`? An `Err` is the reply to RCPT.
-    async fn rcpt_to(
-        &self,
-        session: &Peer,
-        envelope: &Envelope,
-        forward_path: &str,
-    ) -> Result<(), Reply>;
+    async fn rcpt_to(&self, session: &Peer, envelope: &Envelope, forward_path: &str) -> Result<(), Reply>;
 
     /// Takes the mail over and says the final reply to DATA: 250 only once the mail is durable or handed on.
     ///

@@ -14,20 +14,12 @@ pub struct Reply {
 impl Reply {
     /// A reply of one line with its enhanced status code.
     pub fn new(code: u16, enhanced: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            enhanced: Some(enhanced),
-            lines: vec![text.into()],
-        }
+        Self { code, enhanced: Some(enhanced), lines: vec![text.into()] }
     }
 
     /// A reply without an enhanced status code.
     pub fn plain(code: u16, text: impl Into<String>) -> Self {
-        Self {
-            code,
-            enhanced: None,
-            lines: vec![text.into()],
-        }
+        Self { code, enhanced: None, lines: vec![text.into()] }
     }
 
     /// Whether it is a 2xx or 3xx reply.
@@ -53,11 +45,7 @@ impl Reply {
             }
             // A reply line is at most 512 octets with its CRLF (RFC 5321, 4.5.3.1.5).
             octets.extend(line.chars().take(480).map(|character| {
-                if character.is_ascii() && !character.is_ascii_control() {
-                    character as u8
-                } else {
-                    b'?'
-                }
+                if character.is_ascii() && !character.is_ascii_control() { character as u8 } else { b'?' }
             }));
             octets.extend_from_slice(b"\r\n");
         }

@@ -45,11 +45,7 @@ pub async fn serve(
         let too_many = sessions.len() >= limits.sessions || place.count > limits.sessions_per_address;
         let connection = Connection {
             stream,
-            peer: Peer {
-                address: peer,
-                hello: String::new(),
-                extended: false,
-            },
+            peer: Peer { address: peer, hello: String::new(), extended: false },
             receiver: receiver.clone(),
             limits: limits.clone(),
             host: host.clone(),
@@ -87,11 +83,7 @@ impl Place {
         let count = guard.entry(address).or_insert(0);
         *count += 1;
         let count = *count;
-        Self {
-            counts: counts.clone(),
-            address,
-            count,
-        }
+        Self { counts: counts.clone(), address, count }
     }
 }
 
@@ -133,10 +125,7 @@ impl Connection {
 
     async fn run(mut self) {
         if let Err(Ended(why, reply)) = self.converse().await {
-            self.journal.note(
-                &self.host,
-                format!("SMTP session with {} ended: {why}", self.address()),
-            );
+            self.journal.note(&self.host, format!("SMTP session with {} ended: {why}", self.address()));
             if let Some(reply) = reply {
                 let _ = timeout(self.limits.idle, self.stream.write_all(&reply.to_octets())).await;
             }
@@ -169,9 +158,7 @@ impl Connection {
                     }
                     Action::RcptTo(path) => {
                         let decision = match session.envelope() {
-                            Some(envelope) => {
-                                self.receiver.rcpt_to(&self.peer, envelope, &path).await
-                            }
+                            Some(envelope) => self.receiver.rcpt_to(&self.peer, envelope, &path).await,
                             None => Err(Reply::new(503, "5.5.1", "MAIL first")),
                         };
                         self.note_refusal("RCPT", &path, &decision);
@@ -205,10 +192,7 @@ impl Connection {
             };
             match read {
                 Err(_) => {
-                    return Err(Ended(
-                        "timed out",
-                        Some(Reply::new(421, "4.4.2", "Timed out, closing")),
-                    ));
+                    return Err(Ended("timed out", Some(Reply::new(421, "4.4.2", "Timed out, closing"))));
                 }
                 Ok(Err(_)) => return Err(Ended("connection lost", None)),
                 Ok(Ok(0)) => return Err(Ended("peer left without QUIT", None)),
@@ -219,12 +203,7 @@ impl Connection {
 
     /// Waits for the receiver while watching whether the peer is still there: if it leaves before the reply, it
     /// keeps its copy, and taking the mail all the same would double it.
-    async fn hand_over(
-        &mut self,
-        session: &mut Session,
-        envelope: Envelope,
-        data: Vec<u8>,
-    ) -> Result<Reply, Ended> {
+    async fn hand_over(&mut self, session: &mut Session, envelope: Envelope, data: Vec<u8>) -> Result<Reply, Ended> {
         let receiver = self.receiver.clone();
         let peer = self.peer.clone();
         let taken = receiver.message(&peer, envelope, data);
@@ -263,12 +242,7 @@ impl Connection {
             self.journal.security(
                 &self.host,
                 "SMTP-REFUSED",
-                format!(
-                    "{verb} {path} from {} ({}): {} {text}",
-                    self.address(),
-                    self.peer.hello,
-                    reply.code
-                ),
+                format!("{verb} {path} from {} ({}): {} {text}", self.address(), self.peer.hello, reply.code),
             );
         }
     }
@@ -291,4 +265,3 @@ impl Connection {
         }
     }
 }
-

@@ -5,8 +5,8 @@
 use smtp_proto::{Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request};
 
 use super::{
-    DataFault, DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, StructureFault,
-    check_structure, valid_address,
+    DataFault, DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, StructureFault, check_structure,
+    valid_address,
 };
 
 /// What the I/O around the session has to do next.
@@ -257,11 +257,7 @@ impl Session {
                     return self.fail(Reply::new(452, "4.5.3", "Too many recipients"));
                 }
                 // The grammar yields an empty address for `<postmaster>`, which every host must accept.
-                let address = if to.address.is_empty() {
-                    format!("postmaster@{}", self.host)
-                } else {
-                    to.address
-                };
+                let address = if to.address.is_empty() { format!("postmaster@{}", self.host) } else { to.address };
                 if !valid_address(&address) {
                     return self.fail(Reply::new(553, "5.1.3", "Recipient address not allowed"));
                 }
@@ -273,10 +269,7 @@ impl Session {
                     self.fail(Reply::new(554, "5.5.1", "No valid recipients"))
                 }
                 Some(_) => {
-                    self.mode = Mode::Data(DataReceiver::new(
-                        self.limits.message,
-                        self.limits.text_line,
-                    ));
+                    self.mode = Mode::Data(DataReceiver::new(self.limits.message, self.limits.text_line));
                     self.say(Reply::plain(354, "Start mail input; end with <CRLF>.<CRLF>"));
                 }
             },
@@ -286,11 +279,9 @@ impl Session {
             }
             Request::Noop { .. } => self.say(Reply::new(250, "2.0.0", "Well")),
             Request::Vrfy { .. } => self.say(Reply::new(252, "2.5.2", "Try RCPT")),
-            Request::Help { .. } => self.say(Reply::new(
-                214,
-                "2.0.0",
-                "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT",
-            )),
+            Request::Help { .. } => {
+                self.say(Reply::new(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"))
+            }
             Request::Quit => {
                 self.say(Reply::new(221, "2.0.0", "Closing"));
                 self.queue.push_back(Action::Close);
@@ -301,9 +292,7 @@ impl Session {
     }
 
     fn greet(&mut self, host: String, extended: bool) {
-        let good = host
-            .bytes()
-            .all(|octet| octet.is_ascii_alphanumeric() || b".-_:[]".contains(&octet));
+        let good = host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_:[]".contains(&octet));
         if !good || host.is_empty() || host.len() > 255 {
             return self.fail(Reply::new(501, "5.5.4", "Not a host name"));
         }
@@ -340,11 +329,9 @@ impl Session {
                     "MIME structure beyond the bounds",
                 ),
             },
-            Err(DataFault::TooLarge) => self.refuse(
-                Reply::new(552, "5.3.4", "Message too large"),
-                "SMTP-SIZE",
-                "message beyond the bounds",
-            ),
+            Err(DataFault::TooLarge) => {
+                self.refuse(Reply::new(552, "5.3.4", "Message too large"), "SMTP-SIZE", "message beyond the bounds")
+            }
             Err(DataFault::LineTooLong) => self.refuse(
                 Reply::new(554, "5.6.0", "Line longer than 1000 octets"),
                 "SMTP-LINE",
@@ -355,11 +342,9 @@ impl Session {
                 "SMTP-SMUGGLING",
                 "a lone CR or LF inside DATA",
             ),
-            Err(DataFault::Nul) => self.refuse(
-                Reply::new(554, "5.6.0", "NUL is not allowed"),
-                "SMTP-NUL",
-                "NUL inside DATA",
-            ),
+            Err(DataFault::Nul) => {
+                self.refuse(Reply::new(554, "5.6.0", "NUL is not allowed"), "SMTP-NUL", "NUL inside DATA")
+            }
         }
     }
 }
@@ -369,9 +354,7 @@ fn grammar_reply(error: &Grammar) -> Reply {
         Grammar::InvalidSenderAddress => Reply::new(501, "5.1.7", "Bad sender address"),
         Grammar::InvalidRecipientAddress => Reply::new(501, "5.1.3", "Bad recipient address"),
         Grammar::SyntaxError { syntax } => Reply::new(501, "5.5.4", format!("Syntax: {syntax}")),
-        Grammar::InvalidParameter { param } => {
-            Reply::new(501, "5.5.4", format!("Bad parameter {param}"))
-        }
+        Grammar::InvalidParameter { param } => Reply::new(501, "5.5.4", format!("Bad parameter {param}")),
         Grammar::UnsupportedParameter { .. } => Reply::new(555, "5.5.4", "Parameter not offered"),
         _ => Reply::new(500, "5.5.1", "Command not recognised"),
     }

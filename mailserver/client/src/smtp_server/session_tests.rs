@@ -39,10 +39,7 @@ DATA\r\nA: b\r\n\r\n..c\r\n.\r\nMAIL FROM:<>\r\nRSET\r\nNOOP\r\nVRFY x\r\nHELP\r
 #[test]
 fn a_whole_session() {
     let (codes, mails) = run(&[WHOLE], Limits::default());
-    assert_eq!(
-        codes,
-        [250, 250, 250, 354, 250, 250, 250, 250, 252, 214, 221]
-    );
+    assert_eq!(codes, [250, 250, 250, 354, 250, 250, 250, 250, 252, 214, 221]);
     assert_eq!(mails.len(), 1);
     assert_eq!(mails[0].0.reverse_path.address(), Some("x@a.test"));
     assert_eq!(mails[0].0.forward_paths, ["FAX=+81@b.test"]);
@@ -95,7 +92,9 @@ fn too_many_errors_and_recipients() {
 #[test]
 fn smuggling_yields_one_refused_mail() {
     for end in ["\n.\n", "\r\n.\n", "\n.\r\n", "\r\n.\r\r\n", "\r.\r"] {
-        let text = format!("EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx{end}MAIL FROM:<evil@x>\r\nRCPT TO:<a@b>\r\nDATA\r\nforged\r\n.\r\n");
+        let text = format!(
+            "EHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\nx{end}MAIL FROM:<evil@x>\r\nRCPT TO:<a@b>\r\nDATA\r\nforged\r\n.\r\n"
+        );
         let (codes, mails) = run(&[text.as_bytes()], Limits::default());
         assert_eq!(codes, [250, 250, 250, 354, 554], "{end:?}");
         assert!(mails.is_empty());

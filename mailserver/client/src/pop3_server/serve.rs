@@ -1,0 +1,199 @@
+//! The sockets and timers around [`Session`] (RFC 1939, section 3).
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Action, Limits, MailboxDoor, Maildrop, Refusal, ResponseCode, Session};
+use crate::seam::{BoxStream, Journal, Listener};
+
+/// Serves POP3 on `listener` until `shutdown` turns true or its sender is gone; sessions that wait for a command are
+/// then closed without deleting anything. Dropping the future aborts every session at once.
+///
+/// `host` is the name in the journal.
+pub async fn serve(
+    listener: Box<dyn Listener>,
+    door: Arc<dyn MailboxDoor>,
+    limits: Limits,
+    host: String,
+    journal: Arc<dyn Journal>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let counts: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
+    let mut sessions = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                journal.failure(&host, "POP3-ACCEPT", format!("cannot accept a connection: {error}"));
+                // Out of descriptors: without a pause this would spin.
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let here = {
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            let here = counts.entry(peer.ip()).or_insert(0);
+            *here += 1;
+            *here
+        };
+        let guard = Place(counts.clone(), peer.ip());
+        if sessions.len() >= limits.sessions || here > limits.sessions_per_address {
+            journal.security(&host, "POP3-SESSIONS", format!("too many sessions, {peer} turned away"));
+            drop(guard);
+            continue;
+        }
+        let connection = Connection {
+            stream,
+            peer,
+            door: door.clone(),
+            limits: limits.clone(),
+            host: host.clone(),
+            journal: journal.clone(),
+            shutdown: shutdown.clone(),
+        };
+        sessions.spawn(async move {
+            let _guard = guard;
+            connection.run().await;
+        });
+    }
+    while sessions.join_next().await.is_some() {}
+}
+
+/// One session's place in the count of its address; given back when dropped.
+struct Place(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
+    }
+}
+
+struct Connection {
+    stream: BoxStream,
+    peer: SocketAddr,
+    door: Arc<dyn MailboxDoor>,
+    limits: Limits,
+    host: String,
+    journal: Arc<dyn Journal>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn run(mut self) {
+        let mut session = Session::new(self.limits.clone());
+        let mut maildrop: Option<Box<dyn Maildrop>> = None;
+        if let Err(why) = self.converse(&mut session, &mut maildrop).await {
+            self.journal.note(&self.host, format!("POP3 session with {} ended: {why}", self.peer));
+        }
+        if let Some(maildrop) = maildrop {
+            maildrop.abandoned(session.outcome()).await;
+        }
+        let _ = timeout(self.limits.idle, self.stream.shutdown()).await;
+    }
+
+    async fn converse(
+        &mut self,
+        session: &mut Session,
+        maildrop: &mut Option<Box<dyn Maildrop>>,
+    ) -> Result<(), &'static str> {
+        let deadline = Instant::now() + self.limits.session;
+        let mut buffer = vec![0u8; 4096];
+        let greeting = session.greeting();
+        self.send(&greeting).await?;
+        loop {
+            while let Some(action) = session.next_action() {
+                match action {
+                    Action::Send(octets) => self.send(&octets).await?,
+                    Action::Login(user, password) => {
+                        let login = self.door.login(self.peer, &user, &password);
+                        let decision = timeout(self.limits.login, login).await.unwrap_or_else(|_| {
+                            Err(Refusal::new(ResponseCode::SysTemp, "Could not be opened in time"))
+                        });
+                        let decision = match decision {
+                            Ok(opened) => {
+                                let messages = opened.messages().to_vec();
+                                *maildrop = Some(opened);
+                                Ok(messages)
+                            }
+                            Err(refusal) => {
+                                self.journal.security(
+                                    &self.host,
+                                    "POP3-LOGIN",
+                                    format!("{} refused as {user}: {}", self.peer, refusal.text),
+                                );
+                                if refusal.code == Some(ResponseCode::Auth) {
+                                    tokio::time::sleep(self.limits.login_failure_delay).await;
+                                }
+                                Err(refusal)
+                            }
+                        };
+                        let octets = session.logged_in(decision);
+                        self.send(&octets).await?;
+                    }
+                    Action::Retrieve(index) => {
+                        let mail = match maildrop {
+                            Some(maildrop) => maildrop.retrieve(index).await,
+                            None => Err(Refusal::new(ResponseCode::SysPerm, "No maildrop")),
+                        };
+                        let octets = session.retrieved(index, mail);
+                        self.send(&octets).await?;
+                    }
+                    Action::Commit(outcome) => {
+                        let decision = match maildrop.take() {
+                            Some(maildrop) => maildrop.commit(outcome).await,
+                            None => Ok(()),
+                        };
+                        let octets = session.committed(decision);
+                        self.send(&octets).await?;
+                    }
+                    Action::Close => return Ok(()),
+                }
+            }
+            let until = deadline.min(Instant::now() + self.limits.idle);
+            let read = tokio::select! {
+                read = timeout_at(until, self.stream.read(&mut buffer)) => Some(read),
+                _ = self.shutdown.wait_for(|stop| *stop) => None,
+            };
+            let Some(read) = read else {
+                let _ = self.send(b"-ERR [SYS/TEMP] Server is stopping\r\n").await;
+                return Err("server stops");
+            };
+            match read {
+                Err(_) => return Err("timed out"),
+                Ok(Err(_)) => return Err("connection lost"),
+                Ok(Ok(0)) => return Err("peer left without QUIT"),
+                Ok(Ok(count)) => session.receive(buffer.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    async fn send(&mut self, octets: &[u8]) -> Result<(), &'static str> {
+        let written = timeout(self.limits.idle, async {
+            self.stream.write_all(octets).await?;
+            self.stream.flush().await
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err("connection lost"),
+            Err(_) => Err("peer does not read"),
+        }
+    }
+}

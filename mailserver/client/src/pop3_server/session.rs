@@ -1,0 +1,345 @@
+//! One POP3 session from the server's side (RFC 1939), pure: octets in, actions out.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Limits, MessageInfo, Outcome, Password, Refusal};
+
+/// What the I/O around the session has to do next.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send these octets.
+    Send(Vec<u8>),
+    /// Open the maildrop, then call [`Session::logged_in`].
+    Login(String, Password),
+    /// Fetch mail `index` (from 0), then call [`Session::retrieved`].
+    Retrieve(usize),
+    /// QUIT after a login: commit, then call [`Session::committed`].
+    Commit(Outcome),
+    /// Close the connection after what was sent.
+    Close,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Authorization,
+    Transaction,
+    Closed,
+}
+
+/// The state of one session.
+#[derive(Debug)]
+pub struct Session {
+    limits: Limits,
+    state: State,
+    user: Option<String>,
+    messages: Vec<MessageInfo>,
+    deleted: BTreeSet<usize>,
+    retrieved: BTreeSet<usize>,
+    /// Sent completely by RETR, but no command came after it yet.
+    unconfirmed: Option<usize>,
+    /// Body lines wanted of the mail being fetched; `None` means all of it.
+    top: Option<usize>,
+    input: Vec<u8>,
+    skipping: bool,
+    errors: usize,
+    login_failures: usize,
+    queue: VecDeque<Action>,
+}
+
+impl Session {
+    /// A new session.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            state: State::Authorization,
+            user: None,
+            messages: Vec::new(),
+            deleted: BTreeSet::new(),
+            retrieved: BTreeSet::new(),
+            unconfirmed: None,
+            top: None,
+            input: Vec::new(),
+            skipping: false,
+            errors: 0,
+            login_failures: 0,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// The octets that open the session.
+    pub fn greeting(&self) -> Vec<u8> {
+        b"+OK Sealfax POP3 ready\r\n".to_vec()
+    }
+
+    /// What was done so far: for [`super::Maildrop::abandoned`].
+    pub fn outcome(&self) -> Outcome {
+        Outcome { deleted: self.deleted.iter().copied().collect(), retrieved: self.retrieved.iter().copied().collect() }
+    }
+
+    /// Takes octets in. The caller reads no more while [`Self::next_action`] yields actions, which bounds the input.
+    pub fn receive(&mut self, octets: &[u8]) {
+        self.input.extend_from_slice(octets);
+    }
+
+    /// The next thing to do, or `None` when more octets are needed.
+    pub fn next_action(&mut self) -> Option<Action> {
+        loop {
+            if let Some(action) = self.queue.pop_front() {
+                return Some(action);
+            }
+            if self.state == State::Closed {
+                self.input.clear();
+                return None;
+            }
+            match self.input.iter().position(|&octet| octet == b'\n') {
+                Some(end) => {
+                    let line: Vec<u8> = self.input.drain(..=end).collect();
+                    let skipped = std::mem::take(&mut self.skipping);
+                    if skipped || line.len() > self.limits.command_line {
+                        self.err("Line too long");
+                    } else {
+                        self.command(&line);
+                    }
+                }
+                None => {
+                    if self.input.len() > self.limits.command_line {
+                        self.skipping = true;
+                        self.input.clear();
+                    }
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The door's word on the last [`Action::Login`].
+    pub fn logged_in(&mut self, decision: Result<Vec<MessageInfo>, Refusal>) -> Vec<u8> {
+        match decision {
+            Ok(messages) => {
+                self.state = State::Transaction;
+                self.messages = messages;
+                let octets = self.total();
+                format!("+OK {} messages ({octets} octets)\r\n", self.messages.len()).into_bytes()
+            }
+            Err(refusal) => {
+                self.user = None;
+                self.login_failures += 1;
+                if self.login_failures >= self.limits.login_failures {
+                    self.queue.push_back(Action::Close);
+                    self.state = State::Closed;
+                }
+                refused(&refusal)
+            }
+        }
+    }
+
+    /// The mail of the last [`Action::Retrieve`], as octets to send: byte-stuffed and ended with a dot.
+    pub fn retrieved(&mut self, index: usize, mail: Result<Vec<u8>, Refusal>) -> Vec<u8> {
+        match mail {
+            Ok(mail) => {
+                let top = self.top.take();
+                if top.is_none() {
+                    self.unconfirmed = Some(index);
+                }
+                multi_line(&mail, top)
+            }
+            Err(refusal) => refused(&refusal),
+        }
+    }
+
+    /// The maildrop's word on the last [`Action::Commit`].
+    pub fn committed(&mut self, decision: Result<(), Refusal>) -> Vec<u8> {
+        match decision {
+            Ok(()) => b"+OK Bye\r\n".to_vec(),
+            Err(refusal) => refused(&refusal),
+        }
+    }
+
+    fn ok(&mut self, text: &str) {
+        self.queue.push_back(Action::Send(format!("+OK {text}\r\n").into_bytes()));
+    }
+
+    fn err(&mut self, text: &str) {
+        self.queue.push_back(Action::Send(format!("-ERR {text}\r\n").into_bytes()));
+        self.errors += 1;
+        if self.errors >= self.limits.errors {
+            self.queue.push_back(Action::Close);
+            self.state = State::Closed;
+        }
+    }
+
+    fn lines(&mut self, first: &str, lines: impl Iterator<Item = String>) {
+        let mut text = format!("+OK {first}\r\n");
+        for line in lines {
+            text.push_str(&line);
+            text.push_str("\r\n");
+        }
+        text.push_str(".\r\n");
+        self.queue.push_back(Action::Send(text.into_bytes()));
+    }
+
+    fn command(&mut self, line: &[u8]) {
+        let bad = |octet: &u8| *octet < 0x20 || *octet == 0x7f;
+        let Some(line) = line.strip_suffix(b"\r\n").filter(|line| !line.iter().any(bad)) else {
+            return self.err("Not a command line");
+        };
+        // Whoever sends a further command has read the mail before it.
+        if let Some(index) = self.unconfirmed.take() {
+            self.retrieved.insert(index);
+        }
+        let (verb, argument) = match line.iter().position(|&octet| octet == b' ') {
+            Some(space) => (line.get(..space).unwrap_or_default(), line.get(space + 1..).unwrap_or_default()),
+            None => (line, &b""[..]),
+        };
+        let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
+        match (self.state, verb.as_str()) {
+            (_, "CAPA") => {
+                let capabilities = ["TOP", "UIDL", "USER", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER"];
+                self.lines("Capabilities", capabilities.iter().map(ToString::to_string));
+            }
+            (State::Authorization, "QUIT") => {
+                self.ok("Bye");
+                self.queue.push_back(Action::Close);
+                self.state = State::Closed;
+            }
+            (State::Authorization, "USER") => match std::str::from_utf8(argument) {
+                Ok(user) if !user.is_empty() => {
+                    self.user = Some(user.to_owned());
+                    // The same answer for everyone, so that names cannot be tried.
+                    self.ok("Send PASS");
+                }
+                _ => self.err("USER needs a name"),
+            },
+            (State::Authorization, "PASS") => match self.user.clone() {
+                Some(user) => self.queue.push_back(Action::Login(user, Password::new(argument.to_vec()))),
+                None => self.err("USER first"),
+            },
+            (State::Transaction, "STAT") => {
+                let count = self.messages.len() - self.deleted.len();
+                let total = self.total();
+                self.ok(&format!("{count} {total}"));
+            }
+            (State::Transaction, "LIST") => self.listing(argument, |info| info.size.to_string()),
+            (State::Transaction, "UIDL") => self.listing(argument, |info| info.uid.clone()),
+            (State::Transaction, "RETR") => match self.number(argument) {
+                Some(index) => {
+                    self.top = None;
+                    self.queue.push_back(Action::Retrieve(index));
+                }
+                None => self.err("No such message"),
+            },
+            (State::Transaction, "TOP") => {
+                let mut words = argument.split(|&octet| octet == b' ');
+                let index = words.next().and_then(|word| self.number(word));
+                let lines = words.next().and_then(decimal);
+                match (index, lines, words.next()) {
+                    (Some(index), Some(lines), None) => {
+                        self.top = Some(lines);
+                        self.queue.push_back(Action::Retrieve(index));
+                    }
+                    _ => self.err("TOP needs a message and a number of lines"),
+                }
+            }
+            (State::Transaction, "DELE") => match self.number(argument) {
+                Some(index) => {
+                    self.deleted.insert(index);
+                    self.ok("Marked");
+                }
+                None => self.err("No such message"),
+            },
+            (State::Transaction, "NOOP") => self.ok("Well"),
+            (State::Transaction, "RSET") => {
+                self.deleted.clear();
+                self.ok("Unmarked");
+            }
+            (State::Transaction, "QUIT") => {
+                let outcome = self.outcome();
+                self.queue.push_back(Action::Commit(outcome));
+                self.queue.push_back(Action::Close);
+                self.state = State::Closed;
+            }
+            (State::Authorization, _) => self.err("Log in first"),
+            _ => self.err("Command not recognised"),
+        }
+    }
+
+    fn listing(&mut self, argument: &[u8], show: impl Fn(&MessageInfo) -> String) {
+        let line = |(index, info): (usize, &MessageInfo)| format!("{} {}", index + 1, show(info));
+        if argument.is_empty() {
+            let lines: Vec<String> =
+                self.messages.iter().enumerate().filter(|(index, _)| !self.deleted.contains(index)).map(line).collect();
+            return self.lines(&format!("{} messages", lines.len()), lines.into_iter());
+        }
+        let found = self.number(argument).and_then(|index| self.messages.get(index).map(|info| line((index, info))));
+        match found {
+            Some(text) => self.ok(&text),
+            None => self.err("No such message"),
+        }
+    }
+
+    /// A message number as an index; none if out of range or marked as deleted.
+    fn number(&self, word: &[u8]) -> Option<usize> {
+        let index = decimal(word)?.checked_sub(1)?;
+        (index < self.messages.len() && !self.deleted.contains(&index)).then_some(index)
+    }
+
+    fn total(&self) -> u64 {
+        self.messages
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !self.deleted.contains(index))
+            .map(|(_, info)| info.size)
+            .sum()
+    }
+}
+
+fn decimal(word: &[u8]) -> Option<usize> {
+    if word.is_empty() || word.len() > 9 || !word.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(word).ok()?.parse().ok()
+}
+
+fn refused(refusal: &Refusal) -> Vec<u8> {
+    let text: String = refusal
+        .text
+        .chars()
+        .map(|character| if character.is_ascii() && !character.is_ascii_control() { character } else { '?' })
+        .take(400)
+        .collect();
+    match refusal.code {
+        Some(code) => format!("-ERR [{}] {text}\r\n", code.as_str()).into_bytes(),
+        None => format!("-ERR {text}\r\n").into_bytes(),
+    }
+}
+
+/// A multi-line response (RFC 1939, section 3): lines that begin with a dot get another one.
+fn multi_line(mail: &[u8], top: Option<usize>) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(mail.len() + mail.len() / 64 + 64);
+    octets.extend_from_slice(format!("+OK {} octets\r\n", mail.len()).as_bytes());
+    let mut body_lines: Option<usize> = None;
+    for line in mail.split_inclusive(|&octet| octet == b'\n') {
+        if let (Some(wanted), Some(seen)) = (top, body_lines) {
+            if seen >= wanted {
+                break;
+            }
+            body_lines = Some(seen + 1);
+        } else if line == b"\r\n" || line == b"\n" {
+            body_lines = Some(0);
+        }
+        if line.first() == Some(&b'.') {
+            octets.push(b'.');
+        }
+        octets.extend_from_slice(line);
+    }
+    if !octets.ends_with(b"\r\n") {
+        octets.extend_from_slice(b"\r\n");
+    }
+    octets.extend_from_slice(b".\r\n");
+    octets
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -31,4 +31,4 @@ pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
 pub use open::{Decrypted, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
 pub use path::speaks_for;
-pub use seal::{Recipient, Sealed, Signing, seal, sign_detached};
+pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, sign_detached};

@@ -70,6 +70,18 @@ pub async fn seal(
     })
 }
 
+/// Encrypts `entity` without signing it (V3): anybody can make such a mail, and [`crate::Decrypted::verify`] refuses it
+/// unless what is inside is signed.
+pub fn encrypt_only(
+    entity: &[u8],
+    recipients: &[Recipient],
+    rng: &mut impl CryptoRng,
+) -> Result<Vec<u8>, SealError> {
+    let checked = check_recipients(recipients)?;
+    let sealed = enveloped_data::make(Zeroizing::new(entity.to_vec()), &checked, rng)?;
+    Ok(mime::pkcs7_mime("authEnveloped-data", &sealed))
+}
+
 /// Signs `entity` in clear: a `multipart/signed` entity (RFC 8551 3.5.3), as confirmations are sent.
 ///
 /// The entity has to be canonical and 7-bit, so that no relay has reason to change it.

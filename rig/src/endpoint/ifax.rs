@@ -1,0 +1,387 @@
+//! An unmodified Internet fax machine (ITU-T T.37 simple mode, RFC 3965; I1-I3, ST701-ST709): it scans, compresses,
+//! converts, sends by SMTP to the one mail server it knows, and fetches and prints by POP3. It knows nothing of
+//! adapters, cards or sealing.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sealfax_client::pop3::{self, Pop3Error};
+use sealfax_client::pop3_server::Password;
+use sealfax_client::seam::Seams;
+use sealfax_client::smtp::{self, SendError};
+use sealfax_ifax::address::{Address, AddressError, Mailbox};
+use sealfax_ifax::mail::{self, FaxMail, MailError};
+use sealfax_ifax::page::Page;
+use sealfax_ifax::tiff::{self, TiffError};
+
+use crate::events::{EventKind, EventLog, Lane};
+
+/// How long the machine waits for its mail server's last word (RFC 5321, 4.5.3.2.6).
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Most mails taken in one session.
+const MOST_MAILS: usize = 1000;
+
+/// Why the machine could not do what was asked. What its mail server refuses is no error but an [`Lcd`] text.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TerminalError {
+    /// An address on the panel is none.
+    #[error("the address {0:?} cannot be entered; correct it")]
+    Address(String, #[source] AddressError),
+    /// The pages cannot be converted.
+    #[error("the pages cannot be converted")]
+    Tiff(#[from] TiffError),
+    /// The mail cannot be made.
+    #[error("the mail cannot be made")]
+    Mail(#[from] MailError),
+    /// Fetching failed.
+    #[error("fetching failed")]
+    Pop3(#[from] Pop3Error),
+    /// The output tray cannot be written.
+    #[error("{} cannot be written; check the run's folder", path.display())]
+    Tray {
+        /// Which file.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The picture of a printed page cannot be made.
+    #[error("the picture of a printed page cannot be made")]
+    Picture(#[from] png::EncodingError),
+}
+
+/// What the machine's own little display says after sending.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lcd {
+    /// The words.
+    pub text: String,
+    /// The mail server took the mail for every address.
+    pub sent: bool,
+    /// The reply that decided it, if there was one.
+    pub code: Option<u16>,
+    /// The Message-ID the machine gave, without angle brackets.
+    pub message_id: String,
+}
+
+/// One document that came out of the machine.
+#[derive(Debug, Clone)]
+pub struct PrintedDocument {
+    /// The mail as fetched.
+    pub mail: Vec<u8>,
+    /// Its pages.
+    pub pages: Vec<Page>,
+    /// The pages as a TIFF file.
+    pub tiff: Vec<u8>,
+    /// Where the TIFF lies, relative to the folder.
+    pub path: String,
+}
+
+/// The machine.
+#[derive(Debug, Clone)]
+pub struct IfaxTerminal {
+    name: String,
+    from: Mailbox,
+    smtp: SocketAddr,
+    pop3: SocketAddr,
+    seams: Seams,
+    log: EventLog,
+    folder: PathBuf,
+}
+
+impl IfaxTerminal {
+    /// A machine called `name` ("terminal-a") that sends as `from` and knows one mail server. Copies of what it sends
+    /// and prints go into `folder/pages`.
+    pub fn new(
+        name: &str,
+        from: &str,
+        smtp: SocketAddr,
+        pop3: SocketAddr,
+        seams: Seams,
+        log: EventLog,
+        folder: &Path,
+    ) -> Result<Self, TerminalError> {
+        Ok(Self { name: name.to_owned(), from: mailbox(from)?, smtp, pop3, seams, log, folder: folder.to_path_buf() })
+    }
+
+    fn step(&self, ids: &[&'static str], text: impl AsRef<str>) {
+        let kind = EventKind::Step { ids: ids.to_vec() };
+        self.log.write(Lane::Terminal, &self.name, kind, text);
+    }
+
+    /// Addresses on the panel, start, scan, compress, convert, send, and watch for the error (ST701-ST709).
+    pub async fn send(&self, to: &[String], pages: &[Page], subject: &str) -> Result<Lcd, TerminalError> {
+        self.step(&["ST701"], format!("address entered: {}", to.join(", ")));
+        self.step(&["ST702"], "start pressed");
+        self.step(&["ST703", "I1"], format!("{} page(s) scanned", pages.len()));
+        let tiff = tiff::write(pages)?;
+        self.step(&["ST704"], format!("compressed to MH, {} octets", tiff.len()));
+        let recipients: Result<Vec<Mailbox>, TerminalError> = to.iter().map(|address| mailbox(address)).collect();
+        let recipients = recipients?;
+        let token = self.seams.entropy.token();
+        let message_id = format!("{token}@{}", self.from.address.domain());
+        let fax = FaxMail {
+            from: self.from.clone(),
+            to: recipients,
+            subject: subject.to_owned(),
+            date: self.seams.clock.now(),
+            message_id: message_id.clone(),
+            notify: None,
+            text: None,
+            pages: tiff.clone(),
+            boundary: format!("fax-{token}"),
+        };
+        let octets = mail::compose(&fax)?;
+        self.step(&["ST705", "P1"], "TIFF and MIME made");
+        self.keep(&format!("pages/{}-sent.tif", self.name), &tiff)?;
+        self.step(&["ST706"], format!("to the mail server at {}", self.smtp));
+        let reverse_path = self.from.address.to_string();
+        let sending = smtp::send(&*self.seams.network, self.smtp, &self.name, Some(&reverse_path), to, &octets);
+        let outcome = tokio::time::timeout(PATIENCE, sending).await;
+        self.step(&["ST707"], "error from the adapter?");
+        let lcd = lcd(outcome.unwrap_or(Err(SendError::Timeout("end of data"))), message_id);
+        let id = if lcd.sent { "ST708" } else { "ST709" };
+        self.step(&[id], format!("LCD: {}", lcd.text));
+        Ok(lcd)
+    }
+
+    /// Fetches everything in the mailbox, prints it, deletes it. A mail that is no fax is left where it is.
+    pub async fn receive(&self, login: &str, password: &[u8]) -> Result<Vec<PrintedDocument>, TerminalError> {
+        self.step(&["ST912"], "receive pressed");
+        let mut client = pop3::Client::connect(&*self.seams.network, self.pop3).await?;
+        client.login(login, &Password::new(password.to_vec())).await?;
+        let listing = client.list().await?;
+        let mut printed = Vec::new();
+        for (number, _) in listing.into_iter().take(MOST_MAILS) {
+            let mail = client.retr(number).await?;
+            match self.print(mail) {
+                Ok(document) => {
+                    printed.push(document);
+                    client.dele(number).await?;
+                }
+                Err(error @ (TerminalError::Mail(_) | TerminalError::Tiff(_))) => {
+                    self.log.write(
+                        Lane::Terminal,
+                        &self.name,
+                        EventKind::Note,
+                        format!("mail {number} is no fax and stays: {error}"),
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        client.quit().await?;
+        Ok(printed)
+    }
+
+    /// Decodes, expands, prints (I2).
+    fn print(&self, octets: Vec<u8>) -> Result<PrintedDocument, TerminalError> {
+        let fax = mail::parse(&octets, &mail::Limits::default())?;
+        let pages = tiff::read(&fax.pages, &tiff::Limits::default())?;
+        let tiff = tiff::write(&pages)?;
+        let path = self.free_name();
+        self.keep(&path, &tiff)?;
+        for (number, page) in pages.iter().enumerate() {
+            let name = path.replace(".tif", &format!("-{}.png", number + 1));
+            self.keep(&name, &picture(page)?)?;
+        }
+        self.step(&["I2"], format!("printed {} page(s)", pages.len()));
+        Ok(PrintedDocument { mail: octets, pages, tiff, path })
+    }
+
+    /// The next name in the output tray: nothing printed is ever overwritten.
+    fn free_name(&self) -> String {
+        let names = (1u32..).map(|number| format!("pages/{}-printed-{number}.tif", self.name));
+        let mut free = names.filter(|name| !self.folder.join(name).exists());
+        free.next().unwrap_or_default()
+    }
+
+    fn keep(&self, path: &str, octets: &[u8]) -> Result<(), TerminalError> {
+        let whole = self.folder.join(path);
+        let failed = |source| TerminalError::Tray { path: whole.clone(), source };
+        whole.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
+        std::fs::write(&whole, octets).map_err(failed)?;
+        let kind = EventKind::Artefact { path: path.to_owned() };
+        self.log.write(Lane::Terminal, &self.name, kind, path);
+        Ok(())
+    }
+}
+
+fn mailbox(text: &str) -> Result<Mailbox, TerminalError> {
+    let address = Address::parse(text).map_err(|source| TerminalError::Address(text.to_owned(), source))?;
+    Ok(address.into())
+}
+
+/// The words on the machine's display for what its mail server said.
+fn lcd(outcome: Result<Vec<smtp::RecipientResult>, SendError>, message_id: String) -> Lcd {
+    let (text, sent, code) = match outcome {
+        Ok(results) => {
+            let refused: Vec<_> =
+                results.iter().filter_map(|result| Some((&result.recipient, result.outcome.as_ref().err()?))).collect();
+            match refused.first() {
+                None => ("送信しました / SENT".to_owned(), true, Some(250)),
+                Some((recipient, rejection)) => (
+                    format!("送信エラー / NOT SENT {recipient}: {} {}", rejection.code, rejection.text),
+                    false,
+                    Some(rejection.code),
+                ),
+            }
+        }
+        Err(SendError::Rejected { rejection, .. }) => {
+            (format!("送信エラー / NOT SENT {} {}", rejection.code, rejection.text), false, Some(rejection.code))
+        }
+        Err(error) => (format!("通信エラー / COMMUNICATION ERROR: {error}"), false, None),
+    };
+    Lcd { text, sent, code, message_id }
+}
+
+/// A page as a bilevel PNG (ISO/IEC 15948), with its resolution.
+fn picture(page: &Page) -> Result<Vec<u8>, TerminalError> {
+    let mut octets = Vec::new();
+    let mut encoder = png::Encoder::new(&mut octets, page.width(), page.height());
+    encoder.set_color(png::ColorType::Grayscale);
+    encoder.set_depth(png::BitDepth::One);
+    let (across, down) = page.resolution().dpi();
+    let per_metre = |dpi: u32| dpi * 10_000 / 254;
+    encoder.set_pixel_dims(Some(png::PixelDimensions {
+        xppu: per_metre(across),
+        yppu: per_metre(down),
+        unit: png::Unit::Meter,
+    }));
+    let mut writer = encoder.write_header()?;
+    // In a page 1 is black, in PNG 0 is.
+    let light: Vec<u8> = page.rows().iter().map(|octet| !octet).collect();
+    writer.write_image_data(&light)?;
+    writer.finish()?;
+    Ok(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use sealfax_client::seam::{Network, TcpNetwork};
+    use sealfax_ifax::page::Resolution;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+
+    fn page() -> Page {
+        let mut page = Page::blank(1728, 64, Resolution::Fine).unwrap();
+        for x in 0..200 {
+            page.set(x, x % 64, true);
+        }
+        page
+    }
+
+    fn terminal(at: SocketAddr, folder: &Path, log: &EventLog) -> IfaxTerminal {
+        let seams = Seams::system();
+        IfaxTerminal::new("terminal-a", "taro@a.example", at, at, seams, log.clone(), folder).unwrap()
+    }
+
+    /// A mail server that answers each line by `answer` and returns everything it was told.
+    async fn server(
+        script: &'static [(&'static str, &'static str)],
+        greeting: &'static str,
+        mail: Vec<u8>,
+    ) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
+        let listener = TcpNetwork.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut stream = BufReader::new(stream);
+            stream.get_mut().write_all(greeting.as_bytes()).await.unwrap();
+            let (mut told, mut line) = (Vec::new(), String::new());
+            while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
+                told.extend(line.as_bytes());
+                let answer =
+                    script.iter().find(|(verb, _)| line.starts_with(verb)).map_or("250 ok\r\n", |(_, answer)| answer);
+                stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
+                if line.starts_with("RETR") {
+                    stream.get_mut().write_all(&mail).await.unwrap();
+                    stream.get_mut().write_all(b"\r\n.\r\n").await.unwrap();
+                }
+                if answer.starts_with("354") {
+                    while !told.ends_with(b"\r\n.\r\n") {
+                        told.push(stream.read_u8().await.unwrap());
+                    }
+                    stream
+                        .get_mut()
+                        .write_all(script.iter().find(|(verb, _)| *verb == ".").unwrap().1.as_bytes())
+                        .await
+                        .unwrap();
+                }
+                if line.starts_with("QUIT") {
+                    break;
+                }
+                line.clear();
+            }
+            told
+        });
+        (at, task)
+    }
+
+    #[tokio::test]
+    async fn a_taken_mail_is_sent_and_says_so() {
+        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
+        let script =
+            &[("EHLO", "250 hello\r\n"), ("DATA", "354 go\r\n"), (".", "250 2.0.0 taken\r\n"), ("QUIT", "221 bye\r\n")];
+        let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
+        let lcd =
+            terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+        assert!(lcd.sent, "{lcd:?}");
+        let told = String::from_utf8(told.await.unwrap()).unwrap();
+        assert!(told.contains("MAIL FROM:<taro@a.example>"), "{told}");
+        assert!(told.contains("image/tiff"), "{told}");
+        let steps: Vec<_> = log.exercised().into_iter().filter(|id| id.starts_with("ST")).collect();
+        assert_eq!(steps, ["ST701", "ST702", "ST703", "ST704", "ST705", "ST706", "ST707", "ST708"]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_stands_on_the_lcd() {
+        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
+        let script = &[
+            ("EHLO", "250 hello\r\n"),
+            ("DATA", "354 go\r\n"),
+            (".", "550 5.7.0 no certificate\r\n"),
+            ("QUIT", "221 bye\r\n"),
+        ];
+        let (at, _told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
+        let lcd =
+            terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+        assert_eq!((lcd.sent, lcd.code), (false, Some(550)));
+        assert!(lcd.text.contains("no certificate"), "{lcd:?}");
+        assert!(log.exercised().contains("ST709"));
+    }
+
+    #[tokio::test]
+    async fn a_fetched_mail_is_printed_pixel_by_pixel_and_deleted() {
+        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
+        let fax = FaxMail {
+            from: mailbox("taro@a.example").unwrap(),
+            to: vec![mailbox("hanako@b.example").unwrap()],
+            subject: "Offer".into(),
+            date: std::time::SystemTime::UNIX_EPOCH,
+            message_id: "1@a.example".into(),
+            notify: None,
+            text: None,
+            pages: tiff::write(&[page()]).unwrap(),
+            boundary: "x".into(),
+        };
+        let mut octets = mail::compose(&fax).unwrap();
+        octets.truncate(octets.trim_ascii_end().len());
+        let script = &[
+            ("USER", "+OK\r\n"),
+            ("PASS", "+OK\r\n"),
+            ("LIST", "+OK\r\n1 1000\r\n.\r\n"),
+            ("RETR", "+OK\r\n"),
+            ("DELE", "+OK\r\n"),
+            ("QUIT", "+OK\r\n"),
+        ];
+        let (at, told) = server(script, "+OK ready\r\n", octets).await;
+        let printed = terminal(at, folder.path(), &log).receive("hanako", b"secret").await.unwrap();
+        assert_eq!(printed.len(), 1);
+        assert_eq!(printed[0].pages, [page()]);
+        assert!(folder.path().join("pages/terminal-a-printed-1-1.png").exists());
+        assert!(String::from_utf8(told.await.unwrap()).unwrap().contains("DELE 1"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Endpoints: what stands at the ends of the wires and is not under test, as real protocol speakers.
+
+pub mod ifax;
+pub mod scanner;

@@ -1,0 +1,100 @@
+//! A display that keeps a record: every changed screen with its words, and as `screens/NNN-host-kind.png`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sealfax_drivers::display::{Display, DisplayError, Frame, Language, Screen, Status};
+
+use crate::events::{EventKind, EventLog, Lane};
+
+/// Numbers the pictures of one run across all its adapters, so that a folder listing is the story.
+#[derive(Debug, Clone, Default)]
+pub struct ScreenNumbers(Arc<AtomicU32>);
+
+/// The display of one adapter.
+#[derive(Debug)]
+pub struct RecordedDisplay {
+    log: EventLog,
+    host: String,
+    language: Language,
+    folder: Option<PathBuf>,
+    numbers: ScreenNumbers,
+    last: Option<(Screen, Frame)>,
+}
+
+impl RecordedDisplay {
+    /// A display of `host`; pictures go to `folder/screens`, or nowhere if `None`. `language` is the leading one.
+    pub fn new(log: EventLog, host: &str, language: Language, folder: Option<PathBuf>, numbers: ScreenNumbers) -> Self {
+        Self { log, host: host.to_owned(), language, folder, numbers, last: None }
+    }
+
+    fn picture(&self, folder: &std::path::Path, screen: &Screen, frame: &Frame) -> Result<String, DisplayError> {
+        let number = self.numbers.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let safe = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
+        let host: String = self.host.chars().map(safe).collect();
+        let path = format!("screens/{number:03}-{host}-{}.png", kebab(&format!("{:?}", screen.kind())));
+        let whole = folder.join(&path);
+        let failed = |error: std::io::Error| DisplayError::Device(format!("{}: {error}", whole.display()));
+        std::fs::create_dir_all(folder.join("screens")).map_err(failed)?;
+        std::fs::write(&whole, frame.to_png()).map_err(failed)?;
+        Ok(path)
+    }
+}
+
+/// `PressReceive` as `press-receive`.
+fn kebab(name: &str) -> String {
+    let mut kebab = String::new();
+    for character in name.chars() {
+        if character.is_ascii_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.push(character.to_ascii_lowercase());
+    }
+    kebab
+}
+
+impl Display for RecordedDisplay {
+    fn show(&mut self, screen: &Screen, _status: &Status, frame: &Frame) -> Result<(), DisplayError> {
+        if self.last.as_ref().is_some_and(|(shown, drawn)| shown == screen && drawn == frame) {
+            return Ok(());
+        }
+        let text = screen.words(self.language).text();
+        let words: Vec<String> = text.lines().map(str::to_owned).collect();
+        let png = match &self.folder {
+            Some(folder) => Some(self.picture(folder, screen, frame)?),
+            None => None,
+        };
+        let line = words.join(" / ");
+        self.last = Some((screen.clone(), frame.clone()));
+        let kind = EventKind::Screen { screen: screen.kind(), words, png };
+        self.log.write(Lane::Screen, &self.host, kind, line);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn each_change_is_a_picture_with_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = EventLog::new();
+        let numbers = ScreenNumbers::default();
+        let place = Some(folder.path().to_path_buf());
+        let mut display = RecordedDisplay::new(log.clone(), "adapter-b", Language::Japanese, place, numbers);
+        let frame = Frame { rgb: vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize] };
+        let arrived = Screen::Arrived { names: vec!["山田 花子".into()] };
+        for screen in [Screen::Idle, Screen::Idle, arrived] {
+            display.show(&screen, &Status::default(), &frame).unwrap();
+        }
+        let events = log.events();
+        assert_eq!(events.len(), 2);
+        assert!(events[1].text.contains("山田 花子"), "{}", events[1].text);
+        for name in ["001-adapter-b-idle.png", "002-adapter-b-arrived.png"] {
+            assert!(folder.path().join("screens").join(name).exists(), "{name}");
+        }
+    }
+}

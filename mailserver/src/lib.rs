@@ -1,4 +1,11 @@
 //! The servers of Sealfax: mail, certificates, history.
 
+pub mod accounts;
 pub mod authority;
+pub mod bounce;
+pub mod header;
 pub mod history;
+pub mod kind;
+pub mod mail;
+pub mod notice;
+pub mod store;

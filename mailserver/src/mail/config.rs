@@ -1,0 +1,310 @@
+//! The configuration of the mail server; every key stands with its meaning in `sealfax-mailserver.example.toml`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sealfax_client::smtp_server::valid_address;
+use sealfax_client::{pop3_server, smtp_server};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+/// Everything one mail server is told. Durations are texts such as "90s" or "4h".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailConfig {
+    /// This server's own host name: in greetings, `Received`, and in the journal.
+    pub host_name: String,
+    /// Domains whose mailboxes are here.
+    pub domains: Vec<String>,
+    /// Where SMTP listens.
+    pub smtp: SocketAddr,
+    /// Where POP3 listens.
+    pub pop3: SocketAddr,
+    /// Folder of accounts, mailboxes and queue.
+    pub data: PathBuf,
+    /// DNS servers to ask.
+    pub dns_servers: Vec<SocketAddr>,
+    /// Port of other domains' mail servers.
+    #[serde(default = "default_relay_port")]
+    pub relay_port: u16,
+    /// Port of adapters that have no SRV record.
+    #[serde(default = "default_relay_port")]
+    pub notice_port: u16,
+    /// Clients that may send to other domains through this server.
+    #[serde(default)]
+    pub relay_from: Vec<AddressRange>,
+    /// Shortest time between two notices to one account.
+    #[serde(default = "default_notice_interval", deserialize_with = "duration")]
+    pub notice_interval: Duration,
+    /// How long a notice is repeated.
+    #[serde(default = "default_expiry", deserialize_with = "duration")]
+    pub notice_expiry: Duration,
+    /// Waits after the first, second, ... failed attempt; the last one repeats.
+    #[serde(default = "default_retry", deserialize_with = "durations")]
+    pub retry_schedule: Vec<Duration>,
+    /// When a mail that cannot be sent on is given up.
+    #[serde(default = "default_expiry", deserialize_with = "duration")]
+    pub queue_expiry: Duration,
+    /// "Sealed" is whether Content-Type holds "sign", to the letter of [0068].
+    #[serde(default)]
+    pub literal_sign_rule: bool,
+    /// Bounds.
+    #[serde(default)]
+    pub limits: MailLimits,
+}
+
+/// Bounds that an administrator may want to change.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MailLimits {
+    /// Largest mail in octets.
+    pub message_octets: usize,
+    /// Most recipients of one mail.
+    pub recipients: usize,
+    /// Most SMTP sessions, and most POP3 sessions, at once.
+    pub sessions: usize,
+    /// The same from one address.
+    pub sessions_per_address: usize,
+    /// Most `Received` fields before a mail counts as looping.
+    pub hops: usize,
+    /// How long a refused login waits.
+    #[serde(deserialize_with = "duration")]
+    pub login_failure_delay: Duration,
+    /// Failed logins per account and per address within ten minutes before further ones are refused.
+    pub login_failures: u32,
+}
+
+impl Default for MailLimits {
+    fn default() -> Self {
+        Self {
+            message_octets: 32 * 1024 * 1024,
+            recipients: 100,
+            sessions: 500,
+            sessions_per_address: 50,
+            hops: 50,
+            login_failure_delay: Duration::from_secs(1),
+            login_failures: 10,
+        }
+    }
+}
+
+impl MailLimits {
+    pub(super) fn smtp(&self) -> smtp_server::Limits {
+        let mut limits = smtp_server::Limits::default();
+        limits.message = self.message_octets;
+        limits.recipients = self.recipients;
+        limits.sessions = self.sessions;
+        limits.sessions_per_address = self.sessions_per_address;
+        limits
+    }
+
+    pub(super) fn pop3(&self) -> pop3_server::Limits {
+        let mut limits = pop3_server::Limits::default();
+        limits.sessions = self.sessions;
+        limits.sessions_per_address = self.sessions_per_address;
+        limits.login_failure_delay = self.login_failure_delay;
+        limits
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A name that is no host or domain name.
+    #[error("{key}: {value:?} is not a host name; write it as mail.example.org")]
+    Name {
+        /// Which key.
+        key: &'static str,
+        /// What stands there.
+        value: String,
+    },
+    /// A key that must not be empty.
+    #[error("{0} must not be empty; see the example configuration")]
+    Empty(&'static str),
+    /// Not readable as TOML, or unknown keys.
+    #[error("the configuration cannot be read; compare it with the example configuration")]
+    Toml(#[from] toml::de::Error),
+}
+
+impl MailConfig {
+    /// A configuration with the defaults of the example file; listens at any free port.
+    pub fn new(host_name: &str, domains: &[&str], data: impl Into<PathBuf>, dns_servers: Vec<SocketAddr>) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            host_name: host_name.to_owned(),
+            domains: domains.iter().map(ToString::to_string).collect(),
+            smtp: any,
+            pop3: any,
+            data: data.into(),
+            dns_servers,
+            relay_port: default_relay_port(),
+            notice_port: default_relay_port(),
+            relay_from: Vec::new(),
+            notice_interval: default_notice_interval(),
+            notice_expiry: default_expiry(),
+            retry_schedule: default_retry(),
+            queue_expiry: default_expiry(),
+            literal_sign_rule: false,
+            limits: MailLimits::default(),
+        }
+    }
+
+    /// Reads the text of a configuration file.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Whether it makes sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let names = [("host_name", &self.host_name)].into_iter();
+        for (key, name) in names.chain(self.domains.iter().map(|domain| ("domains", domain))) {
+            if !valid_address(&format!("x@{name}")) || name.starts_with('[') {
+                return Err(ConfigError::Name { key, value: name.clone() });
+            }
+        }
+        if self.domains.is_empty() {
+            return Err(ConfigError::Empty("domains"));
+        }
+        if self.dns_servers.is_empty() {
+            return Err(ConfigError::Empty("dns_servers"));
+        }
+        if self.retry_schedule.is_empty() {
+            return Err(ConfigError::Empty("retry_schedule"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn may_relay(&self, address: IpAddr) -> bool {
+        self.relay_from.iter().any(|range| range.contains(address))
+    }
+
+    /// The wait after this many failed attempts.
+    pub(super) fn retry_after(&self, attempts: u32) -> Duration {
+        let index = usize::try_from(attempts.saturating_sub(1)).unwrap_or(usize::MAX);
+        let wait = self.retry_schedule.get(index).or_else(|| self.retry_schedule.last());
+        wait.copied().unwrap_or(Duration::from_secs(300))
+    }
+}
+
+fn default_relay_port() -> u16 {
+    25
+}
+
+fn default_notice_interval() -> Duration {
+    Duration::from_secs(300)
+}
+
+fn default_expiry() -> Duration {
+    Duration::from_secs(5 * 24 * 3600)
+}
+
+fn default_retry() -> Vec<Duration> {
+    [5, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec()
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(D::Error::custom)
+}
+
+fn durations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Duration>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    texts.iter().map(|text| humantime::parse_duration(text).map_err(D::Error::custom)).collect()
+}
+
+/// Addresses that share a prefix: "10.1.0.0/16", "2001:db8::/32", or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressRange {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl AddressRange {
+    /// Whether an address lies in it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                let differing = u32::from(ours) ^ u32::from(theirs);
+                differing.leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                let differing = u128::from(ours) ^ u128::from(theirs);
+                differing.leading_zeros() >= u32::from(self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || format!("{text:?} is no range of addresses; write it as 10.1.0.0/16 or 10.1.2.3");
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address, Some(prefix)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| bad())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = match prefix {
+            Some(prefix) => prefix.parse().map_err(|_| bad())?,
+            None => longest,
+        };
+        if prefix > longest {
+            return Err(bad());
+        }
+        Ok(Self { address, prefix })
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn the_example_is_valid_and_names_the_defaults() {
+        let text = include_str!("../../sealfax-mailserver.example.toml");
+        #[derive(Deserialize)]
+        struct File {
+            mail: MailConfig,
+        }
+        let example = toml::from_str::<File>(text).unwrap().mail;
+        example.check().unwrap();
+        let mut defaults = MailConfig::new("mail.office-a.example", &["office-a.example"], "", vec![]);
+        defaults.smtp = example.smtp;
+        defaults.pop3 = example.pop3;
+        defaults.data.clone_from(&example.data);
+        defaults.dns_servers.clone_from(&example.dns_servers);
+        defaults.relay_from.clone_from(&example.relay_from);
+        assert_eq!(example, defaults);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = MailConfig::from_toml("host_nam = 'x'").unwrap_err();
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("host_nam"));
+    }
+
+    #[test]
+    fn ranges() {
+        let range: AddressRange = "127.1.0.0/16".parse().unwrap();
+        assert!(range.contains("127.1.9.9".parse().unwrap()));
+        assert!(range.contains("::ffff:127.1.9.9".parse().unwrap()));
+        assert!(!range.contains("127.2.0.1".parse().unwrap()));
+        assert!("10.0.0.0/33".parse::<AddressRange>().is_err());
+        assert!("0.0.0.0/0".parse::<AddressRange>().unwrap().contains("9.9.9.9".parse().unwrap()));
+    }
+}

@@ -1,0 +1,189 @@
+//! The mail server (Fig. 9, ST801-ST813): takes mail in by SMTP, judges its kind, keeps it, notifies, hands it out by
+//! POP3, relays, bounces, and forwards confirmations.
+
+mod config;
+mod door;
+mod guesses;
+mod outbound;
+mod receiver;
+
+pub use config::{AddressRange, ConfigError, MailConfig, MailLimits};
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealfax_client::dns::{DnsError, Resolver};
+use sealfax_client::seam::Seams;
+use sealfax_client::{pop3_server, smtp_server};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+use crate::accounts::Accounts;
+use crate::store::{EmbeddedStore, Store, StoreError};
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The DNS cannot be asked.
+    #[error(transparent)]
+    Dns(#[from] DnsError),
+    /// A port is not to be had.
+    #[error("cannot listen at {at} for {protocol}; check that the address is this machine's and the port is free")]
+    Bind {
+        /// Which protocol.
+        protocol: &'static str,
+        /// Where.
+        at: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What the parts of one server share.
+struct Core {
+    config: MailConfig,
+    seams: Seams,
+    store: Arc<dyn Store>,
+    accounts: Accounts,
+    resolver: Resolver,
+    /// Rung when something new is due.
+    wake: Notify,
+}
+
+impl Core {
+    /// Runs store work off the network threads.
+    async fn with_store<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.store.clone();
+        let joined = tokio::task::spawn_blocking(move || work(store.as_ref())).await;
+        joined.unwrap_or_else(|error| Err(StoreError::Database(Box::new(error))))
+    }
+
+    fn host(&self) -> &str {
+        &self.config.host_name
+    }
+
+    fn step(&self, ids: &[&'static str], text: impl AsRef<str>) {
+        self.seams.journal.step(self.host(), ids, text);
+    }
+
+    fn is_ours(&self, domain: &str) -> bool {
+        self.config.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))
+    }
+}
+
+/// A running mail server. Dropping it stops everything at once, as a kill would.
+#[derive(Debug)]
+pub struct MailServer {
+    smtp: SocketAddr,
+    pop3: SocketAddr,
+    accounts: Accounts,
+    store: Arc<dyn Store>,
+    stop: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl MailServer {
+    /// Opens the store, binds both ports, and serves.
+    pub async fn start(config: MailConfig, seams: Seams) -> Result<Self, StartError> {
+        config.check()?;
+        let store = open_store(&config, &seams).await?;
+        let accounts = Accounts::open(store.clone(), seams.entropy.clone())?;
+        let resolver = Resolver::new(config.dns_servers.clone())?;
+        let bind = |protocol, at| {
+            let network = seams.network.clone();
+            async move {
+                let refused = |source| StartError::Bind { protocol, at, source };
+                let listener = network.bind(at).await.map_err(refused)?;
+                let bound = listener.local_addr().map_err(refused)?;
+                Ok::<_, StartError>((listener, bound))
+            }
+        };
+        let (smtp_listener, smtp) = bind("SMTP", config.smtp).await?;
+        let (pop3_listener, pop3) = bind("POP3", config.pop3).await?;
+        let (stop, stopped) = watch::channel(false);
+        let core = Arc::new(Core {
+            config,
+            seams: seams.clone(),
+            store: store.clone(),
+            accounts: accounts.clone(),
+            resolver,
+            wake: Notify::new(),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(smtp_server::serve(
+            smtp_listener,
+            Arc::new(receiver::MailReceiver::new(core.clone())),
+            core.config.limits.smtp(),
+            core.config.host_name.clone(),
+            seams.journal.clone(),
+            stopped.clone(),
+        ));
+        tasks.spawn(pop3_server::serve(
+            pop3_listener,
+            Arc::new(door::Door::new(core.clone())),
+            core.config.limits.pop3(),
+            core.config.host_name.clone(),
+            seams.journal.clone(),
+            stopped.clone(),
+        ));
+        tasks.spawn(outbound::run(core, stopped));
+        Ok(Self { smtp, pop3, accounts, store, stop, tasks })
+    }
+
+    /// Where SMTP listens.
+    pub fn smtp_addr(&self) -> SocketAddr {
+        self.smtp
+    }
+
+    /// Where POP3 listens.
+    pub fn pop3_addr(&self) -> SocketAddr {
+        self.pop3
+    }
+
+    /// The accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// The mails in an account's mailbox, as they are held; for inspection.
+    pub fn mailbox(&self, address: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        let account = crate::accounts::normalise(address);
+        let mails = self.store.list(&account)?;
+        mails.iter().filter_map(|mail| self.store.read(&account, mail.id).transpose()).collect()
+    }
+
+    /// Stops taking sessions, lets running transactions end, and returns when all is quiet (at most 30 s).
+    pub async fn shutdown(mut self) {
+        let _ = self.stop.send(true);
+        let quiet = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(Duration::from_secs(30), quiet).await;
+    }
+}
+
+/// Opens the embedded store. A predecessor in the same process may still be letting go of the file.
+async fn open_store(config: &MailConfig, seams: &Seams) -> Result<Arc<dyn Store>, StoreError> {
+    let mut attempts = 0;
+    loop {
+        match EmbeddedStore::open(&config.data, &seams.entropy) {
+            Ok(store) => return Ok(Arc::new(store)),
+            Err(StoreError::InUse) if attempts < 100 => attempts += 1,
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

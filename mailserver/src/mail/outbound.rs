@@ -1,0 +1,435 @@
+//! Mail on its way: relay (ST806), error mails (ST804), confirmations to the sender's adapter (ST813), notices (ST811).
+//!
+//! One loop looks for what is due, woken at once by every durable commit; attempts run beside it.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealfax_client::dns::DnsError;
+use sealfax_client::smtp::{self, SendError};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Core;
+use crate::accounts::{domain_of, normalise};
+use crate::bounce::{self, BounceFacts};
+use crate::notice::{self, NoticeFacts};
+use crate::store::{Delivery, NewItem, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
+
+/// Most attempts at once.
+const AT_ONCE: usize = 32;
+/// Longest sleep of the loop: bounds what a clock that was set costs.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What an attempt was about, so that it is not started twice.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Job {
+    Item(u64),
+    Notice(String),
+}
+
+pub(super) async fn run(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
+    let mut running: HashSet<Job> = HashSet::new();
+    let mut attempts: JoinSet<Job> = JoinSet::new();
+    loop {
+        let wait = match start_due(&core, &mut running, &mut attempts).await {
+            Ok(wait) => wait,
+            Err(error) => {
+                core.seams.journal.failure(core.host(), "STORE-QUEUE", format!("the queue cannot be read: {error}"));
+                Duration::from_secs(1)
+            }
+        };
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => break,
+            () = core.wake.notified() => {}
+            Some(done) = attempts.join_next(), if !attempts.is_empty() => match done {
+                Ok(job) => { running.remove(&job); }
+                // An attempt that panicked leaves its job marked as running; the next start takes it up again.
+                Err(error) => core.seams.journal.failure(core.host(), "QUEUE-TASK", error.to_string()),
+            },
+            () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
+        }
+    }
+    while attempts.join_next().await.is_some() {}
+}
+
+/// Starts what is due; says how long nothing else will be.
+async fn start_due(
+    core: &Arc<Core>,
+    running: &mut HashSet<Job>,
+    attempts: &mut JoinSet<Job>,
+) -> Result<Duration, StoreError> {
+    let now = millis(core.seams.clock.now());
+    let ((notices, next_notice), (items, next_item)) =
+        core.with_store(move |store| Ok((store.notices_due(now)?, store.due(now)?))).await?;
+    for state in notices {
+        let job = Job::Notice(state.account.clone());
+        if attempts.len() < AT_ONCE && running.insert(job.clone()) {
+            let core = core.clone();
+            attempts.spawn(async move {
+                attempt_notice(&core, state).await;
+                job
+            });
+        }
+    }
+    for item in items {
+        let job = Job::Item(item.id);
+        if attempts.len() < AT_ONCE && running.insert(job.clone()) {
+            let core = core.clone();
+            attempts.spawn(async move {
+                attempt_item(&core, item).await;
+                job
+            });
+        }
+    }
+    let next = [next_notice, next_item].into_iter().flatten().min();
+    Ok(next.map_or(LONGEST_SLEEP, |next| Duration::from_millis(next.saturating_sub(now).max(1))))
+}
+
+/// Why an attempt at one host failed.
+struct Failure {
+    permanent: bool,
+    text: String,
+}
+
+impl From<DnsError> for Failure {
+    fn from(error: DnsError) -> Self {
+        Self { permanent: error.is_not_found(), text: error.to_string() }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        let text = match &error {
+            SendError::Rejected { rejection, .. } => rejection.to_string(),
+            other => other.to_string(),
+        };
+        Self { permanent: error.is_permanent(), text }
+    }
+}
+
+/// Sends to the first of `targets` that can be reached. `Ok` holds the recipients refused, each with its reply.
+async fn send_to_first(
+    core: &Core,
+    targets: &[SocketAddr],
+    reverse_path: Option<&str>,
+    recipients: &[String],
+    mail: &[u8],
+) -> Result<Vec<(String, smtp::Rejection)>, Failure> {
+    let mut last = Failure { permanent: false, text: "no address to send to".to_owned() };
+    for target in targets {
+        let network = core.seams.network.as_ref();
+        match smtp::send(network, *target, core.host(), reverse_path, recipients, mail).await {
+            Ok(results) => {
+                let refused = results
+                    .into_iter()
+                    .filter_map(|result| result.outcome.err().map(|rejection| (result.recipient, rejection)));
+                return Ok(refused.collect());
+            }
+            // Only an unreachable host or a busy one lets the next be tried: the mail is still ours alone.
+            Err(error @ SendError::Connect { .. }) => last = error.into(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(last)
+}
+
+/// An adapter's addresses: SRV `_sealfax._tcp` first, then A or AAAA with the configured port.
+async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, DnsError> {
+    match core.resolver.srv(&format!("_sealfax._tcp.{host}")).await {
+        Ok(locations) => {
+            let mut targets = Vec::new();
+            let mut trouble = None;
+            for location in locations.iter().take(4) {
+                match core.resolver.addresses(&location.host).await {
+                    Ok(found) => targets.extend(found.into_iter().map(|ip| SocketAddr::new(ip, location.port))),
+                    Err(error) => trouble = Some(error),
+                }
+            }
+            match trouble {
+                Some(error) if targets.is_empty() => Err(error),
+                _ => Ok(targets),
+            }
+        }
+        Err(error) if error.is_not_found() => {
+            let found = core.resolver.addresses(host).await?;
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, core.config.notice_port)).collect())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A domain's mail servers: MX, or the domain's own address (RFC 5321, 5.1).
+async fn domain_addresses(core: &Core, domain: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let hosts: Vec<String> = match core.resolver.mx(domain).await {
+        Ok(exchangers) => exchangers.into_iter().map(|exchanger| exchanger.host).collect(),
+        Err(error) if error.is_not_found() => vec![domain.to_owned()],
+        Err(error) => return Err(error.into()),
+    };
+    if hosts.iter().any(String::is_empty) {
+        return Err(Failure { permanent: true, text: format!("5.1.10 {domain} accepts no mail") });
+    }
+    let mut targets = Vec::new();
+    let mut trouble = None;
+    for host in hosts.iter().take(5) {
+        if host.eq_ignore_ascii_case(core.host()) {
+            break;
+        }
+        match core.resolver.addresses(host).await {
+            Ok(found) => {
+                targets.extend(found.into_iter().take(4).map(|ip| SocketAddr::new(ip, core.config.relay_port)))
+            }
+            Err(error) => trouble = Some(error),
+        }
+    }
+    match trouble {
+        _ if !targets.is_empty() => Ok(targets),
+        Some(error) => Err(error.into()),
+        None => Err(Failure { permanent: true, text: format!("5.4.6 the mail for {domain} would come back here") }),
+    }
+}
+
+async fn attempt_notice(core: &Core, state: NoticeState) {
+    let now = millis(core.seams.clock.now());
+    let account = core.accounts.find(&state.account);
+    let name = state.account.clone();
+    let waiting = core.with_store(move |store| store.list(&name)).await;
+    let count = waiting.as_ref().map_or(1, |mails| mails.iter().filter(|mail| mail.sealed).count());
+    let name = state.account.clone();
+    let Some(account) = account.filter(|account| count > 0 && now < state.expires && !account.adapters.is_empty())
+    else {
+        if count > 0 {
+            core.seams.journal.failure(
+                core.host(),
+                "NOTICE-END",
+                format!("the notice for {name} is given up: expired, or no adapter is registered for this account"),
+            );
+        }
+        settle_notice(core, state, None).await;
+        return;
+    };
+    let mail = notice::compose(&NoticeFacts {
+        host: core.host(),
+        account: &account,
+        count,
+        now: system_time(now),
+        expires: system_time(state.expires),
+        token: &core.seams.entropy.token(),
+    });
+    let mut sent = false;
+    for host in &account.adapters {
+        let recipients = [account.address.clone()];
+        let outcome = match adapter_addresses(core, host).await {
+            Ok(targets) => send_to_first(core, &targets, None, &recipients, &mail).await,
+            Err(error) => Err(error.into()),
+        };
+        match outcome {
+            Ok(refused) if refused.is_empty() => {
+                sent = true;
+                let text = format!("{host} notified that {count} sealed mail(s) wait for {}", account.address);
+                core.step(&["ST811", "C1", "C13"], text);
+            }
+            Ok(refused) => {
+                let why = refused.first().map(|(_, rejection)| rejection.to_string()).unwrap_or_default();
+                core.seams.journal.failure(core.host(), "NOTICE-REFUSED", format!("{host} refused the notice: {why}"));
+            }
+            Err(failure) => {
+                core.seams.journal.failure(
+                    core.host(),
+                    "NOTICE-UNSENT",
+                    format!("the notice for {} did not reach {host}: {}", account.address, failure.text),
+                );
+            }
+        }
+    }
+    let next = if sent {
+        NoticeState {
+            last_sent: Some(now),
+            attempts: 0,
+            next: now.saturating_add(millis_of(core.config.notice_interval)),
+            ..state.clone()
+        }
+    } else {
+        let attempts = state.attempts.saturating_add(1);
+        let wait = millis_of(core.config.retry_after(attempts));
+        NoticeState { attempts, next: millis(core.seams.clock.now()).saturating_add(wait), ..state.clone() }
+    };
+    settle_notice(core, state, Some(next)).await;
+}
+
+async fn settle_notice(core: &Core, was: NoticeState, state: Option<NoticeState>) {
+    let settled = core.with_store(move |store| store.settle_notice(&was, state.as_ref())).await;
+    if let Err(error) = settled {
+        core.seams.journal.failure(core.host(), "STORE-NOTICE", error.to_string());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+async fn attempt_item(core: &Core, mut item: QueueItem) {
+    let lookup = item.clone();
+    let mail = match core.with_store(move |store| store.queued_body(&lookup)).await {
+        Ok(Some(mail)) => mail,
+        Ok(None) => {
+            core.seams.journal.failure(core.host(), "QUEUE-BODY", format!("queued mail {} has no body", item.id));
+            settle(core, item.id, None, None).await;
+            return;
+        }
+        Err(error) => {
+            core.seams.journal.failure(core.host(), "STORE-QUEUE", error.to_string());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            return;
+        }
+    };
+    let mut failed: Vec<(String, String)> = Vec::new();
+    match item.route.clone() {
+        Route::Domain(domain) => relay(core, &mut item, &domain, &mail, &mut failed).await,
+        Route::Adapters(hosts) => forward(core, &mut item, hosts, &mail).await,
+    }
+    item.attempts = item.attempts.saturating_add(1);
+    let now = millis(core.seams.clock.now());
+    let expired = now >= item.expires;
+    if let Route::Adapters(hosts) = &item.route {
+        let (over, delivered) = (hosts.is_empty() || expired, item.delivered);
+        if over {
+            // Nobody took it: rather in the mailbox than lost.
+            let kept = (!delivered).then(|| Delivery {
+                mail: mail.clone(),
+                reverse_path: item.reverse_path.clone(),
+                mailboxes: item.recipients.clone(),
+                now,
+                ..Delivery::default()
+            });
+            if kept.is_some() {
+                core.seams.journal.failure(
+                    core.host(),
+                    "CONFIRMATION-KEPT",
+                    format!("no adapter took the confirmation for {}: kept in the mailbox", item.recipients.join(", ")),
+                );
+            }
+            settle(core, item.id, None, kept).await;
+            return;
+        }
+    } else if expired {
+        let why = item.last_error.clone();
+        failed.extend(item.recipients.drain(..).map(|recipient| (recipient, why.clone())));
+    }
+    let bounced = if failed.is_empty() { None } else { error_mail(core, &item, &failed, &mail, now) };
+    if item.recipients.is_empty() {
+        settle(core, item.id, None, bounced).await;
+    } else {
+        item.next =
+            now.saturating_add(millis_of(core.config.retry_after(item.attempts))).min(item.expires.max(now + 1));
+        let id = item.id;
+        settle(core, id, Some(item), bounced).await;
+    }
+}
+
+async fn relay(core: &Core, item: &mut QueueItem, domain: &str, mail: &[u8], failed: &mut Vec<(String, String)>) {
+    let outcome = match domain_addresses(core, domain).await {
+        Ok(targets) => send_to_first(core, &targets, item.reverse_path.as_deref(), &item.recipients, mail).await,
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(refused) => {
+            let taken = item.recipients.len() - refused.len();
+            if taken > 0 {
+                core.step(&["ST806"], format!("relayed to {domain} for {taken} recipient(s)"));
+            }
+            item.recipients.clear();
+            for (recipient, rejection) in refused {
+                item.last_error = rejection.to_string();
+                if rejection.is_permanent() {
+                    failed.push((recipient, rejection.to_string()));
+                } else {
+                    item.recipients.push(recipient);
+                }
+            }
+        }
+        Err(failure) => {
+            core.seams.journal.failure(core.host(), "RELAY-FAILED", format!("{domain}: {}", failure.text));
+            item.last_error.clone_from(&failure.text);
+            if failure.permanent {
+                failed.extend(item.recipients.drain(..).map(|recipient| (recipient, failure.text.clone())));
+            }
+        }
+    }
+}
+
+/// ST813: to every adapter the original sender is registered at.
+async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[u8]) {
+    let mut left = Vec::new();
+    for host in hosts {
+        let outcome = match adapter_addresses(core, &host).await {
+            Ok(targets) => send_to_first(core, &targets, item.reverse_path.as_deref(), &item.recipients, mail).await,
+            Err(error) => Err(error.into()),
+        };
+        let (permanent, text) = match outcome {
+            Ok(refused) => match refused.first() {
+                None => {
+                    core.step(&["ST813", "D1"], format!("confirmation forwarded to {host}"));
+                    item.delivered = true;
+                    continue;
+                }
+                Some((_, rejection)) => (rejection.is_permanent(), rejection.to_string()),
+            },
+            Err(failure) => (failure.permanent, failure.text),
+        };
+        core.seams.journal.failure(core.host(), "FORWARD-FAILED", format!("confirmation to {host}: {text}"));
+        item.last_error = text;
+        if !permanent {
+            left.push(host);
+        }
+    }
+    item.route = Route::Adapters(left);
+}
+
+/// The error mail to the origin; none for a null return path.
+fn error_mail(core: &Core, item: &QueueItem, failed: &[(String, String)], mail: &[u8], now: u64) -> Option<Delivery> {
+    let Some(to) = item.reverse_path.clone() else {
+        let whom: Vec<&str> = failed.iter().map(|(recipient, _)| recipient.as_str()).collect();
+        core.seams.journal.failure(
+            core.host(),
+            "BOUNCE-NULL",
+            format!("a mail without return path is given up for {}", whom.join(", ")),
+        );
+        return None;
+    };
+    core.step(&["ST803", "ST804", "M2"], format!("error mail to {to} for {} recipient(s)", failed.len()));
+    let token = core.seams.entropy.token();
+    let bounce = bounce::compose(&BounceFacts {
+        host: core.host(),
+        to: &to,
+        failed,
+        original: mail,
+        arrived: system_time(item.queued),
+        now: system_time(now),
+        token: &token,
+    });
+    let mut delivery = Delivery { mail: bounce, now, ..Delivery::default() };
+    if !core.is_ours(&domain_of(&to)) {
+        delivery.queue.push(NewItem {
+            route: Route::Domain(domain_of(&to)),
+            recipients: vec![to],
+            expires: now.saturating_add(millis_of(core.config.queue_expiry)),
+        });
+    } else if core.accounts.find(&to).is_some() {
+        delivery.mailboxes.push(normalise(&to));
+    } else {
+        core.seams.journal.failure(core.host(), "BOUNCE-LOST", format!("the origin {to} has no mailbox here"));
+        return None;
+    }
+    Some(delivery)
+}
+
+async fn settle(core: &Core, id: u64, item: Option<QueueItem>, then: Option<Delivery>) {
+    let settled = core.with_store(move |store| store.settle(id, item.as_ref(), then.as_ref())).await;
+    match settled {
+        Ok(()) => core.wake.notify_one(),
+        Err(error) => {
+            core.seams.journal.failure(core.host(), "STORE-QUEUE", error.to_string());
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Mail in (ST801-ST810): who may send what to whom, and where each accepted mail goes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
+
+use super::Core;
+use crate::accounts::{domain_of, normalise};
+use crate::header;
+use crate::kind::{Judgement, Kind, judge};
+use crate::store::{Delivery, NewItem, Route, millis, millis_of};
+
+pub(super) struct MailReceiver {
+    core: Arc<Core>,
+}
+
+impl MailReceiver {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+
+    /// `Received` (RFC 5321, 4.4). The client's own words in it are what it said in EHLO, which has a strict grammar.
+    fn received(&self, peer: &Peer, envelope: &Envelope, id: &str) -> String {
+        received_field(
+            peer,
+            self.core.host(),
+            id,
+            match envelope.forward_paths.as_slice() {
+                [only] => Some(only.as_str()),
+                // Several would tell each who else got it.
+                _ => None,
+            },
+            &header::date(self.core.seams.clock.now()),
+        )
+    }
+}
+
+fn received_field(peer: &Peer, host: &str, id: &str, only: Option<&str>, date: &str) -> String {
+    let protocol = if peer.extended { "ESMTP" } else { "SMTP" };
+    let hello = if peer.hello.is_empty() { "unknown" } else { &peer.hello };
+    let address = peer.address.ip();
+    let literal = if address.is_ipv6() { format!("IPv6:{address}") } else { address.to_string() };
+    let whom = only.map(|only| format!("\r\n\tfor <{only}>")).unwrap_or_default();
+    format!("Received: from {hello} ([{literal}])\r\n\tby {host} with {protocol} id {id}{whom};\r\n\t{date}\r\n")
+}
+
+#[async_trait]
+impl Receiver for MailReceiver {
+    async fn mail_from(&self, session: &Peer, reverse_path: &ReversePath) -> Result<(), Reply> {
+        self.core.step(&["ST801"], format!("connection from {}, mail from {reverse_path}", session.address));
+        Ok(())
+    }
+
+    async fn rcpt_to(&self, session: &Peer, _: &Envelope, forward_path: &str) -> Result<(), Reply> {
+        let core = &self.core;
+        if core.is_ours(&domain_of(forward_path)) {
+            if core.accounts.find(forward_path).is_some() {
+                return Ok(());
+            }
+            core.step(&["ST803", "ST804", "M2"], format!("{forward_path} is not known here: refused"));
+            return Err(Reply::new(550, "5.1.1", "No such mailbox here"));
+        }
+        if core.config.may_relay(session.address.ip()) {
+            return Ok(());
+        }
+        core.step(&["ST803", "ST804"], format!("{} may not relay to {forward_path}: refused", session.address));
+        Err(Reply::new(550, "5.7.1", "Relaying denied"))
+    }
+
+    async fn message(&self, session: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+        let core = &self.core;
+        let id = core.seams.entropy.token().chars().take(16).collect::<String>();
+        core.step(&["ST802"], format!("{id}: {} octets from {}", data.len(), session.address));
+        if header::hops(&data) > core.config.limits.hops {
+            core.step(&["ST803", "ST804"], format!("{id}: the mail is looping: refused"));
+            return Reply::new(554, "5.4.6", "Too many hops, the mail is looping");
+        }
+        core.step(&["ST803"], format!("{id}: received without error"));
+        let judgement = judge(&data, core.config.literal_sign_rule);
+        if let Some(security) = judgement.security {
+            let from = format!("{id} from {} ({})", session.address, envelope.reverse_path);
+            core.seams.journal.security(core.host(), "MAIL-KIND", format!("{from}: {security}"));
+        }
+        let delivery = self.delivery(session, &envelope, data, &judgement, &id);
+        let stored = delivery.mailboxes.clone();
+        let sealed = delivery.sealed;
+        match core.with_store(move |store| store.deliver(&delivery)).await {
+            Ok(()) => {
+                for account in &stored {
+                    core.step(&["ST809", "M1", "C13"], format!("{id}: in the mailbox of {account}"));
+                    let ids: &[&'static str] = if sealed { &["ST810", "M3", "C14"] } else { &["ST810", "M3"] };
+                    let whether = if sealed { "sealed: to be notified" } else { "not sealed: no notice" };
+                    core.step(ids, format!("{id}: {whether} ({})", judgement.reason));
+                }
+                core.wake.notify_one();
+                Reply::new(250, "2.0.0", format!("Accepted as {id}"))
+            }
+            Err(error) => {
+                core.seams.journal.failure(core.host(), "STORE-DELIVER", format!("{id}: {error}"));
+                core.step(&["ST803", "ST804"], format!("{id}: could not be kept: refused for now"));
+                Reply::new(452, "4.3.1", "Insufficient system storage, try again later")
+            }
+        }
+    }
+}
+
+impl MailReceiver {
+    fn delivery(&self, peer: &Peer, envelope: &Envelope, data: Vec<u8>, judgement: &Judgement, id: &str) -> Delivery {
+        let core = &self.core;
+        let now = millis(core.seams.clock.now());
+        let expires = now.saturating_add(millis_of(core.config.queue_expiry));
+        let mut mailboxes: Vec<String> = Vec::new();
+        let mut queue: Vec<NewItem> = Vec::new();
+        for recipient in &envelope.forward_paths {
+            let domain = domain_of(recipient);
+            if !core.is_ours(&domain) {
+                core.step(&["ST805"], format!("{id}: {domain} is not ours: to be relayed"));
+                let known = queue.iter_mut().find(|item| item.route == Route::Domain(domain.clone()));
+                match known {
+                    Some(item) => item.recipients.push(recipient.clone()),
+                    None => queue.push(NewItem {
+                        route: Route::Domain(domain),
+                        recipients: vec![recipient.clone()],
+                        expires,
+                    }),
+                }
+                continue;
+            }
+            core.step(&["ST805"], format!("{id}: {domain} is ours"));
+            core.step(
+                &["ST807"],
+                format!("{id}: {:?} by rule {}: {}", judgement.kind, judgement.rule, judgement.reason),
+            );
+            let confirmation = judgement.kind == Kind::Confirmation;
+            let whether = if confirmation { "a delivery confirmation" } else { "no delivery confirmation" };
+            core.step(&["ST808"], format!("{id}: {whether}"));
+            let adapters = core.accounts.find(recipient).map(|account| account.adapters).unwrap_or_default();
+            if confirmation && !adapters.is_empty() {
+                queue.push(NewItem {
+                    route: Route::Adapters(adapters),
+                    recipients: vec![normalise(recipient)],
+                    expires,
+                });
+            } else if !mailboxes.contains(&normalise(recipient)) {
+                mailboxes.push(normalise(recipient));
+            }
+        }
+        let mut mail = self.received(peer, envelope, id).into_bytes();
+        mail.extend_from_slice(&data);
+        Delivery {
+            mail,
+            reverse_path: envelope.reverse_path.address().map(str::to_owned),
+            mailboxes,
+            sealed: judgement.kind == Kind::Sealed,
+            queue,
+            now,
+            notice_expires: now.saturating_add(millis_of(core.config.notice_expiry)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_received_field() {
+        let peer = Peer { address: ([127, 0, 0, 9], 4711).into(), hello: "adapter.test".to_owned(), extended: true };
+        let one = received_field(&peer, "mail.test", "0123", Some("a@b.test"), "Thu, 01 Jan 1970 00:00:00 +0000");
+        insta::assert_snapshot!(one.replace("\r\n", "\n"));
+    }
+}

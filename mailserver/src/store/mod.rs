@@ -1,0 +1,186 @@
+//! What the mail server keeps: accounts, mailboxes (M1), the queue, and who is to be notified of what.
+//!
+//! Every method is synchronous and durable when it returns; callers run it off the network threads. Times are
+//! milliseconds since 1970 UTC.
+
+mod embedded;
+
+pub use embedded::EmbeddedStore;
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::Account;
+
+/// Why something could not be kept or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The folder cannot be made or entered.
+    #[error("the data folder cannot be used; check that it exists, is writable and has space")]
+    Folder(#[source] std::io::Error),
+    /// Another process has it open.
+    #[error("the store is in use; stop the other mail server that uses this data folder")]
+    InUse,
+    /// Disk or database trouble.
+    #[error("the store failed; check the disk's health and free space")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Written by a newer version.
+    #[error("the store has format {found}, this program knows {known}; use the newer program")]
+    Format {
+        /// What the store says.
+        found: u64,
+        /// What this program knows.
+        known: u64,
+    },
+    /// A record makes no sense.
+    #[error("a record of the store is damaged; restore the data folder from its backup")]
+    Damaged(#[source] serde_json::Error),
+}
+
+/// A mail in a mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredMail {
+    /// Its number, ascending by arrival, never used again.
+    pub id: u64,
+    /// Unique-id for POP3.
+    pub uid: String,
+    /// Octets as [`Store::read`] yields them.
+    pub size: u64,
+    /// Whether its arrival is to be notified.
+    pub sealed: bool,
+    /// When it was stored.
+    pub received: u64,
+}
+
+/// Where a queued mail is to go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Route {
+    /// To the mail exchanger of this domain.
+    Domain(String),
+    /// Straight to these adapters' hosts; each is removed once it has the mail.
+    Adapters(Vec<String>),
+}
+
+/// A mail on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueItem {
+    /// Its number.
+    pub id: u64,
+    /// Its body's number.
+    pub body: u64,
+    /// Where to.
+    pub route: Route,
+    /// Reverse path; none is `<>`.
+    pub reverse_path: Option<String>,
+    /// Recipients still wanting it.
+    pub recipients: Vec<String>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Not before this time.
+    pub next: u64,
+    /// Given up at this time.
+    pub expires: u64,
+    /// When it was queued.
+    pub queued: u64,
+    /// The last failure, for the bounce.
+    pub last_error: String,
+    /// Whether any adapter took it.
+    pub delivered: bool,
+}
+
+/// What to queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewItem {
+    /// Where to.
+    pub route: Route,
+    /// Who wants it.
+    pub recipients: Vec<String>,
+    /// Given up at this time.
+    pub expires: u64,
+}
+
+/// One accepted mail with all its destinations: kept as a whole or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Delivery {
+    /// The mail with our `Received` field.
+    pub mail: Vec<u8>,
+    /// Its reverse path; none is `<>`.
+    pub reverse_path: Option<String>,
+    /// Accounts whose mailbox gets it.
+    pub mailboxes: Vec<String>,
+    /// Whether these mailboxes' owners are to be notified.
+    pub sealed: bool,
+    /// Further ways.
+    pub queue: Vec<NewItem>,
+    /// The time now.
+    pub now: u64,
+    /// When a notice of it is given up.
+    pub notice_expires: u64,
+}
+
+/// An arrival notification that is due or was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NoticeState {
+    /// Whom it is for.
+    pub account: String,
+    /// When it was last accepted by an adapter.
+    pub last_sent: Option<u64>,
+    /// Failed attempts since.
+    pub attempts: u32,
+    /// Not before this time.
+    pub next: u64,
+    /// Given up at this time.
+    pub expires: u64,
+}
+
+/// The store. One suite of tests holds for every implementation.
+pub trait Store: Send + Sync {
+    /// Keeps a mail for all its destinations at once; with `sealed`, notices become due.
+    fn deliver(&self, delivery: &Delivery) -> Result<(), StoreError>;
+    /// The mails of an account, oldest first.
+    fn list(&self, account: &str) -> Result<Vec<StoredMail>, StoreError>;
+    /// One mail with its `Return-Path`; none if it is gone.
+    fn read(&self, account: &str, id: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Deletes mails. Drops the notice when nothing sealed is left; makes it due at `now` for sealed mails that came
+    /// after the last one was sent.
+    fn delete(&self, account: &str, ids: &[u64], now: u64) -> Result<(), StoreError>;
+
+    /// Queued mails due at `now`, and when the next one is due.
+    fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
+    /// The octets of a queued mail.
+    fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Replaces a queued mail after an attempt, or ends it with `None`; `then` is kept in the same step.
+    fn settle(&self, id: u64, item: Option<&QueueItem>, then: Option<&Delivery>) -> Result<(), StoreError>;
+
+    /// Notices due at `now`, and when the next one is due.
+    fn notices_due(&self, now: u64) -> Result<(Vec<NoticeState>, Option<u64>), StoreError>;
+    /// Replaces the state `was` of a notice after an attempt (`None` drops it), unless it was dropped or made due
+    /// anew meanwhile; an expiry that was put off meanwhile is kept.
+    fn settle_notice(&self, was: &NoticeState, state: Option<&NoticeState>) -> Result<(), StoreError>;
+
+    /// All accounts.
+    fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+    /// Adds or replaces one.
+    fn put_account(&self, account: &Account) -> Result<(), StoreError>;
+    /// Removes one with its mailbox; `false` if there was none.
+    fn remove_account(&self, address: &str) -> Result<bool, StoreError>;
+}
+
+/// A time as the store counts it.
+pub fn millis(at: SystemTime) -> u64 {
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A duration as the store counts it.
+pub fn millis_of(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A stored time as the system's.
+pub fn system_time(at: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(at)).unwrap_or(SystemTime::UNIX_EPOCH)
+}

@@ -18,11 +18,8 @@ fn cms(content_type: &str, identifier: &[u8], indefinite: bool) -> Vec<u8> {
     der.extend_from_slice(&[0x06, identifier.len() as u8]);
     der.extend_from_slice(identifier);
     der.extend_from_slice(&[0xa0, 0x80, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-    format!(
-        "Content-Type: {content_type}\r\nContent-Transfer-Encoding: Base64\r\n\r\n{}",
-        crate::header::base64_lines(&der)
-    )
-    .into_bytes()
+    format!("Content-Type: {content_type}\r\nContent-Transfer-Encoding: Base64\r\n\r\n{}", header::base64_lines(&der))
+        .into_bytes()
 }
 
 const SIGNED: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x02];

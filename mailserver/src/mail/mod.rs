@@ -84,7 +84,6 @@ impl Core {
 }
 
 /// A running mail server. Dropping it stops everything at once, as a kill would.
-#[derive(Debug)]
 pub struct MailServer {
     smtp: SocketAddr,
     pop3: SocketAddr,
@@ -92,6 +91,12 @@ pub struct MailServer {
     store: Arc<dyn Store>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+}
+
+impl std::fmt::Debug for MailServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MailServer").field("smtp", &self.smtp).field("pop3", &self.pop3).finish_non_exhaustive()
+    }
 }
 
 impl MailServer {

@@ -359,6 +359,11 @@ impl EventLog {
         Mark(self.len())
     }
 
+    /// The place just before the last event that satisfies `predicate`; the beginning if there is none.
+    pub fn mark_before_last(&self, mut predicate: impl FnMut(&Event) -> bool) -> Mark {
+        Mark(self.state().events.iter().rposition(|event| predicate(event)).unwrap_or(0))
+    }
+
     /// The place before the first event.
     pub fn beginning() -> Mark {
         Mark(0)

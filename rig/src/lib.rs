@@ -1,5 +1,6 @@
 //! The hardware-in-the-loop rig: one scenario suite, several benches, one event log, and reports made from it.
 
+pub mod bench;
 pub mod demo;
 pub mod endpoint;
 pub mod events;

@@ -130,9 +130,11 @@ impl Desk {
                     if matches!(change, CardChange::Out | CardChange::Invalid(_)) {
                         actions.push(Action::ForgetCard);
                     }
-                    if !matches!(change, CardChange::Out) {
+                    match change {
+                        // Good news goes with the person; a failure stays a while for who comes back.
+                        CardChange::Out => drop(self.shown.take_if(|(screen, _)| *screen == Screen::Sent)),
                         // A new card begins with a clean screen.
-                        self.shown = None;
+                        _ => self.shown = None,
                     }
                     let told = self.receiving.handle(ReceivingEvent::Card(change.clone()));
                     actions.extend(told.into_iter().map(Action::Receiving));

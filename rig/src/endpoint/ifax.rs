@@ -105,6 +105,12 @@ impl IfaxTerminal {
         Ok(Self { name: name.to_owned(), from: mailbox(from)?, smtp, pop3, seams, log, folder: folder.to_path_buf() })
     }
 
+    /// The same machine with another sender chosen on its panel.
+    pub fn sending_as(mut self, from: &str) -> Result<Self, TerminalError> {
+        self.from = mailbox(from)?;
+        Ok(self)
+    }
+
     fn step(&self, ids: &[&'static str], text: impl AsRef<str>) {
         let kind = EventKind::Step { ids: ids.to_vec() };
         self.log.write(Lane::Terminal, &self.name, kind, text);

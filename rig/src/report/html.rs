@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
 
 use super::{RunReport, ScenarioResult, Verdict, picture};
 use crate::events::{Event, EventKind, Lane};
@@ -19,7 +20,7 @@ const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
 /// Beyond so many octets of pictures the rest is embedded at half size; beyond twice as many, not at all.
-const PICTURE_BUDGET: usize = 2_000_000;
+const PICTURE_BUDGET: usize = 1_400_000;
 /// Longest mail shown, in octets.
 const LONGEST_MAIL: usize = 64 * 1024;
 /// Most rows of one scenario's story.
@@ -76,6 +77,7 @@ pub(super) fn escape(text: &str) -> String {
 /// Each picture once, as a CSS class.
 #[derive(Default)]
 struct Pictures {
+    by_file: BTreeMap<[u8; 32], Option<usize>>,
     by_octets: BTreeMap<Vec<u8>, usize>,
     spent: usize,
 }
@@ -84,17 +86,30 @@ impl Pictures {
     /// The class of the picture at `path`; `None` if it cannot be shown.
     fn class(&mut self, path: &Path) -> Option<String> {
         let original = fs::read(path).ok()?;
+        let digest: [u8; 32] = Sha256::digest(&original).into();
+        let number = match self.by_file.get(&digest) {
+            Some(known) => *known,
+            None => {
+                let number = self.embed(&original);
+                self.by_file.insert(digest, number);
+                number
+            }
+        };
+        number.map(|number| format!("p{number}"))
+    }
+
+    fn embed(&mut self, original: &[u8]) -> Option<usize> {
         if self.spent > 2 * PICTURE_BUDGET {
             return None;
         }
-        let octets = picture::small(&original, self.spent > PICTURE_BUDGET)?;
+        let octets = picture::small(original, self.spent > PICTURE_BUDGET)?;
         let next = self.by_octets.len();
         let length = octets.len();
         let number = *self.by_octets.entry(octets).or_insert(next);
         if number == next {
             self.spent += length;
         }
-        Some(format!("p{number}"))
+        Some(number)
     }
 
     fn style(&self) -> String {
@@ -178,8 +193,7 @@ fn scenario(
     if !ids.is_empty() {
         page.push_str("<p class=ids>");
         for id in ids {
-            let text = requirements::all().get(&id).map_or("", |requirement| requirement.text.as_str());
-            let _ = write!(page, "<a href='#r-{0}' title='{1}'>{0}</a> ", escape(&id), escape(text));
+            let _ = write!(page, "<a href='#r-{0}'>{0}</a> ", escape(&id));
         }
         page.push_str("</p>");
     }
@@ -257,7 +271,7 @@ fn story(page: &mut String, result: &ScenarioResult, number: usize, pictures: &m
         };
         let _ = write!(
             page,
-            "<tr id=e{number}-{index} class='{class}' data-lane={lane}><td class=num>{}<td class=host style='--h:{}'>{}<td class=lane>{lane}<td>{extra}{}",
+            "<tr id=e{number}-{index} class='{class}' data-lane={lane}><td>{}<td style=--h:{}>{}<td>{lane}<td>{extra}{}",
             at(event),
             hue(&event.host),
             escape(&event.host),
@@ -268,10 +282,18 @@ fn story(page: &mut String, result: &ScenarioResult, number: usize, pictures: &m
     page.push_str("</table></details>");
 }
 
-/// A colour for a host, the same wherever it appears.
+/// A colour for a host, the same wherever it appears: hosts of a kind are near each other, sites apart.
 pub(super) fn hue(host: &str) -> u32 {
-    let hash = host.bytes().fold(0x811c_9dc5u32, |hash, octet| (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193));
-    hash % 360
+    let base = match Lane::of_host(host) {
+        Lane::Adapter => 205,
+        Lane::Terminal => 25,
+        Lane::History => 285,
+        Lane::Dns => 90,
+        _ if host.starts_with("mail") => 145,
+        _ => 330,
+    };
+    let site = host.rsplit(['-', ' ']).next().and_then(|site| site.bytes().next()).unwrap_or(0);
+    (base + u32::from(site.to_ascii_lowercase() % 4) * 20 + 320) % 360
 }
 
 /// The dialogues, each folded.

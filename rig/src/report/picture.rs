@@ -52,28 +52,17 @@ fn halved(pixels: &[[u8; 3]], width: usize) -> Vec<[u8; 3]> {
 }
 
 fn encode(pixels: &[[u8; 3]], width: u32, height: u32) -> Option<Vec<u8>> {
-    let mut palette: Vec<[u8; 3]> = Vec::new();
-    let mut index: HashMap<[u8; 3], u8> = HashMap::new();
-    let mut indices = Vec::with_capacity(pixels.len());
-    for pixel in pixels {
-        let place = match index.get(pixel) {
-            Some(place) => *place,
-            None => {
-                let Ok(place) = u8::try_from(palette.len()) else { break };
-                palette.push(*pixel);
-                index.insert(*pixel, place);
-                place
-            }
-        };
-        indices.push(place);
-    }
+    // Edges drawn smoothly have hundreds of shades; with fewer bits a shade they fit a palette, and nobody sees it.
+    let (palette, indices) = [0xff, 0xf8, 0xf0].into_iter().find_map(|mask| indexed(pixels, mask)).unzip();
     let mut out = Vec::new();
     let mut encoder = png::Encoder::new(&mut out, width, height);
     encoder.set_depth(png::BitDepth::Eight);
-    encoder.set_compression(png::Compression::Balanced);
-    let data = if indices.len() == pixels.len() {
+    encoder.set_compression(png::Compression::High);
+    let data = if let (Some(palette), Some(indices)) = (palette, indices) {
+        // Rows of palette indices compress best as they are.
+        encoder.set_filter(png::Filter::NoFilter);
         encoder.set_color(png::ColorType::Indexed);
-        encoder.set_palette(palette.concat());
+        encoder.set_palette(palette);
         indices
     } else {
         encoder.set_color(png::ColorType::Rgb);
@@ -83,6 +72,28 @@ fn encode(pixels: &[[u8; 3]], width: u32, height: u32) -> Option<Vec<u8>> {
     writer.write_image_data(&data).ok()?;
     writer.finish().ok()?;
     Some(out)
+}
+
+/// The pixels as a palette and indices into it, of each channel only the bits of `mask`; `None` beyond 256 colours.
+fn indexed(pixels: &[[u8; 3]], mask: u8) -> Option<(Vec<u8>, Vec<u8>)> {
+    let mut palette: Vec<[u8; 3]> = Vec::new();
+    let mut places: HashMap<[u8; 3], u8> = HashMap::new();
+    let mut indices = Vec::with_capacity(pixels.len());
+    for pixel in pixels {
+        // White stays white: the bits taken from a bright channel are given back.
+        let pixel = pixel.map(|value| if value | !mask == 0xff { 0xff } else { value & mask });
+        let place = match places.get(&pixel) {
+            Some(place) => *place,
+            None => {
+                let place = u8::try_from(palette.len()).ok()?;
+                palette.push(pixel);
+                places.insert(pixel, place);
+                place
+            }
+        };
+        indices.push(place);
+    }
+    Some((palette.concat(), indices))
 }
 
 #[cfg(test)]

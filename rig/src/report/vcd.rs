@@ -78,7 +78,6 @@ pub fn render(report: &RunReport) -> io::Result<Vec<u8>> {
     if base > shown {
         writer.timestamp(base)?;
     }
-    drop(writer);
     Ok(document)
 }
 

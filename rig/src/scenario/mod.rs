@@ -4,6 +4,7 @@
 pub mod preflight;
 pub mod runner;
 pub mod select;
+pub mod stories;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,7 +41,7 @@ impl std::fmt::Debug for Scenario {
 
 /// Every scenario there is, in the order in which a run takes them.
 pub fn all() -> Vec<Scenario> {
-    vec![preflight::SCENARIO]
+    vec![preflight::SCENARIO, stories::confidential::SCENARIO]
 }
 
 /// Which kind of bench.

@@ -174,6 +174,22 @@ impl Capture {
         segments.flat_map(|segment| segment.octets.iter().copied()).collect()
     }
 
+    /// All octets on cables of `side`, one stream for each connection and direction; for searching.
+    pub fn streams(&self, side: Side) -> Vec<Vec<u8>> {
+        let record = locked(&self.0.record);
+        let mut streams: BTreeMap<(u32, Direction), Vec<u8>> = BTreeMap::new();
+        for segment in &record.segments {
+            let on_side = usize::try_from(segment.connection)
+                .ok()
+                .and_then(|number| record.connections.get(number))
+                .is_some_and(|connection| connection.side == side);
+            if on_side {
+                streams.entry((segment.connection, segment.direction)).or_default().extend_from_slice(&segment.octets);
+            }
+        }
+        streams.into_values().collect()
+    }
+
     /// Whether `needle` was ever sent on a cable of `side`, also across the borders of segments.
     pub fn contains(&self, side: Side, needle: &[u8]) -> bool {
         !self.find(side, needle).is_empty()

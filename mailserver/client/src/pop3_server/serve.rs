@@ -197,3 +197,69 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use async_trait::async_trait;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::pop3::Client;
+    use crate::pop3_server::{MessageInfo, Outcome, Password};
+    use crate::seam::{Network, TcpNetwork, TracingJournal};
+
+    type Told = mpsc::UnboundedSender<(&'static str, Outcome)>;
+
+    struct Opener(Told);
+    struct Two(Told, Vec<MessageInfo>);
+
+    #[async_trait]
+    impl MailboxDoor for Opener {
+        async fn login(&self, _: SocketAddr, _: &str, _: &Password) -> Result<Box<dyn Maildrop>, Refusal> {
+            let info = |uid: &str| MessageInfo { size: 4, uid: uid.to_owned() };
+            Ok(Box::new(Two(self.0.clone(), vec![info("a"), info("b")])))
+        }
+    }
+
+    #[async_trait]
+    impl Maildrop for Two {
+        fn messages(&self) -> &[MessageInfo] {
+            &self.1
+        }
+        async fn retrieve(&mut self, _: usize) -> Result<Vec<u8>, Refusal> {
+            Ok(b".x\r\n".to_vec())
+        }
+        async fn commit(self: Box<Self>, outcome: Outcome) -> Result<(), Refusal> {
+            self.0.send(("committed", outcome)).unwrap();
+            Ok(())
+        }
+        async fn abandoned(self: Box<Self>, outcome: Outcome) {
+            self.0.send(("abandoned", outcome)).unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn quit_commits_and_a_lost_connection_abandons() {
+        let listener = TcpNetwork.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (send, mut told) = mpsc::unbounded_channel();
+        let (_stop, stopped) = watch::channel(false);
+        let door = Arc::new(Opener(send));
+        tokio::spawn(serve(listener, door, Limits::default(), "x".to_owned(), Arc::new(TracingJournal), stopped));
+        for quits in [true, false] {
+            let mut client = Client::connect(&TcpNetwork, at).await.unwrap();
+            client.login("u", &Password::new(b"p".to_vec())).await.unwrap();
+            assert_eq!(client.retr(2).await.unwrap(), b".x\r\n");
+            client.dele(1).await.unwrap();
+            if quits {
+                client.quit().await.unwrap();
+            } else {
+                drop(client);
+            }
+            let (end, outcome) = told.recv().await.unwrap();
+            assert_eq!(end, if quits { "committed" } else { "abandoned" });
+            assert_eq!(outcome, Outcome { deleted: vec![0], retrieved: vec![1] });
+        }
+    }
+}

@@ -265,3 +265,107 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use async_trait::async_trait;
+    use tokio::io::{AsyncBufReadExt, BufReader};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::seam::{Network, TcpNetwork, TracingJournal};
+    use crate::smtp_server::ReversePath;
+
+    /// Holds every mail for ever, and says when it took one and when it was let go.
+    struct Holding(mpsc::UnboundedSender<&'static str>);
+
+    struct LetGo(mpsc::UnboundedSender<&'static str>);
+
+    impl Drop for LetGo {
+        fn drop(&mut self) {
+            let _ = self.0.send("let go");
+        }
+    }
+
+    #[async_trait]
+    impl Receiver for Holding {
+        async fn mail_from(&self, _: &Peer, _: &ReversePath) -> Result<(), Reply> {
+            Ok(())
+        }
+        async fn rcpt_to(&self, _: &Peer, _: &Envelope, _: &str) -> Result<(), Reply> {
+            Ok(())
+        }
+        async fn message(&self, _: &Peer, _: Envelope, _: Vec<u8>) -> Reply {
+            let _guard = LetGo(self.0.clone());
+            self.0.send("holding").unwrap();
+            std::future::pending().await
+        }
+    }
+
+    async fn start(
+        limits: Limits,
+    ) -> (SocketAddr, mpsc::UnboundedReceiver<&'static str>, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+        let listener = TcpNetwork.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let (send, events) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let receiver = Arc::new(Holding(send));
+        let task =
+            tokio::spawn(serve(listener, receiver, limits, "x.test".to_owned(), Arc::new(TracingJournal), stopped));
+        (at, events, stop, task)
+    }
+
+    const MAIL: &[u8] = b"EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\nx\r\n.\r\n";
+
+    #[tokio::test]
+    async fn a_peer_that_leaves_while_its_mail_is_held_keeps_it() {
+        let (at, mut events, _stop, _task) = start(Limits::default()).await;
+        let mut stream = TcpNetwork.connect(at).await.unwrap();
+        stream.write_all(MAIL).await.unwrap();
+        assert_eq!(events.recv().await, Some("holding"));
+        drop(stream);
+        assert_eq!(events.recv().await, Some("let go"));
+    }
+
+    #[tokio::test]
+    async fn a_mail_held_too_long_is_refused_for_now() {
+        let limits = Limits { hold: std::time::Duration::from_millis(1), ..Limits::default() };
+        let (at, mut events, _stop, _task) = start(limits).await;
+        let mut stream = BufReader::new(TcpNetwork.connect(at).await.unwrap());
+        stream.write_all(MAIL).await.unwrap();
+        assert_eq!(events.recv().await, Some("holding"));
+        let mut line = String::new();
+        while !line.starts_with("451 ") {
+            line.clear();
+            assert!(stream.read_line(&mut line).await.unwrap() > 0, "closed without 451");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stopping_server_says_so_to_idle_sessions() {
+        let (at, _events, stop, task) = start(Limits::default()).await;
+        let mut stream = BufReader::new(TcpNetwork.connect(at).await.unwrap());
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        stop.send(true).unwrap();
+        line.clear();
+        stream.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("421 "), "{line}");
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn too_many_sessions_are_turned_away() {
+        let limits = Limits { sessions_per_address: 1, ..Limits::default() };
+        let (at, _events, _stop, _task) = start(limits).await;
+        let mut first = BufReader::new(TcpNetwork.connect(at).await.unwrap());
+        let mut line = String::new();
+        first.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("220 "));
+        let mut second = BufReader::new(TcpNetwork.connect(at).await.unwrap());
+        line.clear();
+        second.read_line(&mut line).await.unwrap();
+        assert!(line.starts_with("421 "), "{line}");
+    }
+}

@@ -8,6 +8,15 @@ document.addEventListener('click', (event) => {
   } else if (event.target === zoomed) zoomed.hidden = true;
 });
 document.addEventListener('keydown', (event) => { if (event.key === 'Escape') zoomed.hidden = true; });
+// A dot tells what its row in the story tells.
+document.addEventListener('pointerover', (event) => {
+  const dot = event.target.closest('svg a');
+  if (!dot || dot.querySelector('title')) return;
+  const row = document.getElementById(dot.getAttribute('href').slice(1));
+  const title = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'title');
+  title.textContent = row ? [...row.cells].map((cell) => cell.textContent.trim()).join('  ') : '';
+  dot.append(title);
+});
 // A link into a folded part opens what it leads to.
 const reveal = () => {
   const id = decodeURIComponent(location.hash.slice(1));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{at, escape, hue};
+use super::{escape, hue};
 use crate::events::{Event, EventKind, Lane};
 
 /// Heights and widths in pixels.
@@ -10,6 +10,8 @@ const ROW: usize = 26;
 const LABELS: usize = 190;
 const WIDTH: usize = 1400;
 const HEAD: usize = 24;
+/// Room at both ends of the axis, so that the first and the last mark are whole.
+const MARGIN: f64 = 10.0;
 /// Most marks drawn; an SVG with more is slow to open.
 const MOST_MARKS: usize = 4_000;
 
@@ -17,7 +19,8 @@ const MOST_MARKS: usize = 4_000;
 pub(super) fn draw(page: &mut String, events: &[Event], number: usize) {
     let rows = rows(events);
     let end = events.last().map_or(0.0, |event| event.at.as_secs_f64()).max(0.001);
-    let scale = |event: &Event| event.at.as_secs_f64() / end * WIDTH as f64;
+    let place = |seconds: f64| MARGIN + seconds / end * (WIDTH as f64 - 2.0 * MARGIN);
+    let scale = |event: &Event| place(event.at.as_secs_f64());
     let height = HEAD + rows.len() * ROW + 6;
     let _ = write!(
         page,
@@ -35,7 +38,7 @@ pub(super) fn draw(page: &mut String, events: &[Event], number: usize) {
         page,
         "</svg><div class=scroll><svg width={WIDTH} height={height} viewBox='0 0 {WIDTH} {height}' preserveAspectRatio=none data-width={WIDTH} role=img aria-label='timeline'>"
     );
-    grid(page, end, height, &rows);
+    grid(page, end, height, &rows, place);
     let mut marks = 0;
     for (row, (host, lane)) in rows.iter().enumerate() {
         let y = HEAD + row * ROW;
@@ -44,24 +47,23 @@ pub(super) fn draw(page: &mut String, events: &[Event], number: usize) {
         match lane {
             Lane::Lamp | Lane::Buzzer => wave(page, own.map(|(_, event)| event), *lane, y, scale),
             _ => {
+                let _ = write!(page, "<g style=--h:{}>", hue(host));
                 for (index, event) in own {
                     marks += 1;
                     if marks > MOST_MARKS {
                         break;
                     }
-                    let x = scale(event);
-                    let class = class(&event.kind);
-                    // A stroke of no length with round ends: a dot that stays round when the axis is stretched.
-                    let _ = write!(
-                        page,
-                        "<a href='#e{number}-{index}'><path class='dot {class}' d='M{x:.1} {}h.01' vector-effect=non-scaling-stroke style='--h:{}'><title>{} s {}: {}</title></path></a>",
-                        y + ROW / 2,
-                        hue(host),
-                        at(event),
-                        escape(host),
-                        escape(&event.text),
-                    );
+                    // A stroke of no length with round ends: a dot that stays round when the axis is stretched. Its
+                    // words stand in the story's row; the script shows them.
+                    let (x, y, class) = (scale(event), y + ROW / 2, class(&event.kind));
+                    let dot = format!("<path class='dot {class}' d='M{x:.1} {y}h.01'/>");
+                    if matches!(event.kind, EventKind::Wire { .. }) {
+                        page.push_str(&dot);
+                    } else {
+                        let _ = write!(page, "<a href=#e{number}-{index}>{dot}</a>");
+                    }
                 }
+                page.push_str("</g>");
             }
         }
     }
@@ -99,7 +101,7 @@ fn class(kind: &EventKind) -> &'static str {
     }
 }
 
-fn grid(page: &mut String, end: f64, height: usize, rows: &[(&str, Lane)]) {
+fn grid(page: &mut String, end: f64, height: usize, rows: &[(&str, Lane)], place: impl Fn(f64) -> f64) {
     for (row, (host, _)) in rows.iter().enumerate() {
         if row > 0 && rows.get(row - 1).is_some_and(|(before, _)| before != host) {
             let y = HEAD + row * ROW;
@@ -112,7 +114,7 @@ fn grid(page: &mut String, end: f64, height: usize, rows: &[(&str, Lane)]) {
     let step = step.into_iter().find(|step| *step >= rough).unwrap_or(rough);
     let mut tick = 0.0;
     while tick <= end {
-        let x = tick / end * WIDTH as f64;
+        let x = place(tick);
         let text = if step >= 1.0 {
             format!("{tick:.0} s")
         } else if step >= 0.001 {
@@ -122,7 +124,7 @@ fn grid(page: &mut String, end: f64, height: usize, rows: &[(&str, Lane)]) {
         };
         let _ = write!(
             page,
-            "<path class=grid d='M{x:.1} {HEAD}V{height}' vector-effect=non-scaling-stroke /><text class=tick x={:.1} y=15>{text}</text>",
+            "<path class=grid d='M{x:.1} {HEAD}V{height}' /><text class=tick x={:.1} y=15>{text}</text>",
             x + 3.0
         );
         tick += step;
@@ -149,9 +151,5 @@ fn wave<'a>(
         let x = scale(event);
         let _ = write!(path, "H{x:.1}V{:.1}", floor - level * room);
     }
-    let _ = write!(
-        page,
-        "<path class='wave {0}' d='{path}H{WIDTH}V{floor}Z' vector-effect=non-scaling-stroke><title>{0}</title></path>",
-        lane.name()
-    );
+    let _ = write!(page, "<path class='wave {0}' d='{path}H{WIDTH}V{floor}Z'><title>{0}</title></path>", lane.name());
 }

@@ -1,0 +1,411 @@
+//! A region (T1-T3): a bureau with certificate and history server and the name server, and offices under it, each with a
+//! mail server of its own, an adapter and a fax machine.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealfax_client::history::Entry;
+use sealfax_client::pop3_server::Password;
+use sealfax_client::seam::Seams;
+use sealfax_drivers::display::Language;
+use sealfax_mailserver::authority::{Authority, AuthorityOptions, DirectoryConfig, DirectoryServer};
+use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
+use sealfax_mailserver::mail::{MailConfig, MailServer};
+
+use super::people::{Character, HANAKO, JIRO, Person, TARO};
+use super::sim::{ShiftedClock, seams};
+use super::site::{HTTP, POP3, SMTP, Site, SitePlan, machine_password};
+use crate::events::EventLog;
+use crate::instrument::screen::ScreenNumbers;
+use crate::scenario::{Bench, Failure};
+use crate::world::dns::{DnsRecord, DnsServer};
+use crate::world::hosts::Hosts;
+use crate::world::mails::{self, SentMail};
+use crate::world::network::{Capture, Side};
+
+/// Every key of a mail server that has a default keeps it; the others are replaced.
+const MAIL_DEFAULTS: &str = r#"
+host_name = "mail.invalid"
+domains = ["invalid"]
+smtp = "127.0.0.1:0"
+pop3 = "127.0.0.1:0"
+data = ""
+dns_servers = []
+"#;
+
+/// What a story wants of its region.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Offices by letter; office X has the domain `x.example`.
+    pub offices: Vec<char>,
+    /// Who has a card, and an account at the office of their domain.
+    pub people: Vec<Character>,
+    /// How long an adapter holds a document for its sender's card.
+    pub hold: Duration,
+    /// C11.
+    pub batch: usize,
+    /// Whether screens are saved as pictures.
+    pub pictures: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            offices: vec!['a', 'b'],
+            people: vec![TARO, HANAKO, JIRO],
+            hold: Duration::from_secs(540),
+            batch: 1,
+            pictures: true,
+        }
+    }
+}
+
+/// A running region.
+pub struct Region {
+    /// The one log.
+    pub log: EventLog,
+    /// Every octet on every wire.
+    pub capture: Capture,
+    /// The region's wall clock.
+    pub clock: ShiftedClock,
+    /// The certificate authority.
+    pub authority: Arc<Authority>,
+    hosts: Hosts,
+    seed: u64,
+    _dns: DnsServer,
+    directory: Option<DirectoryServer>,
+    history: Option<HistoryServer>,
+    mail_servers: BTreeMap<char, MailServer>,
+    sites: BTreeMap<char, Site>,
+    people: BTreeMap<&'static str, Person>,
+    mail_configs: BTreeMap<char, MailConfig>,
+    _state: tempfile::TempDir,
+}
+
+impl std::fmt::Debug for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Region").field("offices", &self.sites.keys()).finish_non_exhaustive()
+    }
+}
+
+fn broken(error: impl std::fmt::Display) -> Failure {
+    Failure::infrastructure(error)
+}
+
+impl Region {
+    /// Builds and starts everything. State lives in a folder of its own that goes with the region.
+    pub async fn start(bench: &Bench, plan: Plan) -> Result<Self, Failure> {
+        let log = bench.log.clone();
+        let hosts = Hosts::allocate().map_err(broken)?;
+        let capture = Capture::new(log.clone(), hosts.clone());
+        let clock = ShiftedClock::default();
+        let state = tempfile::tempdir().map_err(broken)?;
+        let host = |name: &str| hosts.add(name).map_err(broken);
+        let host_seams = |name: &str, side: Side| -> Result<Seams, Failure> {
+            let network = Arc::new(capture.network(host(name)?, side));
+            Ok(seams(name, bench.seed, network, &clock, &log))
+        };
+
+        let dns = DnsServer::start(host("dns")?, &records(&plan, &hosts)?, log.clone()).await.map_err(broken)?;
+
+        let authority_seams = host_seams("directory", Side::Network)?;
+        let authority_folder = state.path().join("authority");
+        let options = AuthorityOptions::default();
+        let authority = Arc::new(Authority::create(&authority_folder, &options, &authority_seams).map_err(broken)?);
+        let anchors = state.path().join("anchors.pem");
+        let intermediates = state.path().join("intermediates.pem");
+        std::fs::write(&anchors, authority.anchor_pem().map_err(broken)?).map_err(broken)?;
+        std::fs::write(&intermediates, pem("CERTIFICATE", &authority.issuing_der().map_err(broken)?)).map_err(broken)?;
+
+        let directory_at = SocketAddr::new(host("directory")?, HTTP);
+        let history_at = SocketAddr::new(host("history")?, HTTP);
+        let people = issue_cards(&plan, bench.seed, &authority).await?;
+
+        let mut region = Self {
+            log: log.clone(),
+            capture: capture.clone(),
+            clock: clock.clone(),
+            authority,
+            hosts: hosts.clone(),
+            seed: bench.seed,
+            _dns: dns,
+            directory: None,
+            history: None,
+            mail_servers: BTreeMap::new(),
+            sites: BTreeMap::new(),
+            people,
+            mail_configs: BTreeMap::new(),
+            _state: state,
+        };
+        region.start_directory().await?;
+        region.start_history().await?;
+        let dns_at = region._dns.address();
+        let screens = ScreenNumbers::default();
+        for letter in &plan.offices {
+            region.start_mail_server(*letter, dns_at).await?;
+            let mail_at = region.address(&format!("mail-{letter}"))?;
+            let name = format!("adapter-{letter}");
+            let terminal_side = format!("adapter-{letter}-terminal-port");
+            let site_plan = SitePlan {
+                letter: *letter,
+                title: format!("支部 {0} / Office {0}", letter.to_ascii_uppercase()),
+                data: region.folder(&name),
+                folder: bench.folder.clone(),
+                network: SocketAddr::new(host(&name)?, SMTP),
+                towards_terminal: SocketAddr::new(host(&terminal_side)?, SMTP),
+                mail_server: SocketAddr::new(mail_at, SMTP),
+                directory: directory_at,
+                history: history_at,
+                anchors: anchors.clone(),
+                intermediates: intermediates.clone(),
+                hold: plan.hold,
+                batch: plan.batch,
+                language: Language::Japanese,
+                keep_pictures: plan.pictures,
+            };
+            let adapter_seams = host_seams(&name, Side::Network)?;
+            let terminal_network = Arc::new(capture.network(host(&terminal_side)?, Side::Terminal));
+            let terminal_seams = host_seams(&format!("terminal-{letter}"), Side::Terminal)?;
+            let site =
+                Site::start(site_plan, adapter_seams, terminal_network, terminal_seams, log.clone(), screens.clone());
+            region.sites.insert(*letter, site.await?);
+        }
+        log.step("region", &["T1", "T2", "T3"], "every office has a mail server, an adapter and a fax machine");
+        bench.ready();
+        Ok(region)
+    }
+
+    fn folder(&self, name: &str) -> PathBuf {
+        self._state.path().join(name)
+    }
+
+    /// The address of a host by its name.
+    pub fn address(&self, name: &str) -> Result<IpAddr, Failure> {
+        self.hosts.add(name).map_err(broken)
+    }
+
+    fn seams_of(&self, name: &str) -> Result<Seams, Failure> {
+        let network = Arc::new(self.capture.network(self.address(name)?, Side::Network));
+        Ok(seams(name, self.seed, network, &self.clock, &self.log))
+    }
+
+    /// The seams of a host that is nobody in particular: an attacker, a foreign server.
+    pub fn stranger(&self, name: &str) -> Result<Seams, Failure> {
+        self.seams_of(name)
+    }
+
+    /// Starts the certificate server (again).
+    pub async fn start_directory(&mut self) -> Result<(), Failure> {
+        let config = DirectoryConfig {
+            host_name: "directory".into(),
+            http: SocketAddr::new(self.address("directory")?, HTTP),
+            data: self.folder("authority"),
+            limits: Default::default(),
+        };
+        let seams = self.seams_of("directory")?;
+        self.directory = Some(DirectoryServer::start(config, self.authority.clone(), seams).await.map_err(broken)?);
+        Ok(())
+    }
+
+    /// Stops the certificate server.
+    pub async fn stop_directory(&mut self) {
+        self.log.note("directory", "the certificate server is stopped");
+        if let Some(directory) = self.directory.take() {
+            directory.shutdown().await;
+        }
+    }
+
+    /// Starts the history server (again).
+    pub async fn start_history(&mut self) -> Result<(), Failure> {
+        let config = HistoryConfig {
+            host_name: "history".into(),
+            http: SocketAddr::new(self.address("history")?, HTTP),
+            data: self.folder("history"),
+            limits: Default::default(),
+        };
+        let seams = self.seams_of("history")?;
+        self.history = Some(HistoryServer::start(config, seams).await.map_err(broken)?);
+        Ok(())
+    }
+
+    /// Stops the history server.
+    pub async fn stop_history(&mut self) {
+        self.log.note("history", "the history server is stopped");
+        if let Some(history) = self.history.take() {
+            history.shutdown().await;
+        }
+    }
+
+    /// The transmissions in the history.
+    pub fn history(&self) -> Vec<Entry> {
+        self.history.as_ref().map(HistoryServer::list).unwrap_or_default()
+    }
+
+    /// Starts an office's mail server for the first time.
+    async fn start_mail_server(&mut self, letter: char, dns: SocketAddr) -> Result<(), Failure> {
+        let name = format!("mail-{letter}");
+        let address = self.address(&name)?;
+        let adapter = self.address(&format!("adapter-{letter}"))?;
+        let config = MailConfig {
+            host_name: name.clone(),
+            domains: vec![format!("{letter}.example")],
+            smtp: SocketAddr::new(address, SMTP),
+            pop3: SocketAddr::new(address, POP3),
+            data: self.folder(&name),
+            dns_servers: vec![dns],
+            relay_port: SMTP,
+            notice_port: SMTP,
+            relay_from: vec![adapter.to_string().parse().map_err(broken)?],
+            retry_schedule: vec![Duration::from_millis(300)],
+            ..toml::from_str(MAIL_DEFAULTS).map_err(broken)?
+        };
+        self.mail_configs.insert(letter, config);
+        self.restart_mail_server(letter).await?;
+        let domain = format!("@{letter}.example");
+        let mut accounts: Vec<(String, String, String, Vec<String>)> = self
+            .people
+            .values()
+            .filter(|person| person.character.address.ends_with(&domain))
+            .map(|person| {
+                let character = person.character;
+                let adapters = vec![format!("adapter-{letter}")];
+                (character.address.to_owned(), character.name.to_owned(), person.password.clone(), adapters)
+            })
+            .collect();
+        accounts.push((format!("fax{domain}"), "Fax machine".to_owned(), machine_password(letter), vec![]));
+        let known = self.mail_server(letter)?.accounts().clone();
+        // Hashing passwords is slow on purpose.
+        let added = tokio::task::spawn_blocking(move || {
+            accounts.into_iter().try_for_each(|(address, name, password, adapters)| {
+                known.add(&address, &name, &Password::new(password.into_bytes()), &adapters).map(|_| ())
+            })
+        });
+        added.await.map_err(broken)?.map_err(broken)
+    }
+
+    /// Starts an office's mail server again.
+    pub async fn restart_mail_server(&mut self, letter: char) -> Result<(), Failure> {
+        let config = self.mail_configs.get(&letter).cloned().ok_or_else(|| broken("no such office"))?;
+        let seams = self.seams_of(&format!("mail-{letter}"))?;
+        self.mail_servers.insert(letter, MailServer::start(config, seams).await.map_err(broken)?);
+        Ok(())
+    }
+
+    /// Kills an office's mail server as `kill -9` would.
+    pub fn kill_mail_server(&mut self, letter: char) {
+        self.log.note(&format!("mail-{letter}"), "the mail server is killed");
+        self.mail_servers.remove(&letter);
+    }
+
+    /// An office's mail server.
+    pub fn mail_server(&self, letter: char) -> Result<&MailServer, Failure> {
+        self.mail_servers.get(&letter).ok_or_else(|| broken(format!("mail-{letter} is not running")))
+    }
+
+    /// An office.
+    pub fn site(&self, letter: char) -> Result<&Site, Failure> {
+        self.sites.get(&letter).ok_or_else(|| broken(format!("there is no office {letter}")))
+    }
+
+    /// An office, to be changed.
+    pub fn site_mut(&mut self, letter: char) -> Result<&mut Site, Failure> {
+        self.sites.get_mut(&letter).ok_or_else(|| broken(format!("there is no office {letter}")))
+    }
+
+    /// Somebody of the plan.
+    pub fn person(&self, who: Character) -> Result<Person, Failure> {
+        self.people.get(who.key).cloned().ok_or_else(|| broken(format!("{} is not in the plan", who.called)))
+    }
+
+    /// The mails in a person's mailbox at their mail server, as the server holds them.
+    pub fn mailbox(&self, person: &Person) -> Result<Vec<Vec<u8>>, Failure> {
+        let letter = person.character.address.rsplit('@').next().and_then(|domain| domain.chars().next());
+        let server = self.mail_server(letter.ok_or_else(|| broken("no domain"))?)?;
+        server.mailbox(person.character.address).map_err(broken)
+    }
+
+    /// Every mail sent over SMTP so far.
+    pub fn sent_mails(&self) -> Vec<SentMail> {
+        mails::sent(&self.capture, &self.hosts)
+    }
+
+    /// Every octet on every wire, for Wireshark.
+    pub fn pcap(&self) -> Vec<u8> {
+        let began = self.log.started().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut octets = Vec::new();
+        // Writing to memory cannot fail.
+        let _ = self.capture.write_pcap(&mut octets, began);
+        octets
+    }
+
+    /// Revokes both certificates of a person.
+    pub fn revoke(&self, person: &Person) -> Result<(), Failure> {
+        use sealfax_client::seam::Clock as _;
+        self.log.person("Administrator", format!("revokes the card of {}", person.character.called));
+        for pair in [&person.signature, &person.encryption] {
+            self.authority
+                .revoke_certificate(&pair.certificate, x509_cert::ext::pkix::CrlReason::KeyCompromise, self.clock.now())
+                .map_err(broken)?;
+        }
+        Ok(())
+    }
+}
+
+/// RSA keys take a moment each; people queue at two counters.
+async fn issue_cards(
+    plan: &Plan,
+    seed: u64,
+    authority: &Arc<Authority>,
+) -> Result<BTreeMap<&'static str, Person>, Failure> {
+    let mut counters = Vec::new();
+    for character in plan.people.iter().copied() {
+        let authority = authority.clone();
+        counters.push(tokio::task::spawn_blocking(move || Person::issue(character, seed, &authority)));
+    }
+    let mut people = BTreeMap::new();
+    for counter in counters {
+        let person = counter.await.map_err(broken)??;
+        people.insert(person.character.key, person);
+    }
+    Ok(people)
+}
+
+/// MX for every domain, SRV and A for every adapter.
+fn records(plan: &Plan, hosts: &Hosts) -> Result<Vec<DnsRecord>, Failure> {
+    let mut records = Vec::new();
+    for letter in &plan.offices {
+        for name in [format!("mail-{letter}"), format!("adapter-{letter}")] {
+            let IpAddr::V4(address) = hosts.add(&name).map_err(broken)? else { continue };
+            records.push(DnsRecord::A { name, address });
+        }
+        records.push(DnsRecord::Mx {
+            domain: format!("{letter}.example"),
+            preference: 10,
+            exchange: format!("mail-{letter}"),
+        });
+        records.push(DnsRecord::Srv {
+            service: format!("_sealfax._tcp.adapter-{letter}"),
+            priority: 0,
+            weight: 0,
+            port: SMTP,
+            target: format!("adapter-{letter}"),
+        });
+    }
+    Ok(records)
+}
+
+/// A PEM block (RFC 7468).
+pub fn pem(label: &str, der: &[u8]) -> String {
+    use base64::Engine as _;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut out = format!("-----BEGIN {label}-----\n");
+    for line in text.as_bytes().chunks(64) {
+        out.push_str(&String::from_utf8_lossy(line));
+        out.push('\n');
+    }
+    out.push_str(&format!("-----END {label}-----\n"));
+    out
+}

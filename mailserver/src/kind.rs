@@ -27,7 +27,7 @@ pub enum Kind {
 pub struct Judgement {
     /// What kind of mail it is.
     pub kind: Kind,
-    /// Number of the rule that decided, 1 to 7; 0 for the literal rule of [0068].
+    /// Number of the rule that decided, 1 to 7; 0 for the literal rule of paragraph 0068.
     pub rule: u8,
     /// Why, for the log.
     pub reason: &'static str,
@@ -35,7 +35,7 @@ pub struct Judgement {
     pub security: Option<&'static str>,
 }
 
-/// Judges a mail. With `literal_sign_rule`, "sealed" is [0068] to the letter: the Content-Type holds "sign".
+/// Judges a mail. With `literal_sign_rule`, "sealed" is paragraph 0068 to the letter: the Content-Type holds "sign".
 pub fn judge(mail: &[u8], literal_sign_rule: bool) -> Judgement {
     let (fields, body) = header::split(mail);
     let by_rules = by_rules(&fields, body);

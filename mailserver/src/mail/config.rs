@@ -47,7 +47,7 @@ pub struct MailConfig {
     /// When a mail that cannot be sent on is given up.
     #[serde(default = "default_expiry", deserialize_with = "duration")]
     pub queue_expiry: Duration,
-    /// "Sealed" is whether Content-Type holds "sign", to the letter of [0068].
+    /// "Sealed" is whether Content-Type holds "sign", to the letter of paragraph 0068.
     #[serde(default)]
     pub literal_sign_rule: bool,
     /// Bounds.

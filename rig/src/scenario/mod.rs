@@ -41,7 +41,9 @@ impl std::fmt::Debug for Scenario {
 
 /// Every scenario there is, in the order in which a run takes them.
 pub fn all() -> Vec<Scenario> {
-    vec![preflight::SCENARIO, stories::confidential::SCENARIO]
+    let mut all = vec![preflight::SCENARIO];
+    all.extend(stories::all());
+    all
 }
 
 /// Which kind of bench.

@@ -5,9 +5,14 @@ pub mod confidential;
 use crate::bench::people::{Person, TARO};
 use crate::bench::region::Region;
 use crate::endpoint::ifax::Lcd;
-use crate::scenario::{Failure, expect};
+use crate::scenario::{Failure, Scenario, expect};
 use sealfax_drivers::display::ScreenKind;
 use sealfax_ifax::Page;
+
+/// Every story, in the order in which a run takes them.
+pub fn all() -> Vec<Scenario> {
+    [vec![confidential::SCENARIO]].concat()
+}
 
 /// The subject that must never be seen on a network.
 pub const SUBJECT: &str = "Salary review 2027 - strictly confidential / 給与改定";

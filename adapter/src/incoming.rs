@@ -352,7 +352,6 @@ impl Incoming {
                 let Some(mail) = mails.get_mut(mail_id) else { continue };
                 let octets = match (&mail.opened, mail.kind) {
                     (Some(opened), Fetched::Sealed) => {
-                        let maybe_printed = mail.known.is_some();
                         let handed = Handed {
                             print: Print::Handed,
                             recipient: self.owner_of(id).map(|owner| owner.address).unwrap_or_default(),
@@ -360,12 +359,17 @@ impl Incoming {
                             message_id: message_id(&mail.raw),
                             content_digest: hex(&opened.content_digest),
                         };
-                        if let Err(error) = self.office.ledger.hand(&mail.uid, &handed) {
-                            self.office.failed("LEDGER-001", error.to_string());
-                            continue;
-                        }
+                        let now = self.office.seams.clock.now();
+                        let maybe_printed = match self.office.ledger.hand(&mail.uid, &handed, now) {
+                            Ok(before) => before,
+                            Err(error) => {
+                                self.office.failed("LEDGER-001", error.to_string());
+                                continue;
+                            }
+                        };
                         mail.known = Some(handed);
                         if maybe_printed {
+                            self.office.suspicious("RECV-009", "this document was given to the terminal before: marked");
                             outer::marked_as_possible_reprint(&opened.content).into()
                         } else {
                             opened.content.clone()

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,11 @@ const OPEN: Table = TableDefinition::new("open transmissions");
 const OUTBOX: Table = TableDefinition::new("outbox");
 const DELIVERED: Table = TableDefinition::new("delivered, not yet reported");
 const REPORTS: Table = TableDefinition::new("reports");
-const TABLES: [Table; 5] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS];
+const SEEN: Table = TableDefinition::new("documents handed before");
+const TABLES: [Table; 6] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN];
+
+/// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
+const REMEMBERED: u64 = 10_000;
 
 /// Why the ledger failed. The flow that asked must stop: what is not written down did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -135,9 +139,27 @@ impl Ledger {
         Ok(Self { database: Arc::new(database) })
     }
 
-    /// A mail is about to be given to the terminal.
-    pub fn hand(&self, uid: &str, handed: &Handed) -> Result<(), LedgerError> {
-        self.put(HANDED, uid, handed)
+    /// A mail is about to be given to the terminal. `true`: the same signed content was given out before for the same
+    /// person, under whatever identifier and in whatever mail: it may be on paper already.
+    ///
+    /// The content's digest is under the sender's signature; a Message-ID outside of it is anybody's to change.
+    pub fn hand(&self, uid: &str, handed: &Handed, at: SystemTime) -> Result<bool, LedgerError> {
+        let document = format!("{} {}", handed.content_digest, handed.recipient);
+        let write = self.database.begin_write().map_err(failed("written"))?;
+        let before = {
+            let mut table = write.open_table(HANDED).map_err(failed("written"))?;
+            let value = serde_json::to_vec(handed).map_err(failed("written"))?;
+            let known = table.insert(uid, value.as_slice()).map_err(failed("written"))?.is_some();
+            let mut seen = write.open_table(SEEN).map_err(failed("written"))?;
+            let value = serde_json::to_vec(&at).map_err(failed("written"))?;
+            let seen_before = seen.insert(document.as_str(), value.as_slice()).map_err(failed("written"))?.is_some();
+            if seen.len().map_err(failed("written"))? > REMEMBERED {
+                forget_the_oldest(&mut seen)?;
+            }
+            known || seen_before
+        };
+        write.commit().map_err(failed("written"))?;
+        Ok(before)
     }
 
     /// What is known of a mail of this unique identifier.
@@ -314,6 +336,21 @@ impl Ledger {
     }
 }
 
+/// Makes room: the older half goes.
+fn forget_the_oldest(seen: &mut redb::Table<'_, &'static str, &'static [u8]>) -> Result<(), LedgerError> {
+    let mut all: Vec<(SystemTime, String)> = Vec::new();
+    for entry in seen.iter().map_err(failed("read"))? {
+        let (key, value) = entry.map_err(failed("read"))?;
+        let at = serde_json::from_slice(value.value()).unwrap_or(SystemTime::UNIX_EPOCH);
+        all.push((at, key.value().to_owned()));
+    }
+    all.sort();
+    for (_, key) in all.iter().take(all.len() / 2) {
+        seen.remove(key.as_str()).map_err(failed("written"))?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -342,7 +379,7 @@ mod tests {
         };
         {
             let ledger = Ledger::open(directory.path()).unwrap();
-            ledger.hand("uid-1", &handed).unwrap();
+            assert!(!ledger.hand("uid-1", &handed, SystemTime::UNIX_EPOCH).unwrap());
             ledger.printed("uid-1").unwrap();
             ledger.open_transmissions(&[transmission("b@b.example"), transmission("c@c.example")]).unwrap();
         }
@@ -351,6 +388,10 @@ mod tests {
         assert_eq!(ledger.all_open().unwrap().len(), 2);
         ledger.forget("uid-1").unwrap();
         assert_eq!(ledger.handed("uid-1").unwrap(), None);
+        // The mail is forgotten, the document is not: brought again by another mail it is no news, for this person.
+        assert!(ledger.hand("uid-2", &handed, SystemTime::UNIX_EPOCH).unwrap());
+        let other = Handed { recipient: "jiro@b.example".into(), ..handed };
+        assert!(!ledger.hand("uid-3", &other, SystemTime::UNIX_EPOCH).unwrap());
     }
 
     #[test]

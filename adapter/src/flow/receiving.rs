@@ -104,6 +104,8 @@ enum Progress {
     Verifying,
     Fit,
     Unfit,
+    /// It could not be judged now, for want of a card or a server: nothing is known against it, and it still waits.
+    Unjudged,
     Confirmed,
 }
 
@@ -375,7 +377,11 @@ impl Receiving {
         else {
             return false;
         };
-        mail.progress = if result.is_ok() { to } else { Progress::Unfit };
+        mail.progress = match result {
+            Ok(()) => to,
+            Err(Unfit::Unchecked | Unfit::CardGone) => Progress::Unjudged,
+            Err(Unfit::CannotOpen(_) | Unfit::NotGenuine(_)) => Progress::Unfit,
+        };
         true
     }
 
@@ -434,8 +440,11 @@ impl Receiving {
             .count();
         // The alert is answered when the person was here and nothing of the mailbox was left behind for want of a
         // card or a server; an unfit mail was shown as such, and the server will speak of it again.
-        let left_behind = session.mails.iter().any(|mail| {
-            (mail.taken && mail.progress == Progress::Unfit) || (!mail.taken && mail.progress == Progress::Fit)
+        let left_behind = session.mails.iter().any(|mail| match mail.progress {
+            Progress::Unjudged => true,
+            Progress::Unfit => mail.taken,
+            Progress::Fit => !mail.taken,
+            _ => false,
         });
         actions.push(ReceivingAction::Settle(session.id, settled));
         let address = session.owner.address.clone();
@@ -487,7 +496,9 @@ impl Receiving {
             let judged = session
                 .mails
                 .iter()
-                .filter(|mail| matches!(mail.progress, Progress::Fit | Progress::Unfit | Progress::Confirmed))
+                .filter(|mail| {
+                    matches!(mail.progress, Progress::Fit | Progress::Unfit | Progress::Unjudged | Progress::Confirmed)
+                })
                 .count();
             let number = if session.stage == Stage::Opening { (judged + 1).min(total) } else { total };
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Python's smtplib and poplib, which know nothing of us, against a real server process; then kill -9 right after 250.
+set -euo pipefail
+command -v python3 >/dev/null || { echo "python3 is not installed"; exit 77; }
+cd "$(dirname "$0")/../.."
+cargo build --quiet -p sealfax-mailserver --bin sealfax-mailserver
+python3 tests/oracles/python_mail.py "${CARGO_TARGET_DIR:-target}/debug/sealfax-mailserver"

@@ -8,16 +8,27 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use sealfax_rig::demo::{self, live};
-use sealfax_rig::report::{RunReport, Verdict, json};
+use sealfax_rig::endpoint::scanner;
+use sealfax_rig::events::EventKind;
+use sealfax_rig::report::{RunReport, ScenarioResult, Verdict, json};
 use sealfax_rig::scenario::{self, BenchKind, Scenario, runner, select};
 
-/// The hardware-in-the-loop rig of Sealfax.
+/// The rig of Sealfax: plays whole offices with their fax machines, adapters, cards and servers, and says what held.
 #[derive(Parser)]
-#[command(name = "cargo rig", version, about, disable_help_subcommand = true)]
+#[command(name = "sealfax-rig", bin_name = "cargo rig", version, disable_help_subcommand = true, after_help = EXAMPLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo rig demo                         the whole flow, told live; then open target/demo/report.html
+  cargo rig demo --document offer.pdf    the same with your own pages
+  cargo rig run                          every scenario; then open target/rig/report.html
+  cargo rig run wrong --verbose          the scenarios with \"wrong\" in their name, with everything that happens
+
+Exit codes: 0 well, 1 something failed, 2 the command line was wrong, 3 the rig itself broke.";
 
 #[derive(Subcommand)]
 enum Command {
@@ -38,7 +49,7 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
         /// Where the artefacts and reports go.
-        #[arg(long, default_value = "target/rig")]
+        #[arg(long, value_name = "DIR", default_value = "target/rig")]
         out: PathBuf,
         /// How often each scenario runs; more than once tells flaky ones.
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -52,11 +63,11 @@ enum Command {
     },
     /// Two offices, one confidential fax: the whole flow, told live.
     Demo {
-        /// Your own page(s): TIFF, PNG, PDF or text.
-        #[arg(long)]
+        /// Your own page(s): TIFF, PNG, PDF or text [default: a built-in letter].
+        #[arg(long, value_name = "FILE")]
         document: Option<PathBuf>,
         /// Where the artefacts and reports go.
-        #[arg(long, default_value = "target/demo")]
+        #[arg(long, value_name = "DIR", default_value = "target/demo")]
         out: PathBuf,
         /// What everything random follows from.
         #[arg(long, default_value_t = 1)]
@@ -109,6 +120,11 @@ async fn main() -> ExitCode {
                 eprintln!("error: this build has no scenario {:?} to tell; run `list`", demo::SCENARIO);
                 return ExitCode::from(BROKE);
             };
+            // A file that cannot be sent is a slip on the command line, and is said before anything starts.
+            if let Err(error) = scanner::scan(document.as_deref()) {
+                eprintln!("error: --document {error}");
+                return ExitCode::from(USAGE);
+            }
             let detail = if verbose { live::Detail::Everything } else { live::Detail::Story };
             let live = Some(printer(detail));
             let options = runner::Options { bench: BenchKind::Sim, seed, out, document, repeat: 1, flat: true, live };
@@ -146,16 +162,21 @@ fn say(text: &str) -> u8 {
 
 async fn run(scenarios: &[Scenario], options: &runner::Options, json: bool) -> u8 {
     let report = runner::run(scenarios, options, |result| {
+        // The demonstration ends with its own verdict.
+        if options.flat && result.verdict == Verdict::Pass {
+            return;
+        }
         let style = verdict_style(result.verdict);
         let verdict = style.apply_to(format!("{} {:<11}", result.verdict.mark(), result.verdict.name()));
         eprintln!("{verdict} {:>7.2} s  {}", result.elapsed.as_secs_f64(), result.name);
         if let Some(why) = &result.why {
-            eprintln!("              {why}");
+            eprintln!("                         {why}");
         }
     })
     .await;
     if let Err(error) = report.write_all(&options.out) {
-        eprintln!("error: {:?}", miette::miette!("{error}"));
+        let why = std::error::Error::source(&error).map(|source| format!(" ({source})")).unwrap_or_default();
+        eprintln!("error: {error}{why}");
         return BROKE;
     }
     conclude(&report, options);
@@ -171,23 +192,58 @@ async fn run(scenarios: &[Scenario], options: &runner::Options, json: bool) -> u
     report.exit_code()
 }
 
+/// The verdict, and where to look first.
 fn conclude(report: &RunReport, options: &runner::Options) {
     let verdict = report.verdict();
-    let passed = report.count(Verdict::Pass);
-    let style = verdict_style(verdict);
+    let style = verdict_style(verdict).bold();
     eprintln!();
-    eprintln!(
-        "{} {passed} of {} passed on {} with seed {}",
-        style.apply_to(verdict.mark()),
-        report.results.len(),
-        report.bench,
-        report.seed
-    );
-    eprintln!("  {}", options.out.join("report.html").display());
-    if let [only] = report.results.as_slice() {
-        for path in only.artefacts().into_iter().filter(|path| !path.starts_with("screens/")) {
-            eprintln!("  {}", only.folder.join(path).display());
+    match report.results.as_slice() {
+        [only] if options.flat => {
+            let seconds = only.elapsed.as_secs_f64();
+            let verdict = style.apply_to(format!("{} {}", verdict.mark(), verdict.name()));
+            eprintln!("{verdict} in {seconds:.2} s: {}", only.title);
         }
+        results => {
+            let passed = report.count(Verdict::Pass);
+            let mark = style.apply_to(verdict.mark());
+            eprintln!("{mark} {passed} of {} passed on {} with seed {}", results.len(), report.bench, report.seed);
+        }
+    }
+    let bold = console::Style::new().for_stderr().bold();
+    eprintln!("Look first at {}", bold.apply_to(options.out.join("report.html").display()));
+    if let [only] = report.results.as_slice() {
+        artefacts(only);
+    }
+}
+
+/// The files a person may want to open, each with what it is; of a kind that comes in numbers, only how many.
+fn artefacts(result: &ScenarioResult) {
+    let mut told: Vec<(String, &str)> = Vec::new();
+    let mut counted = std::collections::BTreeMap::<&str, usize>::new();
+    for event in &result.events {
+        match &event.kind {
+            EventKind::Screen { png: Some(_), .. } => *counted.entry("screens").or_default() += 1,
+            EventKind::Artefact { path } if path.starts_with("screens/") => {}
+            EventKind::Artefact { path } if path.starts_with("pki/") => *counted.entry("pki").or_default() += 1,
+            EventKind::Artefact { path } if *path != event.text => told.push((path.clone(), &event.text)),
+            _ => {}
+        }
+    }
+    for (folder, what) in [
+        ("screens", "pictures: everything the displays showed"),
+        ("pki", "certificates and demo-only keys: check the mails with them"),
+    ] {
+        if let Some(count) = counted.get(folder) {
+            told.push((format!("{folder}/ ({count})"), what));
+        }
+    }
+    if told.is_empty() {
+        return;
+    }
+    eprintln!("Then, in {}:", result.folder.display());
+    let width = told.iter().map(|(path, _)| path.len()).max().unwrap_or(0);
+    for (path, what) in told {
+        eprintln!("  {path:width$}  {what}");
     }
 }
 

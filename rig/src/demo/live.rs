@@ -6,8 +6,18 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use console::Style;
+use sealfax_drivers::display::ScreenKind;
 
 use crate::events::{Event, EventKind, Lane};
+
+/// Steps that only lead to another which is told: the story leaves them out, the reports and `--verbose` do not. A step
+/// that ends a flow badly (ST611, ST613, ST804, ST906, ST911, ST916, ST920) is never quiet.
+const QUIET: &[&str] = &[
+    "ST601", "ST603", "ST604", "ST605", "ST607", "ST610", "ST612", "ST703", "ST705", "ST707", "ST801", "ST802",
+    "ST803", "ST808", "ST810", "ST901", "ST902", "ST904", "ST907", "ST909", "ST910", "ST915", "ST919",
+];
+/// What an adapter or a server tells beside the numbered steps.
+const LOUD: &[&str] = &["S1", "C10", "T1"];
 
 /// A lamp that changes faster than this blinks: only the first change is told.
 const BLINK: Duration = Duration::from_millis(1200);
@@ -15,7 +25,7 @@ const BLINK: Duration = Duration::from_millis(1200);
 /// How much is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Detail {
-    /// People, screens, lamps, steps, mails, and whatever went wrong.
+    /// Chapters, people, screens, lamps, the steps that matter, and whatever went wrong.
     #[default]
     Story,
     /// Everything.
@@ -76,6 +86,12 @@ impl<W: Write> LivePrinter<W> {
 pub fn line(event: &Event, colours: bool, detail: Detail) -> Option<String> {
     let style = |style: Style| style.force_styling(colours);
     let plain = style(Style::new());
+    if event.host == super::NARRATOR {
+        return Some(format!("\n{}", plain.bold().underlined().apply_to(&event.text)));
+    }
+    if detail == Detail::Story && !is_told(event) {
+        return None;
+    }
     let (mark, look) = match &event.kind {
         EventKind::Action => ("☞", plain.clone().bold()),
         EventKind::Screen { .. } => ("▣", plain.clone().cyan()),
@@ -85,35 +101,67 @@ pub fn line(event: &Event, colours: bool, detail: Detail) -> Option<String> {
         EventKind::Security { .. } => ("!", plain.clone().red().bold()),
         EventKind::Failure { .. } => ("✗", plain.clone().red().bold()),
         EventKind::Artefact { .. } => ("✉", plain.clone().dim()),
-        _ if detail == Detail::Everything => (" ", plain.clone().dim()),
-        _ => return None,
+        _ => (" ", plain.clone().dim()),
     };
     let lamp = if event.lane == Lane::Lamp { "lamp " } else { "" };
     let ids = match &event.kind {
         EventKind::Step { ids } => format!("[{}] ", ids.join(" ")),
         EventKind::Security { code } | EventKind::Failure { code } => format!("{code}: "),
+        EventKind::Artefact { path } if *path != event.text => format!("{path}: "),
         _ => String::new(),
     };
-    let host = style(colour(event)).apply_to(format!("{:<12}", event.host));
-    let time = plain.clone().dim().apply_to(format!("{:>8.3} s", event.at.as_secs_f64()));
-    let text = look.apply_to(&event.text);
+    let text = match &event.kind {
+        EventKind::Screen { words, .. } if detail == Detail::Story && !words.is_empty() => spoken(words),
+        _ => event.text.clone(),
+    };
+    let host = style(colour(event)).apply_to(format!("{:<10}", event.host));
+    let time = plain.clone().dim().apply_to(format!("{:>7.3} s", event.at.as_secs_f64()));
+    let text = look.apply_to(text);
     let ids = plain.dim().apply_to(ids);
     Some(format!("{time}  {host} {mark} {ids}{lamp}{text}").trim_end().to_owned())
 }
 
-/// The same colour for the same host, people in bold.
+/// Whether `event` belongs to the story.
+fn is_told(event: &Event) -> bool {
+    match &event.kind {
+        EventKind::Action | EventKind::Level { .. } | EventKind::Security { .. } | EventKind::Failure { .. } => true,
+        // It lasts for the blink of an eye, and what comes of it is told.
+        EventKind::Screen { screen, .. } => *screen != ScreenKind::Checking,
+        EventKind::Step { ids } => {
+            let numbered: Vec<_> = ids.iter().filter(|id| id.starts_with("ST")).collect();
+            let matters = match event.lane {
+                _ if !numbered.is_empty() => numbered.iter().any(|id| !QUIET.contains(id)),
+                Lane::Terminal | Lane::History => true,
+                _ => ids.iter().any(|id| LOUD.contains(id)),
+            };
+            // The terminal has told that it asks.
+            matters && !(event.lane == Lane::Adapter && ids.contains(&"ST912"))
+        }
+        _ => false,
+    }
+}
+
+/// The words of a screen, without those that another of its words says again.
+fn spoken(words: &[String]) -> String {
+    let others = |own: usize| words.iter().enumerate().filter(move |(other, _)| *other != own);
+    let said = |own: usize, word: &String| {
+        others(own).any(|(other, longer)| longer.contains(word.as_str()) && (longer != word || other < own))
+    };
+    let kept = words.iter().enumerate().filter(|(own, word)| !said(*own, word));
+    kept.map(|(_, word)| word.as_str()).collect::<Vec<_>>().join(" / ")
+}
+
+/// People in bold, each office's machines in a colour of its own.
 fn colour(event: &Event) -> Style {
-    let hash = event.host.bytes().fold(7u32, |hash, octet| hash.wrapping_mul(31).wrapping_add(u32::from(octet)));
     let style = Style::new();
     if event.lane == Lane::Person {
         return style.bold().white();
     }
-    match hash % 5 {
-        0 => style.green(),
-        1 => style.blue(),
-        2 => style.magenta(),
-        3 => style.cyan(),
-        _ => style.yellow(),
+    match event.host.rsplit_once('-').map_or("", |(_, office)| office) {
+        "a" => style.green(),
+        "b" => style.magenta(),
+        "c" => style.yellow(),
+        _ => style.blue(),
     }
 }
 
@@ -140,6 +188,26 @@ mod tests {
     #[test]
     fn everything() {
         insta::assert_snapshot!(told(Detail::Everything));
+    }
+
+    #[test]
+    fn a_screen_says_a_name_once() {
+        let words =
+            ["佐藤 花子", "佐藤 花子 様 親展文書", "Hanako, a document", "Hanako, a document"].map(str::to_owned);
+        assert_eq!(spoken(&words), "佐藤 花子 様 親展文書 / Hanako, a document");
+    }
+
+    #[test]
+    fn what_ends_badly_is_always_told() {
+        let quiet = |id: &'static str| {
+            let kind = EventKind::Step { ids: vec![id] };
+            let at = Duration::ZERO;
+            !is_told(&Event { at, lane: Lane::Adapter, host: "adapter-a".into(), text: String::new(), kind })
+        };
+        assert!(quiet("ST605"));
+        for id in ["S1", "ST611", "ST613", "ST614", "ST615", "ST804", "ST906", "ST911", "ST916", "ST920"] {
+            assert!(!quiet(id), "{id}");
+        }
     }
 
     #[test]

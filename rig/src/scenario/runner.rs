@@ -124,9 +124,29 @@ async fn once(scenario: &Scenario, options: &Options, folder: PathBuf, seed: u64
     result
 }
 
+/// Folders of a run's artefacts.
+const PARTS: [&str; 4] = ["mail", "pages", "screens", "pki"];
+/// Says that a folder's [`PARTS`] were written by the rig, so that the next run may take them away.
+const MARKER: &str = ".sealfax-run";
+
+/// Makes the folder, and takes away what an earlier run left in it: old evidence beside new would mislead. In a folder
+/// the rig has not marked, nothing is ever deleted.
 fn prepare(folder: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(folder)
-        .map_err(|error| format!("{} could not be made: {error}; check --out", folder.display()))
+    let make = || {
+        std::fs::create_dir_all(folder)?;
+        if folder.join(MARKER).exists() {
+            for part in PARTS.map(|part| folder.join(part)) {
+                if part.is_dir() {
+                    std::fs::remove_dir_all(part)?;
+                }
+            }
+        } else if PARTS.iter().any(|part| folder.join(part).exists()) {
+            // Somebody else's; ours goes beside it.
+            return Ok(());
+        }
+        std::fs::write(folder.join(MARKER), b"")
+    };
+    make().map_err(|error| format!("{} could not be made ready: {error}; check --out", folder.display()))
 }
 
 /// Runs the story in a task of its own, so that a panic is caught and the deadline holds.
@@ -206,6 +226,24 @@ mod tests {
             live: None,
         };
         super::run(&[scenario(run)], &options, |_| {}).await.results.remove(0)
+    }
+
+    #[test]
+    fn an_earlier_runs_pages_go_and_other_peoples_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("ours/pages/old.tif");
+        prepare(&folder.path().join("ours")).unwrap();
+        std::fs::create_dir_all(page.parent().unwrap()).unwrap();
+        std::fs::write(&page, b"old").unwrap();
+        prepare(&folder.path().join("ours")).unwrap();
+        assert!(!page.exists());
+        let foreign = folder.path().join("theirs/pages/holiday.png");
+        std::fs::create_dir_all(foreign.parent().unwrap()).unwrap();
+        std::fs::write(&foreign, b"sun").unwrap();
+        for _ in 0..2 {
+            prepare(&folder.path().join("theirs")).unwrap();
+        }
+        assert!(foreign.exists());
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use crate::events::{Event, EventKind, Lane};
 
 /// Heights and widths in pixels.
 const ROW: usize = 26;
-const LABELS: usize = 190;
+const LABELS: usize = 250;
 const WIDTH: usize = 1400;
 const HEAD: usize = 24;
 /// Room at both ends of the axis, so that the first and the last mark are whole.

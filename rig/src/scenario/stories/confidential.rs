@@ -28,24 +28,27 @@ async fn story(bench: Bench) -> Result<(), Failure> {
     let (a, b) = (region.site('a')?, region.site('b')?);
     let (taro, hanako, jiro) = (region.person(TARO)?, region.person(HANAKO)?, region.person(JIRO)?);
 
-    // Office A: card, PIN, start.
+    let chapter = |text: &str| bench.log.note(crate::demo::NARRATOR, text);
+
+    chapter("1  Office A: Taro identifies himself with card and PIN");
     a.sees(ScreenKind::Idle).await?;
     b.sees(ScreenKind::Idle).await?;
     a.identify(&taro, ScreenKind::Ready).await?;
+    chapter("2  The fax machine sends as ever; the adapter seals; the servers carry, keep and notify");
     let lcd = a.fax(Some(&taro), &[HANAKO.address], SUBJECT, &pages).await?;
     expect(lcd.sent, format!("the terminal's display says sent, not: {}", lcd.text))?;
     a.sees(ScreenKind::Sent).await?;
 
-    // Office B: lamp and screen call Hanako; Jiro's card opens nothing.
     b.sees(ScreenKind::Arrived).await?;
     b.lamp(true).await?;
+    chapter("3  Office B: lamp and screen call Hanako; Jiro's card opens nothing");
     b.insert(&jiro);
     b.sees(ScreenKind::WrongCard).await?;
     b.pull(&jiro);
     b.sees(ScreenKind::Arrived).await?;
     expect(b.receive().await.map_err(Failure::expectation)?.is_empty(), "nothing is printed without Hanako's card")?;
 
-    // Hanako: card, PIN, RECEIVE.
+    chapter("4  Hanako comes: card, PIN, RECEIVE");
     b.identify(&hanako, ScreenKind::PressReceive).await?;
     let printed = b.receive().await.map_err(Failure::expectation)?;
     b.sees(ScreenKind::Done).await?;
@@ -57,7 +60,7 @@ async fn story(bench: Bench) -> Result<(), Failure> {
     b.sees(ScreenKind::Idle).await?;
     b.lamp(false).await?;
 
-    // Back at office A: the confirmation, its report, the history.
+    chapter("5  Back at office A: the signed confirmation, its report, the history");
     a.pull(&taro);
     a.sees(ScreenKind::Delivered).await?;
     let reports = a.receive().await.map_err(Failure::expectation)?;
@@ -118,7 +121,12 @@ fn keep(
         for (suffix, pair) in [first, second] {
             let certificate = pem("CERTIFICATE", &pair.certificate);
             bench.save("directory", &format!("pki/{role}{suffix}.pem"), certificate.as_bytes(), "a certificate")?;
-            bench.save("directory", &format!("pki/{role}{suffix}.key.pem"), pair.key_pem.as_bytes(), "a demo-only key")?;
+            bench.save(
+                "directory",
+                &format!("pki/{role}{suffix}.key.pem"),
+                pair.key_pem.as_bytes(),
+                "a demo-only key",
+            )?;
         }
     }
 

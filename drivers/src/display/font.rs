@@ -74,30 +74,15 @@ impl Font {
         }
     }
 
-    fn kern(&self, before: Option<char>, after: char, em: f32) -> f32 {
-        match (self, before) {
-            (Self::Scalable(font), Some(before)) if font.has(before) && font.has(after) => font.kern(before, after, em),
-            _ => 0.0,
-        }
-    }
-
     /// How wide a line is.
     pub fn width(&self, text: &str, em: f32) -> f32 {
-        let mut before = None;
-        let mut width = 0.0;
-        for c in text.chars() {
-            width += self.kern(before, c, em) + self.advance(c, em);
-            before = Some(c);
-        }
-        width
+        text.chars().map(|c| self.advance(c, em)).sum()
     }
 
     /// Draws a line and returns where it ends.
     pub fn draw(&self, canvas: &mut Canvas, text: &str, pair: Pair, place: Place) -> f32 {
         let Place { mut x, y, em, condense } = place;
-        let mut before = None;
         for c in text.chars() {
-            x += self.kern(before, c, em) * condense;
             let mut paint = |px, py, cover| canvas.blend(px, py, pair.ink, cover);
             if let Some(font) = self.scalable(c) {
                 font.draw(c, (x, y), em, condense, &mut paint);
@@ -111,7 +96,6 @@ impl Font {
                 canvas.shape(area, pair.ink, |px, py| (rounded((px, py), area, em * 0.05) + stroke).abs() - stroke);
                 x += em * 0.8 * condense;
             }
-            before = Some(c);
         }
         x
     }

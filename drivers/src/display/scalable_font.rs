@@ -1,8 +1,11 @@
 //! A scalable Japanese font of the system (TrueType or CFF outlines, ISO/IEC 14496-22, also in collections).
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use ab_glyph::{Font as _, FontVec, Glyph, GlyphId, PxScale, ScaleFont as _, point};
+use swash::scale::{Render, ScaleContext, Source};
+use swash::zeno::{Format, Transform, Vector};
+use swash::{CacheKey, FontRef};
 
 /// Largest font file that is read; the largest in use, a pan-CJK collection, has 20 MiB.
 const MAX_FILE: u64 = 64 << 20;
@@ -47,9 +50,6 @@ pub enum FontError {
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Why.
-        #[source]
-        source: ab_glyph::InvalidFont,
     },
     /// The font has no Japanese.
     #[error("the font {path} has no Japanese characters; install one such as fonts-noto-cjk")]
@@ -61,11 +61,13 @@ pub enum FontError {
 
 /// A font read from a file.
 pub struct ScalableFont {
-    font: FontVec,
+    octets: Vec<u8>,
+    offset: u32,
+    key: CacheKey,
     path: PathBuf,
-    /// ab_glyph scales ascent plus descent; this turns ems into that.
-    scale_per_em: f32,
     cap_ratio: f32,
+    /// Scratch memory of the rasteriser.
+    scratch: Mutex<ScaleContext>,
 }
 
 impl std::fmt::Debug for ScalableFont {
@@ -81,21 +83,29 @@ impl ScalableFont {
         if std::fs::metadata(path).map_err(read)?.len() > MAX_FILE {
             return Err(FontError::TooLarge { path: path.to_owned() });
         }
-        let malformed = |source| FontError::Malformed { path: path.to_owned(), source };
+        let malformed = || FontError::Malformed { path: path.to_owned() };
         let octets = std::fs::read(path).map_err(read)?;
-        let font = FontVec::try_from_vec_and_index(octets, 0).map_err(malformed)?;
-        let em = font.units_per_em().unwrap_or(0.0);
-        let height = font.height_unscaled();
-        let cap = font.outline(font.glyph_id('H')).map_or(0.0, |o| (o.bounds.max.y - o.bounds.min.y).abs());
-        // Not every font that parses can be drawn: zeros and infinities would place every glyph nowhere.
-        let sound = |v: f32| v.is_finite() && v > 0.0;
-        if !(sound(em) && sound(height) && sound(cap)) {
-            return Err(malformed(ab_glyph::InvalidFont));
-        }
-        if "様親展カ（".chars().any(|c| font.glyph_id(c).0 == 0) {
+        let font = FontRef::from_index(&octets, 0).ok_or_else(malformed)?;
+        let (offset, key) = (font.offset, font.key);
+        let em = f32::from(font.metrics(&[]).units_per_em);
+        let charmap = font.charmap();
+        if "様親展カ（".chars().any(|c| charmap.map(c) == 0) {
             return Err(FontError::NotJapanese { path: path.to_owned() });
         }
-        Ok(Self { font, path: path.to_owned(), scale_per_em: height / em, cap_ratio: cap / em })
+        let mut scratch = ScaleContext::new();
+        // The H itself is measured: what a font says of its capitals is not always so.
+        let outline = scratch.builder(font).size(em).build().scale_outline(charmap.map('H'));
+        let cap = outline.map_or(0.0, |outline| outline.bounds().height());
+        // Not every font that parses can be drawn: zeros and infinities would place every glyph nowhere.
+        let sound = |v: f32| v.is_finite() && v > 0.0;
+        if !(sound(em) && sound(cap)) {
+            return Err(malformed());
+        }
+        Ok(Self { octets, offset, key, path: path.to_owned(), cap_ratio: cap / em, scratch: Mutex::new(scratch) })
+    }
+
+    fn font(&self) -> FontRef<'_> {
+        FontRef { data: &self.octets, offset: self.offset, key: self.key }
     }
 
     /// The first font with Japanese in the places where distributions put them.
@@ -115,21 +125,14 @@ impl ScalableFont {
 
     /// Whether the font has a glyph for a character.
     pub fn has(&self, c: char) -> bool {
-        self.font.glyph_id(c).0 != 0
+        self.font().charmap().map(c) != 0
     }
 
     /// From this character's origin to the next one's.
     pub fn advance(&self, c: char, em: f32) -> f32 {
-        let scaled = self.font.as_scaled(PxScale::from(em * self.scale_per_em));
-        let advance = scaled.h_advance(scaled.glyph_id(c));
+        let font = self.font();
+        let advance = font.glyph_metrics(&[]).scale(em).advance_width(font.charmap().map(c));
         if advance.is_finite() { advance.clamp(0.0, em * 3.0) } else { 0.0 }
-    }
-
-    /// How much closer (below zero) or wider two neighbours stand.
-    pub fn kern(&self, before: char, after: char, em: f32) -> f32 {
-        let scaled = self.font.as_scaled(PxScale::from(em * self.scale_per_em));
-        let kern = scaled.kern(scaled.glyph_id(before), scaled.glyph_id(after));
-        if kern.is_finite() { kern.clamp(-em / 4.0, em / 4.0) } else { 0.0 }
     }
 
     /// Calls `paint` with each touched pixel and its coverage; the origin lies at (`x`, `baseline`).
@@ -141,20 +144,32 @@ impl ScalableFont {
         condense: f32,
         mut paint: impl FnMut(i32, i32, f32),
     ) {
-        let y = em * self.scale_per_em;
-        let id: GlyphId = self.font.glyph_id(c);
-        let glyph: Glyph = id.with_scale_and_position(PxScale { x: y * condense, y }, point(x, baseline));
-        let Some(outlined) = self.font.outline_glyph(glyph) else {
-            return;
-        };
-        let bounds = outlined.px_bounds();
+        let font = self.font();
+        let glyph = font.charmap().map(c);
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scaler = scratch.builder(font).size(em).build();
         // A broken outline may claim to be as large as it likes; the rasteriser would allocate it.
-        if !(bounds.width() <= em * 4.0 && bounds.height() <= em * 4.0) {
+        let Some(bounds) = scaler.scale_outline(glyph).map(|outline| outline.bounds()) else { return };
+        let reach = [bounds.min.x, bounds.min.y, bounds.max.x, bounds.max.y];
+        if reach.iter().any(|edge| !edge.is_finite() || edge.abs() > em * 4.0) {
             return;
         }
-        let (left, top) = (bounds.min.x as i32, bounds.min.y as i32);
-        outlined.draw(|dx, dy, cover| {
-            paint(left.saturating_add_unsigned(dx), top.saturating_add_unsigned(dy), cover);
-        });
+        let (left, bottom) = (x.floor(), baseline.floor());
+        let image = Render::new(&[Source::Outline])
+            .format(Format::Alpha)
+            .transform(Some(Transform::scale(condense, 1.0)))
+            // The picture's y axis points down, the outline's up.
+            .offset(Vector::new(x - left, bottom - baseline))
+            .render(&mut scaler, glyph);
+        let Some(image) = image else { return };
+        let (left, top) = (left as i32 + image.placement.left, bottom as i32 - image.placement.top);
+        let width = image.placement.width.max(1) as usize;
+        for (row, line) in (0i32..).zip(image.data.chunks(width)) {
+            for (column, cover) in (0i32..).zip(line) {
+                if *cover > 0 {
+                    paint(left.saturating_add(column), top.saturating_add(row), f32::from(*cover) / 255.0);
+                }
+            }
+        }
     }
 }

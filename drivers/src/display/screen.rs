@@ -47,6 +47,8 @@ pub enum NotSent {
     ServerUnreachable,
     /// The mail server refused the mail; its reply code.
     Refused(u16),
+    /// The mail was on its way and came back from these addresses.
+    Returned(Vec<String>),
     /// The card was not inserted in time.
     CardDidNotCome,
     /// The card was pulled before the document was sealed.

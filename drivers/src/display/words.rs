@@ -285,16 +285,29 @@ fn card_invalid(fault: CardFault) -> (Phrase, Phrase) {
     )
 }
 
+/// The first address, and how many more.
+fn first_of(addresses: &[String]) -> String {
+    let mut list = safe(addresses.first().map_or("?", String::as_str));
+    if addresses.len() > 1 {
+        list.push_str(&format!(" +{}", addresses.len() - 1));
+    }
+    list
+}
+
 fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
     match why {
         NotSent::NoCertificate(addresses) => {
-            let mut list = safe(addresses.first().map_or("?", String::as_str));
-            if addresses.len() > 1 {
-                list.push_str(&format!(" +{}", addresses.len() - 1));
-            }
+            let list = first_of(addresses);
             (
                 say(&format!("宛先の証明書がありません: {list}"), "宛先を確認してください", ""),
                 say(&format!("No certificate for {list}."), "Check the address", ""),
+            )
+        }
+        NotSent::Returned(addresses) => {
+            let list = first_of(addresses);
+            (
+                say(&format!("届きませんでした: {list}"), "報告書を印刷します", ""),
+                say(&format!("Not delivered to {list}."), "A report is printed", ""),
             )
         }
         NotSent::ServerUnreachable => (

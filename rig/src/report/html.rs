@@ -267,6 +267,7 @@ fn story(page: &mut String, result: &ScenarioResult, number: usize, pictures: &m
                 let shot = class.map(|class| format!("<button class='shot tiny {class}' aria-label=screen></button> "));
                 ("screen", shot.unwrap_or_default())
             }
+            _ if event.host == crate::demo::NARRATOR => ("chapter", String::new()),
             _ => ("note", String::new()),
         };
         let _ = write!(

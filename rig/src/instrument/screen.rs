@@ -55,12 +55,14 @@ fn kebab(name: &str) -> String {
 }
 
 impl Display for RecordedDisplay {
-    fn show(&mut self, screen: &Screen, _status: &Status, frame: &Frame) -> Result<(), DisplayError> {
+    fn show(&mut self, screen: &Screen, status: &Status, frame: &Frame) -> Result<(), DisplayError> {
         if self.last.as_ref().is_some_and(|(shown, drawn)| shown == screen && drawn == frame) {
             return Ok(());
         }
         let text = screen.words(self.language).text();
-        let words: Vec<String> = text.lines().map(str::to_owned).collect();
+        let mut words: Vec<String> = text.lines().map(str::to_owned).collect();
+        // The band at the edge is read too.
+        words.extend(status.fault.as_ref().map(|fault| format!("{} {} / {}", fault.code, fault.japanese, fault.english)));
         let png = match &self.folder {
             Some(folder) => Some(self.picture(folder, screen, frame)?),
             None => None,

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use sealfax_drivers::card::piv::{Algorithm, LastTry, PinStatus, Piv, Slot};
 use sealfax_drivers::card::object::MailboxLogin;
+use sealfax_drivers::card::piv::{Algorithm, LastTry, PinStatus, Piv, Slot};
 use sealfax_drivers::card::{CardChannel, CardError};
 use sealfax_drivers::display::CardFault;
 use sealfax_drivers::pin::Pin;
@@ -57,6 +57,30 @@ impl From<CardError> for Unusable {
     }
 }
 
+/// Why a card did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CardTrouble {
+    /// It was pulled meanwhile. That says nothing against the card, and nothing is refused because of it.
+    Gone,
+    /// It is in and cannot be used.
+    Unusable(Unusable),
+}
+
+impl From<Unusable> for CardTrouble {
+    fn from(unusable: Unusable) -> Self {
+        Self::Unusable(unusable)
+    }
+}
+
+impl From<CardError> for CardTrouble {
+    fn from(error: CardError) -> Self {
+        match error {
+            CardError::Removed => Self::Gone,
+            error => Self::Unusable(error.into()),
+        }
+    }
+}
+
 /// What the card says to a PIN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinAnswer {
@@ -65,7 +89,7 @@ pub enum PinAnswer {
     /// Wrong; tries left, 0 is blocked.
     Refused(u8),
     /// The card did not answer, or is gone.
-    Failed(Unusable),
+    Failed(CardTrouble),
 }
 
 /// One insertion of one card.
@@ -84,7 +108,7 @@ impl std::fmt::Debug for InsertedCard {
 
 impl InsertedCard {
     /// A3, A4: reads certificates, address and retry counter. Blocks while the card answers.
-    pub fn read(channel: Box<dyn CardChannel>) -> Result<Self, Unusable> {
+    pub fn read(channel: Box<dyn CardChannel>) -> Result<Self, CardTrouble> {
         let mut piv = Piv::select(channel)?;
         let signature_certificate = piv.certificate(Slot::Signature)?;
         let encryption_certificate = piv.certificate(Slot::KeyManagement)?;
@@ -100,7 +124,7 @@ impl InsertedCard {
         let signer = address(&signature_certificate).ok_or_else(|| incomplete("no address in the 9C certificate"))?;
         let reader = address(&encryption_certificate).ok_or_else(|| incomplete("no address in the 9D certificate"))?;
         if signer != reader {
-            return Err(incomplete("the certificates in 9C and 9D are of different addresses"));
+            return Err(incomplete("the certificates in 9C and 9D are of different addresses").into());
         }
         let name = path::common_name(&signature_certificate)
             .unwrap_or_else(|| signer.split('@').next().unwrap_or(&signer).to_owned());

@@ -12,7 +12,7 @@ use sealfax_drivers::pin::{PinEntry, PinEvent, PinPad};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::card::{InsertedCard, Unusable};
+use crate::card::{CardTrouble, InsertedCard};
 use crate::flow::card_session::CardInput;
 use crate::flow::desk::{Event, Insertion};
 use crate::office::Office;
@@ -144,7 +144,7 @@ async fn watch_reader(mut reader: Box<dyn CardReader>, office: Arc<Office>) {
                 office.tell(Event::Card(insertion, CardInput::Inserted));
                 match reader.connect() {
                     Ok(channel) => read_card(channel, insertion, &office).await,
-                    Err(error) => refuse(&office, insertion, error.into()),
+                    Err(error) => office.tell(Event::Card(insertion, trouble(&office, error.into()))),
                 }
             }
             Ok(CardEvent::Removed) => removed(&office, insertion),
@@ -170,9 +170,15 @@ fn removed(office: &Arc<Office>, insertion: Insertion) {
     office.tell(Event::Card(insertion, CardInput::Removed));
 }
 
-fn refuse(office: &Arc<Office>, insertion: Insertion, unusable: Unusable) {
-    office.failed("CARD-002", unusable.why);
-    office.tell(Event::Card(insertion, CardInput::Unusable(unusable.fault)));
+/// What the desk is to know of a card that did not do what it was asked.
+pub(crate) fn trouble(office: &Office, trouble: CardTrouble) -> CardInput {
+    match trouble {
+        CardTrouble::Gone => CardInput::Removed,
+        CardTrouble::Unusable(unusable) => {
+            office.failed("CARD-002", unusable.why);
+            CardInput::Unusable(unusable.fault)
+        }
+    }
 }
 
 /// A3, A4: what needs no PIN is read at once.
@@ -185,7 +191,7 @@ async fn read_card(channel: Box<dyn CardChannel>, insertion: Insertion, office: 
             office.set_card(Some((insertion, card)));
             tell_identity(office, insertion);
         }
-        Ok(Err(unusable)) => refuse(office, insertion, unusable),
+        Ok(Err(why)) => office.tell(Event::Card(insertion, trouble(office, why))),
         Err(error) => office.failed("CARD-003", error.to_string()),
     }
 }
@@ -221,6 +227,10 @@ async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Sho
         if !matches!(shown.borrow().screen, Screen::Pin { .. } | Screen::PinWrong { .. }) {
             continue;
         }
+        // The key may be seen before the change of the screen that asked for it.
+        if !std::mem::replace(&mut asked, true) {
+            entry = PinEntry::default();
+        }
         let input = match entry.key(key) {
             PinEvent::Changed { entered } => CardInput::PinProgress(entered),
             PinEvent::Complete(pin) => CardInput::PinEntered(pin),
@@ -235,5 +245,7 @@ async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Sho
 
 /// The fault band for a missing reader.
 pub(crate) fn no_reader() -> Fault {
-    Fault { code: "CARD-001", japanese: "カード読取装置がありません".into(), english: "No card reader".into() }
+    Fault {
+        code: "CARD-001", japanese: "カード読取装置がありません".into(), english: "No card reader".into()
+    }
 }

@@ -170,8 +170,9 @@ impl Outgoing {
         })?;
         let key = card.signature_key();
         let signing = Signing { key: &key, chain: self.office.trust.intermediates(), signing_time: now };
-        let sealed =
-            sealfax_smime::seal(&inner.octets, &signing, &certificates, &mut self.office.rng()).await.map_err(|error| {
+        let sealed = sealfax_smime::seal(&inner.octets, &signing, &certificates, &mut self.office.rng())
+            .await
+            .map_err(|error| {
                 self.office.failed(error.code(), error.to_string());
                 match &error {
                     SealError::Key(_) => NotSent::CardPulled,
@@ -198,10 +199,8 @@ impl Outgoing {
 
     /// ST610, ST612. The transmission is opened before the mail leaves, so that no confirmation can come too early.
     async fn submit(&self, id: DocumentId) -> Result<(), NotSent> {
-        let Some((sealed, recipients)) = self
-            .lock()
-            .get(&id)
-            .and_then(|document| Some((document.sealed.clone()?, document.recipients.clone())))
+        let Some((sealed, recipients)) =
+            self.lock().get(&id).and_then(|document| Some((document.sealed.clone()?, document.recipients.clone())))
         else {
             return Err(NotSent::Unacceptable);
         };
@@ -222,7 +221,7 @@ impl Outgoing {
             NotSent::Unacceptable
         };
         self.office.ledger.open_transmissions(&transmissions).map_err(ledger_failed)?;
-        let submitted = smtp::send(
+        let submitted = smtp::send_to_all(
             self.office.seams.network.as_ref(),
             self.office.config.network.smtp,
             self.office.host(),

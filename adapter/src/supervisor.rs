@@ -104,14 +104,16 @@ impl Adapter {
             let bound = listener.local_addr().map_err(|source| StartError::Listen { what, at, source })?;
             Ok::<_, StartError>((listener, bound))
         };
-        let (listener, terminal_smtp) = listen(terminal_network.as_ref(), "the terminal's mail", config.terminal.smtp).await?;
+        let (listener, terminal_smtp) =
+            listen(terminal_network.as_ref(), "the terminal's mail", config.terminal.smtp).await?;
         let receiver = Arc::new(TerminalSmtp::new(office.clone(), outgoing.clone()));
         let mut limits = smtp_server::Limits::default();
         // The desk answers at the end of the hold; the listener's own limit is only a net beneath it.
         limits.hold = config.sending.hold() + Duration::from_secs(60);
         tasks.spawn(smtp_server::serve(listener, receiver, limits, host.clone(), journal.clone(), stop.clone()));
 
-        let (listener, terminal_pop3) = listen(terminal_network.as_ref(), "the terminal's receive button", config.terminal.pop3).await?;
+        let (listener, terminal_pop3) =
+            listen(terminal_network.as_ref(), "the terminal's receive button", config.terminal.pop3).await?;
         let door = Arc::new(TerminalPop3::new(office.clone(), incoming.clone()));
         let limits = pop3_server::Limits::default();
         tasks.spawn(pop3_server::serve(listener, door, limits, host.clone(), journal.clone(), stop.clone()));
@@ -239,10 +241,7 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
                         office.suspicious("PIN-001", format!("a wrong PIN; {tries_left} tries left"));
                         CardInput::PinRefused { tries_left }
                     }
-                    PinAnswer::Failed(unusable) => {
-                        office.failed("CARD-002", unusable.why);
-                        CardInput::Unusable(unusable.fault)
-                    }
+                    PinAnswer::Failed(why) => devices::trouble(&office, why),
                 };
                 office.tell(Event::Card(insertion, input));
             });

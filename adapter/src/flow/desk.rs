@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealfax_drivers::display::Screen;
+use sealfax_drivers::display::{NotSent, Screen};
 use sealfax_drivers::pin::Pin;
 
 use super::card_session::{CardAction, CardInput, CardSession};
@@ -25,6 +25,8 @@ pub enum Event {
     Receiving(ReceivingEvent),
     /// D1: this many confirmations were matched and stand on a report that waits for the terminal.
     Delivered(u32),
+    /// A document came back: it will not reach this address. The report says why.
+    Returned(String),
     /// The terminal took the reports.
     ReportsTaken,
     /// Confirmations overdue: how many, and for how long the oldest; 0 ends the alarm.
@@ -68,6 +70,7 @@ pub struct Desk {
     /// What happened to the last document or card, shown for a while.
     shown: Option<(Screen, At)>,
     delivered: u32,
+    returned: Vec<String>,
     overdue: Option<(u32, Duration)>,
 }
 
@@ -81,6 +84,7 @@ impl Desk {
             receiving: Receiving::default(),
             shown: None,
             delivered: 0,
+            returned: Vec::new(),
             overdue: None,
         }
     }
@@ -98,12 +102,26 @@ impl Desk {
                     self.card_acts(at, answers, &mut actions);
                 }
             }
-            Event::Sending(event) => self.send(at, event, &mut actions),
+            Event::Sending(event) => {
+                if matches!(event, SendingEvent::Document { .. }) {
+                    // What became of the last document must not hide that the next one waits for a card.
+                    self.shown = None;
+                }
+                self.send(at, event, &mut actions);
+            }
             Event::Receiving(event) => {
                 actions.extend(self.receiving.handle(event).into_iter().map(Action::Receiving));
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
-            Event::ReportsTaken => self.delivered = 0,
+            Event::Returned(address) => {
+                if !self.returned.contains(&address) {
+                    self.returned.push(address);
+                }
+            }
+            Event::ReportsTaken => {
+                self.delivered = 0;
+                self.returned.clear();
+            }
             Event::Overdue { count, since } => self.overdue = (count > 0).then_some((count, since)),
             Event::Tick => self.send(at, SendingEvent::Tick, &mut actions),
         }
@@ -148,8 +166,7 @@ impl Desk {
     /// for its PIN as soon as there is.
     fn seat(&mut self, at: At, actions: &mut Vec<Action>) {
         let Some(owner) = self.card.owner() else { return };
-        let concerned =
-            !self.receiving.alerting() || self.receiving.awaits(owner) || self.sending.holds_for(owner);
+        let concerned = !self.receiving.alerting() || self.receiving.awaits(owner) || self.sending.holds_for(owner);
         if concerned {
             let answers = self.card.resume();
             self.card_acts(at, answers, actions);
@@ -195,6 +212,9 @@ impl Desk {
         }
         if let Some(screen) = receiving {
             return screen;
+        }
+        if !self.returned.is_empty() {
+            return Screen::NotSent(NotSent::Returned(self.returned.clone()));
         }
         if self.delivered > 0 {
             return Screen::Delivered { count: self.delivered };

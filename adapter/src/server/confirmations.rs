@@ -87,10 +87,11 @@ impl Confirmations {
             Ok(notification) => notification,
             Err(error) => return Ok(self.refused("CONFIRM-005", error.to_string())),
         };
-        if notification.final_recipient.to_string() != signer
-            || notification.disposition != mdn::Disposition::printed()
+        if notification.final_recipient.to_string() != signer || notification.disposition != mdn::Disposition::printed()
         {
-            return Ok(self.refused("CONFIRM-006", format!("{signer} signed a notification that confirms no print of theirs")));
+            return Ok(
+                self.refused("CONFIRM-006", format!("{signer} signed a notification that confirms no print of theirs"))
+            );
         }
         let message_id = format!("<{}>", notification.original_message_id);
         let Some(open) = self.office.ledger.open_transmission(&message_id, &signer)? else {
@@ -98,9 +99,9 @@ impl Confirmations {
             self.office.suspicious("CONFIRM-007", format!("{signer} confirms {message_id}, which is not open"));
             return Ok(Verdict::Taken);
         };
-        let digest = notification.received_content_mic.and_then(|mic| {
-            base64::engine::general_purpose::STANDARD.decode(mic.digest).ok()
-        });
+        let digest = notification
+            .received_content_mic
+            .and_then(|mic| base64::engine::general_purpose::STANDARD.decode(mic.digest).ok());
         if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
             return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
         }
@@ -123,9 +124,11 @@ impl Confirmations {
         let Some(message_id) = status.original_message_id.map(|id| format!("<{id}>")) else {
             return Ok(self.refused("CONFIRM-009", "a bounce does not say of which mail"));
         };
+        let mut ours = false;
         for recipient in status.recipients.iter().filter(|recipient| recipient.action == dsn::Action::Failed) {
             let address = normal_address(&recipient.final_recipient);
             if let Some(open) = self.office.ledger.open_transmission(&message_id, &address)? {
+                ours = true;
                 let delivered = Delivered {
                     transmission: open,
                     at: self.office.seams.clock.now(),
@@ -135,7 +138,12 @@ impl Confirmations {
                 self.close(octets, delivered)?;
             }
         }
-        Ok(Verdict::Taken)
+        // Of a mail that was not sent from here, or not any more open: the server keeps it for its addressee.
+        Ok(if ours {
+            Verdict::Taken
+        } else {
+            self.refused("CONFIRM-011", format!("a bounce of {message_id}, which is not open"))
+        })
     }
 
     fn close(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
@@ -156,7 +164,10 @@ impl Confirmations {
         let (id, recipient) = (&transmission.message_id, &transmission.recipient);
         match &delivered.failure {
             None => self.office.did(&["D1", "C9"], format!("{id} is confirmed by {recipient}")),
-            Some(why) => self.office.failed("SEND-004", format!("{id} came back from {recipient}: {why}")),
+            Some(why) => {
+                self.office.failed("SEND-004", format!("{id} came back from {recipient}: {why}"));
+                self.office.tell(Event::Returned(recipient.clone()));
+            }
         }
         self.office.owed.notify_one();
         self.report_if_due()
@@ -165,17 +176,21 @@ impl Confirmations {
     /// C10, C11: when the preset number of confirmations is there, one report lists them all.
     fn report_if_due(&self) -> Result<(), LedgerError> {
         let waiting = self.office.ledger.unreported()?;
-        if waiting.len() < self.office.config.confirmations.batch.max(1) {
+        // Good news may be collected; what came back has to be known at once.
+        let urgent = waiting.iter().any(|(_, delivered)| delivered.failure.is_some());
+        if !urgent && waiting.len() < self.office.config.confirmations.batch.max(1) {
             return Ok(());
         }
         let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
         let waiting = waiting.get(..report::MAX_DELIVERIES).unwrap_or(&waiting);
+        let good = waiting.iter().filter(|(_, delivered)| delivered.failure.is_none()).count();
         let ids: Vec<String> = waiting.iter().map(|(id, _)| id.clone()).collect();
         match self.report_mail(waiting) {
             Ok(mail) => {
                 self.office.ledger.report(&self.office.ledger_key(), &mail, &ids)?;
-                self.office.did(&["C10", "C11"], format!("a delivery report with {count} entries waits for the terminal"));
-                self.office.tell(Event::Delivered(count));
+                self.office
+                    .did(&["C10", "C11"], format!("a delivery report with {count} entries waits for the terminal"));
+                self.office.tell(Event::Delivered(u32::try_from(good).unwrap_or(u32::MAX)));
             }
             Err(why) => self.office.failed("REPORT-001", why),
         }

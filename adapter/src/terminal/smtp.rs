@@ -33,11 +33,16 @@ impl Receiver for TerminalSmtp {
         Ok(())
     }
 
-    async fn message(&self, _: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+    async fn message(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
         self.office.did(&["I1", "I3", "A1", "A2"], "the terminal's mail data came after 354");
         let from = match origin(&data) {
             Some(from) => from,
-            None => return reply(&NotSent::Unacceptable),
+            None => {
+                let who = format!("{} ({}) brought a mail without one single From; refused", peer.address, peer.hello);
+                self.office.suspicious("TERMINAL-001", who);
+                self.office.did(&["ST611"], "the terminal is told that the document was not sent");
+                return reply(&NotSent::Unacceptable);
+            }
         };
         let waiting = self.outgoing.take(&from, &envelope.forward_paths, data);
         match waiting.answer().await {

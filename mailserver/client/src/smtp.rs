@@ -123,6 +123,30 @@ pub async fn send(
     recipients: &[String],
     mail: &[u8],
 ) -> Result<Vec<RecipientResult>, SendError> {
+    transact(network, to, hello, reverse_path, recipients, mail, false).await
+}
+
+/// Like [`send`], but all or nothing: when one recipient is refused, the mail is sent to nobody.
+pub async fn send_to_all(
+    network: &dyn Network,
+    to: SocketAddr,
+    hello: &str,
+    reverse_path: Option<&str>,
+    recipients: &[String],
+    mail: &[u8],
+) -> Result<Vec<RecipientResult>, SendError> {
+    transact(network, to, hello, reverse_path, recipients, mail, true).await
+}
+
+async fn transact(
+    network: &dyn Network,
+    to: SocketAddr,
+    hello: &str,
+    reverse_path: Option<&str>,
+    recipients: &[String],
+    mail: &[u8],
+    all_or_nothing: bool,
+) -> Result<Vec<RecipientResult>, SendError> {
     if recipients.is_empty() {
         return Err(SendError::BadMail("no recipients"));
     }
@@ -158,7 +182,8 @@ pub async fn send(
         };
         results.push(RecipientResult { recipient: recipient.clone(), outcome });
     }
-    if results.iter().any(|result| result.outcome.is_ok()) {
+    let accepted = results.iter().filter(|result| result.outcome.is_ok()).count();
+    if accepted == results.len() || (accepted > 0 && !all_or_nothing) {
         timed("DATA", REPLY, connection.command("DATA\r\n")).await?;
         // lettre ends the mail with CRLF of its own.
         let text = mail.strip_suffix(b"\r\n").unwrap_or(mail);

@@ -305,7 +305,7 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
                 core.seams.journal.failure(
                     core.host(),
                     "CONFIRMATION-KEPT",
-                    format!("no adapter took the confirmation for {}: kept in the mailbox", item.recipients.join(", ")),
+                    format!("no adapter took the report for {}: kept in the mailbox", item.recipients.join(", ")),
                 );
             }
             settle(core, item.id, None, kept).await;
@@ -368,7 +368,7 @@ async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[
         let (permanent, text) = match outcome {
             Ok(refused) => match refused.first() {
                 None => {
-                    core.step(&["ST813", "D1"], format!("confirmation forwarded to {host}"));
+                    core.step(&["ST813", "D1"], format!("confirmation or bounce forwarded to {host}"));
                     item.delivered = true;
                     continue;
                 }
@@ -376,7 +376,7 @@ async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[
             },
             Err(failure) => (failure.permanent, failure.text),
         };
-        core.seams.journal.failure(core.host(), "FORWARD-FAILED", format!("confirmation to {host}: {text}"));
+        core.seams.journal.failure(core.host(), "FORWARD-FAILED", format!("confirmation or bounce to {host}: {text}"));
         item.last_error = text;
         if !permanent {
             left.push(host);
@@ -414,8 +414,18 @@ fn error_mail(core: &Core, item: &QueueItem, failed: &[(String, String)], mail: 
             recipients: vec![to],
             expires: now.saturating_add(millis_of(core.config.queue_expiry)),
         });
-    } else if core.accounts.find(&to).is_some() {
-        delivery.mailboxes.push(normalise(&to));
+    } else if let Some(account) = core.accounts.find(&to) {
+        // The adapter that sent it closes the transmission and prints why; where there is none, or it does not know the
+        // mail, the bounce is kept in the mailbox.
+        if account.adapters.is_empty() {
+            delivery.mailboxes.push(normalise(&to));
+        } else {
+            delivery.queue.push(NewItem {
+                route: Route::Adapters(account.adapters),
+                recipients: vec![normalise(&to)],
+                expires: now.saturating_add(millis_of(core.config.queue_expiry)),
+            });
+        }
     } else {
         core.seams.journal.failure(core.host(), "BOUNCE-LOST", format!("the origin {to} has no mailbox here"));
         return None;

@@ -136,7 +136,9 @@ impl MailReceiver {
             let whether = if confirmation { "a delivery confirmation" } else { "no delivery confirmation" };
             core.step(&["ST808"], format!("{id}: {whether}"));
             let adapters = core.accounts.find(recipient).map(|account| account.adapters).unwrap_or_default();
-            if confirmation && !adapters.is_empty() {
+            // A bounce tells the sending adapter as much as a confirmation does: that a transmission is over.
+            let reports = confirmation || judgement.kind == Kind::Bounce;
+            if reports && !adapters.is_empty() {
                 queue.push(NewItem {
                     route: Route::Adapters(adapters),
                     recipients: vec![normalise(recipient)],

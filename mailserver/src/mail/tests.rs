@@ -276,15 +276,15 @@ async fn confirmations_go_to_the_adapter_or_else_to_the_mailbox() {
 async fn relay_and_bounce() {
     let mut rig = rig().await;
     let to = ["someone@remote.test", "nobody@remote.test", "lost@unknown.test"];
-    rig.send(Some("hanako@b.test"), &to, PLAIN).await.unwrap();
+    rig.send(Some("plain@b.test"), &to, PLAIN).await.unwrap();
     let (envelope, mail) = rig.next_mail().await;
     assert_eq!(envelope.forward_paths, ["someone@remote.test"]);
-    assert_eq!(envelope.reverse_path.address(), Some("hanako@b.test"));
+    assert_eq!(envelope.reverse_path.address(), Some("plain@b.test"));
     assert!(mail.ends_with(PLAIN));
     rig.lines.wait_for("ST806").await;
     let bounces = async {
         loop {
-            let mut client = rig.open("hanako@b.test", "correct horse").await.unwrap();
+            let mut client = rig.open("plain@b.test", "correct horse").await.unwrap();
             if client.stat().await.unwrap().0 == 2 {
                 let first = client.retr(1).await.unwrap();
                 let second = client.retr(2).await.unwrap();
@@ -303,6 +303,19 @@ async fn relay_and_bounce() {
     assert!(bounces.iter().any(|bounce| bounce.contains("Final-Recipient: rfc822; lost@unknown.test")));
     rig.send(None, &["nobody@remote.test"], PLAIN).await.unwrap();
     rig.lines.wait_for("BOUNCE-NULL").await;
+}
+
+/// ST813: who has an adapter hears of a bounce there; the adapter closes the transmission.
+#[tokio::test]
+async fn a_bounce_goes_to_the_senders_adapter() {
+    let mut rig = rig().await;
+    rig.send(Some("hanako@b.test"), &["lost@unknown.test"], PLAIN).await.unwrap();
+    let (envelope, mail) = rig.next_mail().await;
+    assert_eq!((envelope.reverse_path.address(), envelope.forward_paths), (None, vec!["hanako@b.test".to_owned()]));
+    assert!(mail.contains("Final-Recipient: rfc822; lost@unknown.test"));
+    rig.lines.wait_for("ST813").await;
+    let mut client = rig.open("hanako@b.test", "correct horse").await.unwrap();
+    assert_eq!(client.stat().await.unwrap().0, 0);
 }
 
 #[tokio::test]

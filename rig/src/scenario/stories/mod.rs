@@ -1,6 +1,11 @@
 //! The stories, one file a theme.
 
 pub mod confidential;
+pub mod evidence;
+pub mod receiving;
+pub mod sending;
+pub mod sending_faults;
+pub mod sending_held;
 
 use crate::bench::people::{Person, TARO};
 use crate::bench::region::Region;
@@ -11,7 +16,7 @@ use sealfax_ifax::Page;
 
 /// Every story, in the order in which a run takes them.
 pub fn all() -> Vec<Scenario> {
-    [vec![confidential::SCENARIO]].concat()
+    [vec![confidential::SCENARIO], sending::all(), sending_held::all(), sending_faults::all(), receiving::all()].concat()
 }
 
 /// The subject that must never be seen on a network.

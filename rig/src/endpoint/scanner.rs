@@ -33,7 +33,7 @@ pub enum ScanError {
         suggestion: Option<String>,
     },
     /// It cannot be read.
-    #[error("{}: it cannot be read ({source}); check its permissions", path.display())]
+    #[error("{}: it cannot be read ({source}); {}", path.display(), if path.is_dir() { "name a file in it" } else { "check its permissions" })]
     Read {
         /// The path given.
         path: PathBuf,

@@ -41,6 +41,8 @@ dns_servers = []
 pub struct Plan {
     /// Offices by letter; office X has the domain `x.example`.
     pub offices: Vec<char>,
+    /// Branches: an office, and the headquarters whose mail server serves it (T1). The others have their own.
+    pub branches: BTreeMap<char, char>,
     /// Who has a card, and an account at the office of their domain.
     pub people: Vec<Character>,
     /// How long an adapter holds a document for its sender's card.
@@ -55,6 +57,7 @@ impl Default for Plan {
     fn default() -> Self {
         Self {
             offices: vec!['a', 'b'],
+            branches: BTreeMap::new(),
             people: vec![TARO, HANAKO, JIRO],
             hold: Duration::from_secs(540),
             batch: 1,
@@ -82,6 +85,7 @@ pub struct Region {
     sites: BTreeMap<char, Site>,
     people: BTreeMap<&'static str, Person>,
     mail_configs: BTreeMap<char, MailConfig>,
+    branches: BTreeMap<char, char>,
     _state: tempfile::TempDir,
 }
 
@@ -138,6 +142,7 @@ impl Region {
             sites: BTreeMap::new(),
             people,
             mail_configs: BTreeMap::new(),
+            branches: plan.branches.clone(),
             _state: state,
         };
         region.start_directory().await?;
@@ -145,8 +150,12 @@ impl Region {
         let dns_at = region._dns.address();
         let screens = ScreenNumbers::default();
         for letter in &plan.offices {
-            region.start_mail_server(*letter, dns_at).await?;
-            let mail_at = region.address(&format!("mail-{letter}"))?;
+            if !plan.branches.contains_key(letter) {
+                region.start_mail_server(*letter, dns_at).await?;
+            }
+        }
+        for letter in &plan.offices {
+            let mail_at = region.address(&format!("mail-{}", region.headquarters(*letter)))?;
             let name = format!("adapter-{letter}");
             let terminal_side = format!("adapter-{letter}-terminal-port");
             let site_plan = SitePlan {
@@ -178,8 +187,14 @@ impl Region {
         Ok(region)
     }
 
-    fn folder(&self, name: &str) -> PathBuf {
+    /// Where a host keeps what survives it: "adapter-a", "mail-b", "history", "authority".
+    pub fn folder(&self, name: &str) -> PathBuf {
         self._state.path().join(name)
+    }
+
+    /// The office whose mail server serves this one.
+    fn headquarters(&self, letter: char) -> char {
+        self.branches.get(&letter).copied().unwrap_or(letter)
     }
 
     /// The address of a host by its name.
@@ -248,34 +263,39 @@ impl Region {
     async fn start_mail_server(&mut self, letter: char, dns: SocketAddr) -> Result<(), Failure> {
         let name = format!("mail-{letter}");
         let address = self.address(&name)?;
-        let adapter = self.address(&format!("adapter-{letter}"))?;
+        let branches = self.branches.iter().filter(|(_, headquarters)| **headquarters == letter);
+        let served: Vec<char> = [letter].into_iter().chain(branches.map(|(branch, _)| *branch)).collect();
+        let mut relay_from = Vec::new();
+        for office in &served {
+            let adapter = self.address(&format!("adapter-{office}"))?;
+            relay_from.push(adapter.to_string().parse().map_err(broken)?);
+        }
         let config = MailConfig {
             host_name: name.clone(),
-            domains: vec![format!("{letter}.example")],
+            domains: served.iter().map(|office| format!("{office}.example")).collect(),
             smtp: SocketAddr::new(address, SMTP),
             pop3: SocketAddr::new(address, POP3),
             data: self.folder(&name),
             dns_servers: vec![dns],
             relay_port: SMTP,
             notice_port: SMTP,
-            relay_from: vec![adapter.to_string().parse().map_err(broken)?],
+            relay_from,
             retry_schedule: vec![Duration::from_millis(300)],
             ..toml::from_str(MAIL_DEFAULTS).map_err(broken)?
         };
         self.mail_configs.insert(letter, config);
         self.restart_mail_server(letter).await?;
-        let domain = format!("@{letter}.example");
-        let mut accounts: Vec<(String, String, String, Vec<String>)> = self
-            .people
-            .values()
-            .filter(|person| person.character.address.ends_with(&domain))
-            .map(|person| {
+        let mut accounts: Vec<(String, String, String, Vec<String>)> = Vec::new();
+        for office in served {
+            let domain = format!("@{office}.example");
+            let here = self.people.values().filter(|person| person.character.address.ends_with(&domain));
+            accounts.extend(here.map(|person| {
                 let character = person.character;
-                let adapters = vec![format!("adapter-{letter}")];
+                let adapters = vec![format!("adapter-{office}")];
                 (character.address.to_owned(), character.name.to_owned(), person.password.clone(), adapters)
-            })
-            .collect();
-        accounts.push((format!("fax{domain}"), "Fax machine".to_owned(), machine_password(letter), vec![]));
+            }));
+            accounts.push((format!("fax{domain}"), "Fax machine".to_owned(), machine_password(office), vec![]));
+        }
         let known = self.mail_server(letter)?.accounts().clone();
         // Hashing passwords is slow on purpose.
         let added = tokio::task::spawn_blocking(move || {
@@ -323,7 +343,7 @@ impl Region {
     /// The mails in a person's mailbox at their mail server, as the server holds them.
     pub fn mailbox(&self, person: &Person) -> Result<Vec<Vec<u8>>, Failure> {
         let letter = person.character.address.rsplit('@').next().and_then(|domain| domain.chars().next());
-        let server = self.mail_server(letter.ok_or_else(|| broken("no domain"))?)?;
+        let server = self.mail_server(self.headquarters(letter.ok_or_else(|| broken("no domain"))?))?;
         server.mailbox(person.character.address).map_err(broken)
     }
 
@@ -377,14 +397,15 @@ async fn issue_cards(
 fn records(plan: &Plan, hosts: &Hosts) -> Result<Vec<DnsRecord>, Failure> {
     let mut records = Vec::new();
     for letter in &plan.offices {
-        for name in [format!("mail-{letter}"), format!("adapter-{letter}")] {
+        let server = (!plan.branches.contains_key(letter)).then(|| format!("mail-{letter}"));
+        for name in server.into_iter().chain([format!("adapter-{letter}")]) {
             let IpAddr::V4(address) = hosts.add(&name).map_err(broken)? else { continue };
             records.push(DnsRecord::A { name, address });
         }
         records.push(DnsRecord::Mx {
             domain: format!("{letter}.example"),
             preference: 10,
-            exchange: format!("mail-{letter}"),
+            exchange: format!("mail-{}", plan.branches.get(letter).unwrap_or(letter)),
         });
         records.push(DnsRecord::Srv {
             service: format!("_sealfax._tcp.adapter-{letter}"),

@@ -1,11 +1,17 @@
 //! The stories, one file a theme.
 
 pub mod confidential;
+pub mod delivery;
 pub mod evidence;
+mod forger;
+pub mod proofs;
 pub mod receiving;
 pub mod sending;
 pub mod sending_faults;
 pub mod sending_held;
+pub mod servers;
+pub mod threats;
+mod wire;
 
 use crate::bench::people::{Person, TARO};
 use crate::bench::region::Region;
@@ -16,7 +22,18 @@ use sealfax_ifax::Page;
 
 /// Every story, in the order in which a run takes them.
 pub fn all() -> Vec<Scenario> {
-    [vec![confidential::SCENARIO], sending::all(), sending_held::all(), sending_faults::all(), receiving::all()].concat()
+    [
+        vec![confidential::SCENARIO],
+        sending::all(),
+        sending_held::all(),
+        sending_faults::all(),
+        receiving::all(),
+        delivery::all(),
+        servers::all(),
+        threats::all(),
+        proofs::all(),
+    ]
+    .concat()
 }
 
 /// The subject that must never be seen on a network.

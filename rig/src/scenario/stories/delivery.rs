@@ -1,7 +1,5 @@
 //! Stories of delivery: several recipients, ordinary mail, collected reports, and what happens while somebody is away.
 
-use std::time::Duration;
-
 use sealfax_client::history::Outcome;
 use sealfax_drivers::display::ScreenKind;
 
@@ -212,7 +210,7 @@ async fn away(bench: Bench) -> Result<(), Failure> {
     expect(count(&region, EventLog::beginning(), notified) == 1, "one notice, not more")?;
 
     // When the interval is over and nobody came, it is repeated.
-    region.clock.shift(i64::try_from(Duration::from_secs(301).as_secs()).unwrap_or(301));
+    region.clock.shift(301);
     bring(&visitor, server, "visitor@elsewhere.example", &["fax@b.example"], &fax).await?;
     times(&region, before, "the notice is repeated after its interval", 1, notified).await?;
     let printed = receives(&region, 'b', &hanako).await?;

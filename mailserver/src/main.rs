@@ -101,6 +101,12 @@ struct Configuration {
     history: Option<HistoryConfig>,
 }
 
+impl Configuration {
+    fn names_no_server(&self) -> bool {
+        self.mail.is_none() && self.directory.is_none() && self.history.is_none()
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
@@ -116,6 +122,11 @@ fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve { config, check } => {
             let configuration = read_configuration(&config)?;
+            if configuration.names_no_server() {
+                return Err(miette!(
+                    "the configuration names no server; give it a [mail], [directory] or [history] section"
+                ));
+            }
             if check {
                 eprintln!("{} is good.", config.display());
                 return Ok(());
@@ -171,9 +182,6 @@ async fn serve(configuration: Configuration) -> Result<()> {
         let server = HistoryServer::start(config, seams).await.into_diagnostic()?;
         eprintln!("History: HTTP at {}", server.addr());
         history = Some(server);
-    }
-    if mail.is_none() && directory.is_none() && history.is_none() {
-        return Err(miette!("the configuration names no server; give it a [mail], [directory] or [history] section"));
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).into_diagnostic()?;
     tokio::select! {
@@ -255,4 +263,23 @@ fn read_password() -> Result<Password> {
         octets.pop();
     }
     Ok(Password::new(octets))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn the_example_runs_all_three_servers() {
+        let configuration: Configuration = toml::from_str(include_str!("../sealfax-mailserver.example.toml")).unwrap();
+        configuration.mail.unwrap().check().unwrap();
+        assert!(configuration.directory.is_some() && configuration.history.is_some());
+    }
+
+    #[test]
+    fn an_unknown_section_is_refused_by_name() {
+        let error = toml::from_str::<Configuration>("[maill]\n").unwrap_err();
+        assert!(error.to_string().contains("maill"), "{error}");
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Opened mails are in memory only, and only for the session in which they were opened.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfax_client::pop3::{Client, Pop3Error};
@@ -21,12 +21,15 @@ use crate::ledger::{Handed, Owed, Print};
 use crate::office::Office;
 use crate::outer;
 use crate::outgoing::hex;
+use crate::sealed::may_be_sealed;
 use crate::trust::Untrusted;
 
 /// Mails looked at in one session; the rest are for the next one.
 const MAILS: usize = 32;
 /// Octets fetched in one session.
 const OCTETS: usize = 96 * 1024 * 1024;
+/// Unfit mails remembered, over all people.
+const UNFIT: usize = 4096;
 
 /// What the terminal is given at its log-in.
 #[derive(Debug)]
@@ -55,6 +58,8 @@ struct Mail {
     session: SessionId,
     number: usize,
     uid: String,
+    /// Its name in the ledger: a unique-id is unique in one mailbox only (RFC 1939, section 7).
+    key: String,
     raw: Arc<Vec<u8>>,
     kind: Fetched,
     known: Option<Handed>,
@@ -77,7 +82,7 @@ struct Personal {
     owner: Owner,
     card: Arc<InsertedCard>,
     mailbox: Option<Client>,
-    spent: Vec<usize>,
+    spent: Vec<(usize, String)>,
 }
 
 /// The sessions at hand.
@@ -85,6 +90,8 @@ pub struct Incoming {
     office: Arc<Office>,
     sessions: Mutex<HashMap<SessionId, Session>>,
     mails: Mutex<HashMap<MailId, Mail>>,
+    /// By ledger name, what could not be opened or was not genuine: it stays at the server, and is tried last.
+    unfit: Mutex<HashSet<String>>,
 }
 
 impl std::fmt::Debug for Incoming {
@@ -132,7 +139,7 @@ impl Drop for Visit {
 
 impl Incoming {
     pub(crate) fn new(office: Arc<Office>) -> Self {
-        Self { office, sessions: Mutex::default(), mails: Mutex::default() }
+        Self { office, sessions: Mutex::default(), mails: Mutex::default(), unfit: Mutex::default() }
     }
 
     /// ST912: the terminal logs in. Returns when it is clear what it is given.
@@ -163,14 +170,17 @@ impl Incoming {
             ReceivingAction::Fetch(id, owner) => self.spawn(async move |this| this.fetch(id, owner).await),
             ReceivingAction::Decrypt(id) => self.spawn(async move |this| {
                 let result = this.decrypt(id).await;
+                this.remember_unfit(id, result);
                 this.tell(ReceivingEvent::Decrypted(id, result));
             }),
             ReceivingAction::FindSenderCertificate(id) => self.spawn(async move |this| {
                 let result = this.find_sender(id).await;
+                this.remember_unfit(id, result);
                 this.tell(ReceivingEvent::SenderCertificate(id, result));
             }),
             ReceivingAction::Verify(id) => {
                 let result = self.verify(id);
+                self.remember_unfit(id, result);
                 self.tell(ReceivingEvent::Verified(id, result));
             }
             ReceivingAction::Hand(id, mails) => self.hand(id, &mails),
@@ -207,6 +217,8 @@ impl Incoming {
             Ok(mails) => self.tell(ReceivingEvent::Fetched(id, mails)),
             Err(why) => {
                 self.office.failed("RECV-001", why);
+                // The session may have ended before the last of these came: nobody else forgets them.
+                self.mails().retain(|_, mail| mail.session != id);
                 self.tell(ReceivingEvent::FetchFailed(id));
             }
         }
@@ -224,14 +236,18 @@ impl Incoming {
         let mut spent = Vec::new();
         let mut mails = Vec::new();
         let mut octets = 0usize;
-        for (number, uid) in mailbox.uidl().await.map_err(words)? {
+        for (number, uid) in self.unfit_last(&owner, mailbox.uidl().await.map_err(words)?) {
             if mails.len() >= MAILS || octets >= OCTETS {
                 break;
             }
-            let known = self.office.ledger.handed(&uid).map_err(|error| error.to_string())?;
+            if !self.sessions().contains_key(&id) {
+                return Err("the terminal or the card went away".into());
+            }
+            let key = ledger_name(&owner, &uid);
+            let known = self.office.ledger.handed(&key).map_err(|error| error.to_string())?;
             if known.as_ref().is_some_and(|known| known.print == Print::Confirmed) {
                 // Printed and confirmed: only its deletion was lost, by a power cut or a broken connection.
-                spent.push(number);
+                spent.push((number, key));
                 continue;
             }
             let raw = mailbox.retr(number).await.map_err(words)?;
@@ -239,13 +255,14 @@ impl Incoming {
             octets = octets.saturating_add(raw.len());
             let kind = match &known {
                 Some(known) if known.print == Print::Printed => Fetched::Printed,
-                _ if is_sealed(&raw) => Fetched::Sealed,
+                _ if may_be_sealed(&raw) => Fetched::Sealed,
                 _ => Fetched::Plain,
             };
             let mail = Mail {
                 session: id,
                 number,
                 uid,
+                key,
                 raw: Arc::new(raw),
                 kind,
                 known,
@@ -356,11 +373,11 @@ impl Incoming {
                             print: Print::Handed,
                             recipient: self.owner_of(id).map(|owner| owner.address).unwrap_or_default(),
                             sender: mail.sender.clone().unwrap_or_default(),
-                            message_id: message_id(&mail.raw),
+                            message_id: confirmed_message_id(&opened.content, &mail.raw),
                             content_digest: hex(&opened.content_digest),
                         };
                         let now = self.office.seams.clock.now();
-                        let maybe_printed = match self.office.ledger.hand(&mail.uid, &handed, now) {
+                        let maybe_printed = match self.office.ledger.hand(&mail.key, &handed, now) {
                             Ok(before) => before,
                             Err(error) => {
                                 self.office.failed("LEDGER-001", error.to_string());
@@ -392,7 +409,7 @@ impl Incoming {
             if mail.known.is_none() {
                 continue;
             }
-            match self.office.ledger.printed(&mail.uid) {
+            match self.office.ledger.printed(&mail.key) {
                 Ok(()) => self.office.did(&["I2"], "the terminal took the document completely"),
                 Err(error) => self.office.failed("LEDGER-001", error.to_string()),
             }
@@ -401,19 +418,19 @@ impl Incoming {
 
     /// ST922: an MDN signed by the card that opened the mail, durably queued.
     async fn confirm(&self, id: MailId) -> Result<(), String> {
-        let (uid, handed, owner, key) = {
+        let (name, handed, owner, key) = {
             let mails = self.mails();
             let mail = mails.get(&id).ok_or("the session is over")?;
             let handed = mail.known.clone().ok_or("the ledger does not know it")?;
             let sessions = self.sessions();
             let personal = sessions.get(&mail.session).and_then(|session| session.personal.as_ref());
             let personal = personal.ok_or("the session is over")?;
-            (mail.uid.clone(), handed, personal.owner.clone(), personal.card.signature_key())
+            (mail.key.clone(), handed, personal.owner.clone(), personal.card.signature_key())
         };
         let mail = self.signed_confirmation(&handed, &owner, &key).await?;
         let owed = Owed::Confirmation { to: handed.sender.clone(), mail };
         let ledger_key = self.office.ledger_key();
-        self.office.ledger.confirm(&ledger_key, &uid, &handed, &owed).map_err(|error| error.to_string())?;
+        self.office.ledger.confirm(&ledger_key, &name, &handed, &owed).map_err(|error| error.to_string())?;
         self.office.owed.notify_one();
         Ok(())
     }
@@ -447,19 +464,20 @@ impl Incoming {
     async fn settle(&self, id: SessionId, ids: &[MailId]) {
         let settled: Vec<(usize, String)> = {
             let mails = self.mails();
-            ids.iter().filter_map(|id| mails.get(id)).map(|mail| (mail.number, mail.uid.clone())).collect()
+            ids.iter().filter_map(|id| mails.get(id)).map(|mail| (mail.number, mail.key.clone())).collect()
         };
         let taken = self.sessions().get_mut(&id).and_then(|session| {
             let personal = session.personal.as_mut()?;
             Some((personal.mailbox.take()?, std::mem::take(&mut personal.spent)))
         });
         if let Some((mut mailbox, spent)) = taken {
-            let numbers: Vec<usize> = settled.iter().map(|(number, _)| *number).chain(spent).collect();
+            let done: Vec<(usize, String)> = settled.into_iter().chain(spent).collect();
+            let numbers: Vec<usize> = done.iter().map(|(number, _)| *number).collect();
             match delete(&mut mailbox, &numbers).await {
                 Ok(()) => match mailbox.quit().await {
                     Ok(()) => {
-                        for (_, uid) in &settled {
-                            if let Err(error) = self.office.ledger.forget(uid) {
+                        for (_, key) in &done {
+                            if let Err(error) = self.office.ledger.forget(key) {
                                 self.office.failed("LEDGER-001", error.to_string());
                             }
                         }
@@ -474,6 +492,25 @@ impl Incoming {
         if let Some(settled) = settled {
             let _ = settled.send(());
         }
+    }
+
+    /// Those that could not be opened before come last: however many of them somebody sends, they keep nothing else out.
+    fn unfit_last(&self, owner: &Owner, mut listed: Vec<(usize, String)>) -> Vec<(usize, String)> {
+        let unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.sort_by_key(|(_, uid)| unfit.contains(&ledger_name(owner, uid)));
+        listed
+    }
+
+    fn remember_unfit(&self, id: MailId, result: Result<(), Unfit>) {
+        if !matches!(result, Err(Unfit::CannotOpen(_) | Unfit::NotGenuine(_))) {
+            return;
+        }
+        let Some(key) = self.mails().get(&id).map(|mail| mail.key.clone()) else { return };
+        let mut unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
+        if unfit.len() >= UNFIT {
+            unfit.clear();
+        }
+        unfit.insert(key);
     }
 
     fn give(&self, id: SessionId, given: Given) {
@@ -516,14 +553,16 @@ async fn delete(mailbox: &mut Client, numbers: &[usize]) -> Result<(), Pop3Error
     Ok(())
 }
 
-/// Whether a mail is S/MIME and so has to be opened before anyone may see it.
-fn is_sealed(mail: &[u8]) -> bool {
-    let Ok((headers, _)) = Headers::parse(mail) else { return false };
-    let value = headers.get("Content-Type").unwrap_or_default().to_ascii_lowercase();
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    matches!(essence, "application/pkcs7-mime" | "application/x-pkcs7-mime")
-        || (essence == "application/octet-stream" && value.contains(".p7m"))
-        || (essence == "multipart/signed" && value.contains("pkcs7-signature"))
+/// A mail's name in the ledger.
+fn ledger_name(owner: &Owner, uid: &str) -> String {
+    format!("{} {uid}", owner.address)
+}
+
+/// What the confirmation refers to: the Message-ID that was signed; the outer one, which anybody on the way can change,
+/// only where there is no other (RFC 9788).
+fn confirmed_message_id(signed: &[u8], outer: &[u8]) -> String {
+    let inner = message_id(signed);
+    if inner.is_empty() { message_id(outer) } else { inner }
 }
 
 fn message_id(mail: &[u8]) -> String {
@@ -540,4 +579,22 @@ fn base64_of_hex(hex: &str) -> String {
         .filter_map(|index| hex.get(index * 2..index * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
         .collect();
     base64::engine::general_purpose::STANDARD.encode(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_confirmation_refers_to_what_was_signed() {
+        let outer = b"Message-ID: <swapped@b.example>\r\n\r\n";
+        assert_eq!(confirmed_message_id(b"Message-ID: <1@a.example>\r\n\r\n", outer), "<1@a.example>");
+        assert_eq!(confirmed_message_id(b"Subject: x\r\n\r\n", outer), "<swapped@b.example>");
+    }
+
+    #[test]
+    fn one_unique_id_in_two_mailboxes_is_two_mails() {
+        let owner = |address: &str| Owner { address: address.into(), name: String::new() };
+        assert_ne!(ledger_name(&owner("hanako@b.example"), "1"), ledger_name(&owner("ichiro@b.example"), "1"));
+    }
 }

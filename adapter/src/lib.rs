@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod office;
 mod outer;
 pub mod outgoing;
+mod sealed;
 pub mod server;
 pub mod supervisor;
 pub mod terminal;

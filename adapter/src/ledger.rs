@@ -4,6 +4,8 @@
 //!
 //! One small redb database; a method returns when its change is on the disk.
 
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -129,8 +131,13 @@ impl std::fmt::Debug for Ledger {
 impl Ledger {
     /// Opens or makes `ledger.redb` in `directory`, with access for its owner alone.
     pub fn open(directory: &Path) -> Result<Self, LedgerError> {
-        std::fs::create_dir_all(directory).map_err(failed("opened"))?;
-        let database = Database::create(directory.join("ledger.redb")).map_err(failed("opened"))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed("opened"))?;
+        let path = directory.join("ledger.redb");
+        // An empty file is a new database; made here, because the database would let everybody read it.
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed("opened"))?;
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed("opened"))?;
+        drop(file);
+        let database = Database::create(path).map_err(failed("opened"))?;
         let transaction = database.begin_write().map_err(failed("opened"))?;
         for table in TABLES {
             transaction.open_table(table).map_err(failed("opened"))?;
@@ -392,6 +399,16 @@ mod tests {
         assert!(ledger.hand("uid-2", &handed, SystemTime::UNIX_EPOCH).unwrap());
         let other = Handed { recipient: "jiro@b.example".into(), ..handed };
         assert!(!ledger.hand("uid-3", &other, SystemTime::UNIX_EPOCH).unwrap());
+    }
+
+    #[test]
+    fn nobody_else_may_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        drop(Ledger::open(&data).unwrap());
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&data), mode(&data.join("ledger.redb"))), (0o700, 0o600));
+        Ledger::open(&data).unwrap();
     }
 
     #[test]

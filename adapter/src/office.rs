@@ -9,8 +9,8 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::card::InsertedCard;
 use crate::config::Config;
-use crate::flow::{Owner, Step};
 use crate::flow::desk::{Event, Insertion};
+use crate::flow::{Owner, Step};
 use crate::ledger::Ledger;
 use crate::trust::Trust;
 
@@ -107,10 +107,7 @@ impl Office {
 
     /// Date and time in the configured zone, as people read it: "2026-11-22 14:05".
     pub fn local(&self, time: SystemTime) -> String {
-        let offset = time::UtcOffset::from_whole_seconds(self.config.utc_offset_minutes.saturating_mul(60));
-        let local = time::OffsetDateTime::from(time).to_offset(offset.unwrap_or(time::UtcOffset::UTC));
-        let (date, hour, minute) = (local.date(), local.hour(), local.minute());
-        format!("{date} {hour:02}:{minute:02}")
+        local(time, self.config.utc_offset_minutes)
     }
 
     /// A Message-ID of our own (RFC 5322, 3.6.4).
@@ -149,5 +146,29 @@ impl Office {
         self.reader.store(there, Ordering::Relaxed);
         // The desk is asked to look up: the fault band is drawn with the next screen.
         self.tell(Event::Tick);
+    }
+}
+
+/// Times come from certificates and signatures too: the last minute of year 9999 is one minute from a time that cannot
+/// be written, so what has no local form is shown in universal time.
+fn local(time: SystemTime, utc_offset_minutes: i32) -> String {
+    let offset = time::UtcOffset::from_whole_seconds(utc_offset_minutes.saturating_mul(60));
+    let universal = time::OffsetDateTime::from(time);
+    let local = offset.ok().and_then(|offset| universal.checked_to_offset(offset)).unwrap_or(universal);
+    let (date, hour, minute) = (local.date(), local.hour(), local.minute());
+    format!("{date} {hour:02}:{minute:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn the_last_second_that_can_be_written_is_survived() {
+        assert_eq!(local(UNIX_EPOCH, 540), "1970-01-01 09:00");
+        // 9999-12-31T23:59:59Z, as anybody may claim to have signed.
+        assert_eq!(local(UNIX_EPOCH + Duration::from_secs(253_402_300_799), 540), "9999-12-31 23:59");
     }
 }

@@ -2,9 +2,11 @@
 //! and is owed to the history server (C9-C12).
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use base64::Engine as _;
 use sealfax_client::history::{Digest256, Outcome, Transmission};
+use sealfax_client::ocsp::CLOCK_SKEW;
 use sealfax_drivers::display::Language;
 use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::Headers;
@@ -105,9 +107,10 @@ impl Confirmations {
         if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
             return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
         }
+        let delivered_after = open.sent;
         let delivered = Delivered {
             transmission: open,
-            at: signed.signing_time.unwrap_or(now),
+            at: believable(signed.signing_time, delivered_after, now),
             recipient_name: path::common_name(&signed.signer_certificate).unwrap_or_default(),
             failure: None,
         };
@@ -231,5 +234,31 @@ impl Confirmations {
         };
         let octets = mail::compose(&fax).map_err(|e| words(&e))?;
         String::from_utf8(octets).map_err(|e| words(&e))
+    }
+}
+
+/// When it was delivered: what the recipient signed, unless that is before the mail was sent or yet to come. The time is
+/// theirs to choose, and it goes on paper and into the history.
+fn believable(claimed: Option<SystemTime>, sent: SystemTime, now: SystemTime) -> SystemTime {
+    let later = |time: SystemTime| time.checked_add(CLOCK_SKEW).unwrap_or(time);
+    claimed.filter(|at| *at <= later(now) && later(*at) >= sent).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn nobody_delivers_before_the_mail_was_sent_or_in_the_year_9999() {
+        let (sent, now) = (UNIX_EPOCH + Duration::from_secs(10_000), UNIX_EPOCH + Duration::from_secs(20_000));
+        let claimed = UNIX_EPOCH + Duration::from_secs(15_000);
+        assert_eq!(believable(Some(claimed), sent, now), claimed);
+        assert_eq!(believable(Some(now + CLOCK_SKEW), sent, now), now + CLOCK_SKEW);
+        for invented in [UNIX_EPOCH, UNIX_EPOCH + Duration::from_secs(253_402_300_799)] {
+            assert_eq!(believable(Some(invented), sent, now), now);
+        }
+        assert_eq!(believable(None, sent, now), now);
     }
 }

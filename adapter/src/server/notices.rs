@@ -35,10 +35,15 @@ impl NetworkSmtp {
     fn addressee(mail: &[u8], forward_paths: &[String]) -> Option<Owner> {
         let (headers, _) = Headers::parse(mail).ok()?;
         headers.only(NOTICE_FIELD).ok()??;
+        // Our server writes a notice itself. What it only passes on, a confirmation from anybody, has its trace field
+        // (RFC 5321, 4.4) and cannot light a lamp.
+        if headers.get("Received").is_some() {
+            return None;
+        }
         let to = Mailbox::parse(headers.only("To").ok()??).ok()?;
         let address = normal_address(&to.address.to_string());
         let named = forward_paths.iter().any(|path| normal_address(path) == address);
-        let name = to.name.unwrap_or_else(|| to.address.local().to_owned());
+        let name = shown_name(&to.name.unwrap_or_else(|| to.address.local().to_owned()));
         named.then_some(Owner { address, name })
     }
 }
@@ -58,7 +63,8 @@ impl Receiver for NetworkSmtp {
     }
 
     async fn message(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
-        if let Some(owner) = Self::addressee(&data, &envelope.forward_paths) {
+        let notice = Self::addressee(&data, &envelope.forward_paths).filter(|_| envelope.reverse_path.is_null());
+        if let Some(owner) = notice {
             self.office.tell(Event::Receiving(ReceivingEvent::Notice(owner)));
             return Reply::new(250, "2.0.0", "Noticed");
         }
@@ -70,5 +76,34 @@ impl Receiver for NetworkSmtp {
                 Reply::new(554, "5.7.0", "Not accepted")
             }
         }
+    }
+}
+
+/// A name as the screen may show it: of bounded length, and without what would turn the line around.
+fn shown_name(name: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    name.chars().filter(|c| !c.is_control() && !turns(*c)).take(48).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTICE: &str = "To: \"Hanako\" <hanako@b.example>\r\nSealfax-Notice: arrival; count=1\r\n\r\n";
+
+    #[test]
+    fn what_the_server_only_passes_on_is_no_notice() {
+        let paths = ["hanako@B.example".to_owned()];
+        let owner = Owner { address: "hanako@b.example".into(), name: "Hanako".into() };
+        assert_eq!(NetworkSmtp::addressee(NOTICE.as_bytes(), &paths), Some(owner));
+        let passed_on = format!("Received: from x ([192.0.2.1])\r\n\tby mail.b.example\r\n{NOTICE}");
+        assert_eq!(NetworkSmtp::addressee(passed_on.as_bytes(), &paths), None);
+        assert_eq!(NetworkSmtp::addressee(NOTICE.as_bytes(), &["jiro@b.example".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_name_keeps_to_its_line() {
+        assert_eq!(shown_name("佐藤\u{202e}花子\u{7}"), "佐藤花子");
+        assert_eq!(shown_name(&"x".repeat(5000)).len(), 48);
     }
 }

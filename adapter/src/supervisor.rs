@@ -33,6 +33,8 @@ use crate::trust::Trust;
 
 /// A notice or a confirmation has no reason to be larger.
 const NETWORK_MAIL: usize = 512 * 1024;
+/// Most documents that the fax machine can have on their way at once.
+const TERMINAL_SESSIONS: usize = 8;
 
 /// Why an adapter does not start.
 #[derive(Debug, thiserror::Error)]
@@ -110,6 +112,9 @@ impl Adapter {
         let mut limits = smtp_server::Limits::default();
         // The desk answers at the end of the hold; the listener's own limit is only a net beneath it.
         limits.hold = config.sending.hold() + Duration::from_secs(60);
+        // Each may hold a document in memory for as long: one machine needs few.
+        limits.sessions = TERMINAL_SESSIONS;
+        limits.sessions_per_address = TERMINAL_SESSIONS;
         tasks.spawn(smtp_server::serve(listener, receiver, limits, host.clone(), journal.clone(), stop.clone()));
 
         let (listener, terminal_pop3) =

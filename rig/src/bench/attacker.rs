@@ -94,7 +94,8 @@ impl Attacker {
         let wrapped = cms.get(parts.wrapped_key).unwrap_or_default();
         let content_key = key.decrypt(Oaep::<Sha256>::new(), wrapped).map_err(broken)?;
         let cipher = Aes256Gcm::new_from_slice(&content_key).map_err(broken)?;
-        let nonce: [u8; 12] = cms.get(parts.nonce).and_then(|nonce| nonce.try_into().ok()).ok_or_else(|| broken("nonce"))?;
+        let nonce: [u8; 12] =
+            cms.get(parts.nonce).and_then(|nonce| nonce.try_into().ok()).ok_or_else(|| broken("nonce"))?;
         let tag: [u8; 16] = cms.get(parts.tag).and_then(|tag| tag.try_into().ok()).ok_or_else(|| broken("tag"))?;
         let mut content = cms.get(parts.content).unwrap_or_default().to_vec();
         cipher
@@ -123,7 +124,8 @@ impl Attacker {
         region.log.person("Attacker", format!("brings a mail for {} to mail-{office}", to.character.called));
         let at = SocketAddr::new(region.address(&format!("mail-{office}"))?, SMTP);
         let recipients = [to.character.address.to_owned()];
-        let sent = smtp::send(&*self.seams.network, at, "attacker", Some(from), &recipients, mail).await.map_err(broken)?;
+        let sent =
+            smtp::send(&*self.seams.network, at, "attacker", Some(from), &recipients, mail).await.map_err(broken)?;
         match sent.into_iter().find_map(|result| result.outcome.err()) {
             None => Ok(()),
             Some(rejection) => Err(broken(rejection)),

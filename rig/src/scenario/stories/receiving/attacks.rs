@@ -61,7 +61,8 @@ async fn ciphertext(bench: Bench) -> Result<(), Failure> {
     let sealed = sealed_on_the_wire(&region)?;
     let octets = cms(&sealed)?;
     let parts = Envelope::read(&octets).ok_or_else(|| Failure::expectation("the sealed mail is one envelope"))?;
-    let places = [parts.content.start, parts.content.end - 1, parts.wrapped_key.end - 1, parts.nonce.start, parts.tag.start];
+    let places =
+        [parts.content.start, parts.content.end - 1, parts.wrapped_key.end - 1, parts.nonce.start, parts.tag.start];
     for place in places {
         let mut changed = octets.clone();
         if let Some(octet) = changed.get_mut(place) {

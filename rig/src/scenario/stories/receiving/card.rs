@@ -41,9 +41,7 @@ async fn wrong_card(bench: Bench) -> Result<(), Failure> {
     b.type_pin(&jiro, JIRO.pin).await;
     nothing_came_of_it(&region, &press_receive(b).await?, 0, 1)?;
     // A VERIFY without data only asks for the retry counter.
-    let verify = |event: &&Event| {
-        matches!(&event.kind, EventKind::Apdu { command, .. } if command.starts_with("VERIFY") && command.contains("octets"))
-    };
+    let verify = |event: &&Event| matches!(&event.kind, EventKind::Apdu { command, .. } if command.starts_with("VERIFY") && command.contains("octets"));
     expect(!b.has_seen(mark, ScreenKind::Pin), "the PIN is not asked of the wrong person")?;
     expect(region.log.find(mark, verify).is_none(), "no PIN is shown to the wrong card")?;
     b.pull(&jiro);

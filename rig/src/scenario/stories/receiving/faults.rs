@@ -3,7 +3,8 @@
 use sealfax_drivers::display::ScreenKind;
 
 use super::{
-    blinks, confirmed, hanako_takes, nothing_came_of_it, one_arrives, plan, press_receive, reports, shows, still_waiting,
+    blinks, confirmed, hanako_takes, nothing_came_of_it, one_arrives, plan, press_receive, reports, shows,
+    still_waiting,
 };
 use crate::bench::people::HANAKO;
 use crate::bench::region::Region;

@@ -47,7 +47,10 @@ async fn cut_before_quit(bench: Bench) -> Result<(), Failure> {
     b.identify(&hanako, ScreenKind::Ready).await?;
     let printed = press_receive(b).await?;
     b.sees(ScreenKind::Done).await?;
-    expect(printed.len() == 1 && printed.iter().all(|again| again.pages == pages && is_marked(&again.mail)), "printed again, marked")?;
+    expect(
+        printed.len() == 1 && printed.iter().all(|again| again.pages == pages && is_marked(&again.mail)),
+        "printed again, marked",
+    )?;
     b.pull(&hanako);
     confirmed(&region, 1).await?;
     reports(&region, 1).await?;

@@ -1,17 +1,19 @@
 //! The card is pulled: after every single answer it gives, and while the terminal takes the document. Nothing is lost,
 //! and what is on paper is neither printed again nor left unconfirmed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sealfax_drivers::display::ScreenKind;
 
 use super::{
-    PATIENCE, confirmations, confirmed, hanako_takes, journal_says, nothing_came_of_it, one_arrives, plan, press_receive,
-    reports, screen_of_b, shows, still_waiting, terminal_session,
+    PATIENCE, confirmations, confirmed, hanako_takes, journal_says, nothing_came_of_it, one_arrives, plan,
+    press_receive, reports, screen_of_b, shows, still_waiting, terminal_session,
 };
 use crate::bench::people::{HANAKO, Person};
 use crate::bench::region::Region;
 use crate::bench::site::Site;
+use crate::endpoint::ifax::PrintedDocument;
 use crate::events::{Event, EventKind, Mark};
 use crate::scenario::stories::note;
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
@@ -33,6 +35,7 @@ async fn at_every_point(bench: Bench) -> Result<(), Failure> {
     let (b, hanako) = (region.site('b')?, region.person(HANAKO)?);
     let pages = note("held by a loose card");
     let (mut sent, mut printed, mut finished) = (0, 0, false);
+    let mut last_commands = BTreeSet::new();
     for answers in 0..ENOUGH {
         if region.mailbox(&hanako)?.is_empty() {
             one_arrives(&region, &pages).await?;
@@ -41,6 +44,8 @@ async fn at_every_point(bench: Bench) -> Result<(), Failure> {
         let before = confirmations(&region);
         region.log.note("region", format!("the card will be pulled after {answers} answers"));
         let (documents, stayed) = pulled_after(&region, b, &hanako, answers).await?;
+        let command = |event: &&Event| matches!(event.kind, EventKind::Apdu { .. });
+        last_commands.extend(region.log.last(command).filter(|_| !stayed).map(|event| event.text));
         expect(documents.iter().all(|document| document.pages == pages), "only the whole document is ever printed")?;
         printed += documents.len();
         expect(printed <= sent, "no document is printed twice")?;
@@ -64,8 +69,12 @@ async fn at_every_point(bench: Bench) -> Result<(), Failure> {
         }
     }
     expect(finished, format!("the flow needs fewer than {ENOUGH} answers of the card"))?;
-    // Each kind of interruption was among them: reading, PIN, mailbox login, decrypting, signing.
-    for code in ["CARD-002", "RECV-001", "OPEN-001", "RECV-005"] {
+    // Each kind of interruption was among them: while it was read, at its PIN, for the mailbox login, decrypting,
+    // signing.
+    for command in ["GET DATA", "VERIFY", "GENERAL AUTHENTICATE"] {
+        expect(last_commands.iter().any(|last| last.starts_with(command)), format!("pulled at {command}"))?;
+    }
+    for code in ["RECV-001", "OPEN-001", "RECV-005"] {
         journal_says(&region, code).await?;
     }
     confirmed(&region, sent).await?;
@@ -79,7 +88,7 @@ async fn pulled_after(
     b: &Site,
     hanako: &Person,
     answers: u32,
-) -> Result<(Vec<crate::endpoint::ifax::PrintedDocument>, bool), Failure> {
+) -> Result<(Vec<PrintedDocument>, bool), Failure> {
     let mark = region.log.mark();
     b.slot.pull_after(answers);
     b.insert(hanako);
@@ -172,26 +181,49 @@ async fn while_handed_over(bench: Bench) -> Result<(), Failure> {
     signs_later(&region, b, &hanako, 1).await?;
     reports(&region, 1).await?;
 
-    // After RETR the line breaks without QUIT: the same.
+    // The line breaks after DELE and without QUIT: the machine had it all, so the same.
     one_arrives(&region, &pages).await?;
-    b.identify(&hanako, ScreenKind::PressReceive).await?;
-    let mut machine = terminal_session(&region).await?;
-    let document = machine.retr(1).await.map_err(Failure::expectation)?;
+    let document = breaks_off(&region, true).await?;
     expect(!super::power::is_marked(&document), "a new document bears no mark")?;
-    let mark = region.log.mark();
-    drop(machine);
-    let noted = |event: &Event| {
-        event.host == "adapter-b" && matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"I2"))
-    };
-    region.log.wait_after(mark, "adapter-b notes what the terminal took", PATIENCE, noted).await?;
-    b.pull(&hanako);
-    back_to_alert(&region).await?;
     nothing_came_of_it(&region, &[], 1, 1)?;
     signs_later(&region, b, &hanako, 2).await?;
     reports(&region, 1).await?;
 
+    // The line breaks in the middle of RETR, for all anybody knows: printed again, and marked so.
+    one_arrives(&region, &pages).await?;
+    breaks_off(&region, false).await?;
+    nothing_came_of_it(&region, &[], 2, 1)?;
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
+    let printed = press_receive(b).await?;
+    b.sees(ScreenKind::Done).await?;
+    let again = |document: &PrintedDocument| document.pages == pages && super::power::is_marked(&document.mail);
+    expect(printed.len() == 1 && printed.iter().all(again), "printed again and marked")?;
+    b.pull(&hanako);
+    confirmed(&region, 3).await?;
+    reports(&region, 1).await?;
+
     one_arrives(&region, &pages).await?;
     hanako_takes(&region, &[&pages]).await
+}
+
+/// Hanako's machine fetches the document and its line breaks without QUIT, with or without a further command that shows
+/// that it had read it all; she takes her card and the alert is back.
+async fn breaks_off(region: &Region, read_it_all: bool) -> Result<Vec<u8>, Failure> {
+    let (b, hanako) = (region.site('b')?, region.person(HANAKO)?);
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
+    let mut machine = terminal_session(region).await?;
+    let document = machine.retr(1).await.map_err(Failure::expectation)?;
+    if read_it_all {
+        machine.dele(1).await.map_err(Failure::expectation)?;
+    }
+    let mark = region.log.mark();
+    drop(machine);
+    // The mail server's mailbox is free again only after the adapter has settled what it knows.
+    let noticed = |event: &Event| event.host == "adapter-b" && event.text.contains("without QUIT");
+    region.log.wait_after(mark, "adapter-b notices that the line broke", PATIENCE, noticed).await?;
+    b.pull(&hanako);
+    back_to_alert(region).await?;
+    Ok(document)
 }
 
 /// The screen calls Hanako again and the lamp is not dark.

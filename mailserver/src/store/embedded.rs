@@ -3,6 +3,8 @@
 //! A mail's body is kept once, however many mailboxes and queue entries refer to it; the references are counted in
 //! the same transaction that adds or removes them.
 
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,8 +65,16 @@ fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 impl EmbeddedStore {
     /// Opens the store in `folder`, making both when missing.
     pub fn open(folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(folder).map_err(StoreError::Folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StoreError::Folder)?;
         let file = folder.join("mail.redb");
+        // An empty file is a new database; made here, because the database would let everybody read people's mail.
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|file| file.set_permissions(Permissions::from_mode(0o600)))
+            .map_err(StoreError::Folder)?;
         let database_file = Database::create(&file).map_err(|error| match error {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse,
             other => database(other),
@@ -390,5 +400,25 @@ impl Store for EmbeddedStore {
         }
         write.commit().map_err(database)?;
         Ok(existed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use sealfax_client::seam::SystemEntropy;
+
+    use super::*;
+
+    #[test]
+    fn nobody_else_may_read_peoples_mail() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        for _ in 0..2 {
+            drop(EmbeddedStore::open(&data, &entropy).unwrap());
+            let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+            assert_eq!((mode(&data), mode(&data.join("mail.redb"))), (0o700, 0o600));
+        }
     }
 }

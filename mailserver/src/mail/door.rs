@@ -6,22 +6,28 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, Password, Refusal, ResponseCode};
+use tokio::sync::Semaphore;
 
 use super::Core;
 use super::guesses::Guesses;
 use crate::accounts::normalise;
 use crate::store::{StoredMail, millis};
 
+/// Most passwords compared at once.
+const COMPARISONS: usize = 4;
+
 pub(super) struct Door {
     core: Arc<Core>,
     guesses: Guesses,
+    /// Comparing a password takes 19 MiB and a processor: this many at once, however many sessions ask.
+    comparing: Semaphore,
     open: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Door {
     pub(super) fn new(core: Arc<Core>) -> Self {
         let guesses = Guesses::new(core.config.limits.login_failures);
-        Self { core, guesses, open: Arc::default() }
+        Self { core, guesses, comparing: Semaphore::new(COMPARISONS), open: Arc::default() }
     }
 }
 
@@ -45,6 +51,7 @@ fn store_trouble() -> Refusal {
 impl MailboxDoor for Door {
     async fn login(&self, peer: SocketAddr, user: &str, password: &Password) -> Result<Box<dyn Maildrop>, Refusal> {
         let user = normalise(user);
+        let Ok(_place) = self.comparing.acquire().await else { return Err(store_trouble()) };
         let now = self.core.seams.clock.now();
         if !self.guesses.allows(&user, peer.ip(), now) {
             return Err(Refusal::new(ResponseCode::LoginDelay, "Too many attempts, try again in ten minutes"));

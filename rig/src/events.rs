@@ -360,8 +360,8 @@ impl EventLog {
     }
 
     /// The place just before the last event that satisfies `predicate`; the beginning if there is none.
-    pub fn mark_before_last(&self, mut predicate: impl FnMut(&Event) -> bool) -> Mark {
-        Mark(self.state().events.iter().rposition(|event| predicate(event)).unwrap_or(0))
+    pub fn mark_before_last(&self, predicate: impl FnMut(&Event) -> bool) -> Mark {
+        Mark(self.state().events.iter().rposition(predicate).unwrap_or(0))
     }
 
     /// The place before the first event.

@@ -192,8 +192,13 @@ async fn not_yours(bench: Bench) -> Result<(), Failure> {
     reads(a, mark, ScreenKind::NotSent, &["送信元がカードの方と違います"]).await?;
     a.lamp(true).await?;
     did(&region, "adapter-a", mark, &["ST605", "ST611"]).await?;
-    a.pull(&kenji);
     nothing_left(&region, 'a')?;
+    // The error stays on the display for a while; a card that comes and goes shows when the slot is known to be empty.
+    a.pull(&kenji);
+    a.insert(&kenji);
+    a.sees(ScreenKind::Pin).await?;
+    a.pull(&kenji);
+    a.sees(ScreenKind::Idle).await?;
 
     let mark = region.log.mark();
     let people = async {

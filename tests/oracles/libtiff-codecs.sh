@@ -11,7 +11,7 @@ for file in "$T"/ours/*.tif; do
   name=$(basename "$file" .tif)
   tiffinfo "$file" >"$T/info" 2>"$T/warnings"
   test ! -s "$T/warnings" || { echo "$name"; cat "$T/warnings"; exit 1; }
-  tiffcp -c none -r 100000 "$file" "$T/plain.tif" 2>"$T/warnings"
+  tiffcp -c none -f msb2lsb -r 100000 "$file" "$T/plain.tif" 2>"$T/warnings"
   test ! -s "$T/warnings" || { echo "$name"; cat "$T/warnings"; exit 1; }
   # The strip of an uncompressed page is its rows; libtiff writes header, strip, directory.
   octets=$(stat -c %s "$T/ours/letter.rows")

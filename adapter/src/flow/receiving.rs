@@ -505,11 +505,12 @@ impl Receiving {
             return Some(Screen::Receiving { number: count(number), total: count(total) });
         }
         match (&self.card, self.outcome) {
+            // What was refused is told until the card is out or RECEIVE is pressed again, whatever comes meanwhile.
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => return Some(Screen::CannotOpen { code }),
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => return Some(Screen::NotGenuine { code }),
             // A notice that came after the fetch began is news: it takes the screen back.
             (Card::Valid(owner), _) if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
             (Card::Valid(_), Some(Outcome::Done(documents))) => return Some(Screen::Done { documents }),
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => return Some(Screen::CannotOpen { code }),
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => return Some(Screen::NotGenuine { code }),
             (Card::Valid(_), Some(Outcome::Unfit(Unfit::Unchecked | Unfit::CardGone) | Outcome::Unreachable)) => {
                 return Some(Screen::NotSent(NotSent::ServerUnreachable));
             }

@@ -12,6 +12,8 @@ use super::{
 use crate::bench::attacker::{Attacker, Envelope, cms, with_cms};
 use crate::bench::people::{HANAKO, JIRO, Person, TARO};
 use crate::bench::region::Region;
+use crate::bench::site::PATIENCE;
+use crate::events::{Event, EventKind};
 use crate::scenario::stories::{note, receives, taro_sends};
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
@@ -229,6 +231,15 @@ async fn one_bad_one_good(bench: Bench) -> Result<(), Failure> {
     confirmed(&region, 1).await?;
     reports(&region, 1).await?;
     still_waiting(&region, 1)?;
+    // The mail server has noticed that something is left and says so; the refusal stays on the screen all the same.
+    let mut notices = 0;
+    let second = |event: &Event| {
+        let notice = matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"ST902"));
+        notices += usize::from(notice && event.host == "adapter-b");
+        notices == 2
+    };
+    region.log.wait_for("the second notice", PATIENCE, second).await?;
+    shows(&region, ScreenKind::CannotOpen, "OPEN-016").await?;
     // Asked again, the bad one is judged again, and nothing is printed or confirmed a second time.
     nothing_came_of_it(&region, &press_receive(b).await?, 1, 1)?;
     shows(&region, ScreenKind::CannotOpen, "OPEN-016").await?;
@@ -271,8 +282,8 @@ async fn replayed(bench: Bench) -> Result<(), Failure> {
     }
     // Taro's adapter knows the first confirmation from the others: the history still has one line.
     let mark = "adapter-a";
-    let again = |event: &crate::events::Event| event.host == mark && event.text.contains("which is not open");
-    region.log.wait_for("adapter-a refuses a second confirmation", super::PATIENCE, again).await?;
+    let again = |event: &Event| event.host == mark && event.text.contains("which is not open");
+    region.log.wait_for("adapter-a refuses a second confirmation", PATIENCE, again).await?;
     expect(region.history().len() == 1, "one transmission is one line in the history")?;
     still_waiting(&region, 0)
 }

@@ -52,9 +52,9 @@ async fn card_after_message(bench: Bench) -> Result<(), Failure> {
     did(&region, "adapter-a", mark, &["ST601", "ST602", "ST603", "ST604", "ST608", "ST610", "ST612"]).await?;
     did(&region, "terminal-a", mark, &["ST708"]).await?;
     region.site('b')?.sees(ScreenKind::Arrived).await?;
+    nowhere_in_clear(&region)?;
     let printed = receives(&region, 'b', &hanako).await?;
-    expect(printed.len() == 1 && printed.iter().all(|document| document.pages == pages), "printed once, as it was")?;
-    nowhere_in_clear(&region)
+    expect(printed.len() == 1 && printed.iter().all(|document| document.pages == pages), "printed once, as it was")
 }
 
 /// S1: the hold ends.
@@ -177,9 +177,9 @@ async fn card_pulled(bench: Bench) -> Result<(), Failure> {
     let tries = taro.card.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pin_tries();
     expect(tries == 3, "no try of the PIN was lost")?;
     region.site('b')?.sees(ScreenKind::Arrived).await?;
+    nowhere_in_clear(&region)?;
     let printed = receives(&region, 'b', &hanako).await?;
-    expect(printed.len() == 1 && printed.iter().all(|document| document.pages == pages), "printed once, as it was")?;
-    nowhere_in_clear(&region)
+    expect(printed.len() == 1 && printed.iter().all(|document| document.pages == pages), "printed once, as it was")
 }
 
 /// Inserts the card, which goes after so many commands, types the PIN if it is asked for, and waits until the display

@@ -138,10 +138,9 @@ impl Default for ConfirmationConfig {
 impl Config {
     /// Reads and checks a file.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })
+        let text =
+            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        toml::from_str(&text).map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })
     }
 }
 
@@ -153,6 +152,8 @@ fn language<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Languag
     match String::deserialize(deserializer)?.as_str() {
         "japanese" => Ok(Language::Japanese),
         "english" => Ok(Language::English),
-        other => Err(serde::de::Error::custom(format!("`{other}` is not a language here; say \"japanese\" or \"english\""))),
+        other => {
+            Err(serde::de::Error::custom(format!("`{other}` is not a language here; say \"japanese\" or \"english\"")))
+        }
     }
 }

@@ -205,16 +205,13 @@ pub(crate) fn tell_identity(office: &Office, insertion: Insertion) {
     }
 }
 
-/// Keys count only while the screen asks for them; a PIN begun for one screen does not go on at another.
+/// Keys count only while the screen asks for them; a PIN begun for one card does not go on for another, however fast the
+/// cards are swapped.
 async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Shown>, office: Arc<Office>) {
     let mut entry = PinEntry::default();
-    let mut asked = false;
+    let mut asked = None;
     loop {
-        let asks = matches!(shown.borrow_and_update().screen, Screen::Pin { .. } | Screen::PinWrong { .. });
-        if asks != asked {
-            entry = PinEntry::default();
-            asked = asks;
-        }
+        shown.borrow_and_update();
         let key = tokio::select! {
             key = pin_pad.next_key() => key,
             changed = shown.changed() => {
@@ -223,23 +220,21 @@ async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Sho
             }
         };
         let Some(key) = key else { return };
-        // The desk may have moved on between the key and this line.
-        if !matches!(shown.borrow().screen, Screen::Pin { .. } | Screen::PinWrong { .. }) {
-            continue;
-        }
-        // The key may be seen before the change of the screen that asked for it.
-        if !std::mem::replace(&mut asked, true) {
+        // Asked of this insertion and at this moment, not when the screen last changed.
+        let asks = matches!(shown.borrow().screen, Screen::Pin { .. } | Screen::PinWrong { .. });
+        let asking = office.card().map(|(insertion, _)| insertion).filter(|_| asks);
+        if asking != asked {
             entry = PinEntry::default();
+            asked = asking;
         }
+        let Some(insertion) = asking else { continue };
         let input = match entry.key(key) {
             PinEvent::Changed { entered } => CardInput::PinProgress(entered),
             PinEvent::Complete(pin) => CardInput::PinEntered(pin),
             PinEvent::Cancelled => CardInput::PinCancelled,
             _ => continue,
         };
-        if let Some((insertion, _)) = office.card() {
-            office.tell(Event::Card(insertion, input));
-        }
+        office.tell(Event::Card(insertion, input));
     }
 }
 

@@ -208,7 +208,7 @@ impl Incoming {
         F: FnOnce(Arc<Self>) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        tokio::spawn(work(self.clone()));
+        self.office.spawn(work(self.clone()));
     }
 
     /// ST913, P3: login and password come from the card, and are forgotten at once.
@@ -290,7 +290,8 @@ impl Incoming {
             let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
             (mail.raw.clone(), card)
         };
-        let decrypted = sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
+        let decrypted =
+            sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
         if let Some(mail) = self.mails().get_mut(&id) {
             mail.decrypted = Some(decrypted);
         }
@@ -386,7 +387,8 @@ impl Incoming {
                         };
                         mail.known = Some(handed);
                         if maybe_printed {
-                            self.office.suspicious("RECV-009", "this document was given to the terminal before: marked");
+                            self.office
+                                .suspicious("RECV-009", "this document was given to the terminal before: marked");
                             outer::marked_as_possible_reprint(&opened.content).into()
                         } else {
                             opened.content.clone()

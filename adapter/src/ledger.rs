@@ -215,7 +215,11 @@ impl Ledger {
     }
 
     /// The transmission that a confirmation may close.
-    pub fn open_transmission(&self, message_id: &str, recipient: &str) -> Result<Option<OpenTransmission>, LedgerError> {
+    pub fn open_transmission(
+        &self,
+        message_id: &str,
+        recipient: &str,
+    ) -> Result<Option<OpenTransmission>, LedgerError> {
         self.get(OPEN, &OpenTransmission::key(message_id, recipient))
     }
 
@@ -416,8 +420,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(directory.path()).unwrap();
         ledger.open_transmissions(&[transmission("b@b.example")]).unwrap();
-        let delivered =
-            Delivered { transmission: transmission("b@b.example"), at: SystemTime::UNIX_EPOCH, recipient_name: String::new(), failure: None };
+        let delivered = Delivered {
+            transmission: transmission("b@b.example"),
+            at: SystemTime::UNIX_EPOCH,
+            recipient_name: String::new(),
+            failure: None,
+        };
         let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new() };
         assert!(ledger.close("1", &delivered, &owed).unwrap());
         assert!(!ledger.close("2", &delivered, &owed).unwrap());

@@ -59,8 +59,7 @@ async fn run(config: &std::path::Path, check: bool) -> miette::Result<()> {
     }
     let devices = console::devices();
     let mut adapter = Adapter::start(config, Seams::system(), Arc::new(TcpNetwork), devices).await.into_diagnostic()?;
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).into_diagnostic()?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).into_diagnostic()?;
     let died = tokio::select! {
         () = adapter.ended() => true,
         _ = terminate.recv() => false,

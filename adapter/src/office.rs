@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sealfax_client::seam::{EntropyRng, Seams};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::card::InsertedCard;
 use crate::config::Config;
@@ -30,6 +30,7 @@ pub struct Office {
     card: Mutex<Option<(Insertion, Arc<InsertedCard>)>>,
     reader: AtomicBool,
     numbers: AtomicU64,
+    power: watch::Receiver<()>,
 }
 
 impl std::fmt::Debug for Office {
@@ -45,6 +46,7 @@ impl Office {
         ledger: Ledger,
         trust: Trust,
         events: mpsc::UnboundedSender<Event>,
+        power: watch::Receiver<()>,
     ) -> Self {
         Self {
             config,
@@ -56,12 +58,26 @@ impl Office {
             card: Mutex::default(),
             reader: AtomicBool::new(true),
             numbers: AtomicU64::new(1),
+            power,
         }
     }
 
     /// The name in the journal.
     pub fn host(&self) -> &str {
         &self.config.host_name
+    }
+
+    /// Does work beside the desk, for as long as the adapter has power: it ends with the adapter, wherever it is.
+    pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut power = self.power.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                // Nothing is ever sent: this ends when the sender, which the adapter holds, is gone.
+                _ = power.changed() => {}
+                () = work => {}
+            }
+        });
     }
 
     /// Tells the desk. The desk outlives everybody who tells it, except at the very end.

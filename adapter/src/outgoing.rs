@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sealfax_client::smtp;
+use sealfax_client::smtp::{self, SendError};
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::header::Headers;
 use sealfax_smime::{Recipient, SealError, Signing, path};
@@ -101,21 +101,21 @@ impl Outgoing {
             SendingAction::Step(step) => self.office.step(step),
             SendingAction::FindCertificates(id, recipients) => {
                 let this = self.clone();
-                tokio::spawn(async move {
+                self.office.spawn(async move {
                     let found = this.find_certificates(id, recipients).await;
                     this.tell(SendingEvent::Certificates(id, found));
                 });
             }
             SendingAction::Seal(id, owner) => {
                 let this = self.clone();
-                tokio::spawn(async move {
+                self.office.spawn(async move {
                     let sealed = this.seal(id, &owner).await;
                     this.tell(SendingEvent::Sealed(id, sealed));
                 });
             }
             SendingAction::Submit(id) => {
                 let this = self.clone();
-                tokio::spawn(async move {
+                self.office.spawn(async move {
                     let submitted = this.submit(id).await;
                     this.tell(SendingEvent::Submitted(id, submitted));
                 });
@@ -230,10 +230,14 @@ impl Outgoing {
             &sealed.octets,
         )
         .await;
+        // When the line broke after the last octet the mail server may have the mail: its confirmation is still believed.
+        let perhaps_taken = matches!(&submitted, Err(SendError::Broken { stage, .. } | SendError::Timeout(stage)) if *stage == smtp::END_OF_DATA);
         let outcome = outer::judge_submission(submitted);
         if let Err(why) = &outcome {
             self.office.failed("SEND-003", format!("the mail server did not take the mail: {why:?}"));
-            self.office.ledger.withdraw(&transmissions).map_err(ledger_failed)?;
+            if !perhaps_taken {
+                self.office.ledger.withdraw(&transmissions).map_err(ledger_failed)?;
+            }
         }
         outcome
     }

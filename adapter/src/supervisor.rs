@@ -9,12 +9,13 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use sealfax_client::seam::{Network, Seams};
 use sealfax_client::{pop3_server, smtp_server};
-use sealfax_drivers::display::Status;
+use sealfax_drivers::display::{CardFault, Status};
+use sealfax_smime::{KeyError, SealError, Signing};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::card::PinAnswer;
+use crate::card::{InsertedCard, PinAnswer};
 use crate::config::Config;
 use crate::devices::{self, Devices, Shown};
 use crate::flow::At;
@@ -73,6 +74,8 @@ pub struct Adapter {
     terminal_pop3: SocketAddr,
     notices: SocketAddr,
     tasks: JoinSet<()>,
+    /// Work beside the desk ends when this is dropped.
+    _power: watch::Sender<()>,
 }
 
 impl Adapter {
@@ -86,7 +89,8 @@ impl Adapter {
         let trust = read_trust(&config, &seams)?;
         let ledger = Ledger::open(&config.data)?;
         let (events, inbox) = mpsc::unbounded_channel();
-        let office = Arc::new(Office::new(config, seams, ledger, trust, events));
+        let (power, on) = watch::channel(());
+        let office = Arc::new(Office::new(config, seams, ledger, trust, events, on));
         let outgoing = Arc::new(Outgoing::new(office.clone()));
         let incoming = Arc::new(Incoming::new(office.clone()));
         let confirmations = Arc::new(Confirmations::new(office.clone()));
@@ -132,7 +136,7 @@ impl Adapter {
         tasks.spawn(outbox::run(office.clone()));
         tasks.spawn(run_desk(desk, inbox, office.clone(), outgoing, incoming, shown));
         office.did(&["T3", "H1"], "the adapter is ready");
-        Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, tasks })
+        Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, tasks, _power: power })
     }
 
     /// Where the terminal sends its mail.
@@ -238,7 +242,8 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
         Action::ReadCard(insertion) => devices::tell_identity(office, insertion),
         Action::VerifyPin(insertion, pin) => {
             let office = office.clone();
-            tokio::spawn(async move {
+            let beside = office.clone();
+            beside.spawn(async move {
                 let Some(card) = office.card_of(insertion) else { return };
                 let input = match card.verify_pin(pin).await {
                     PinAnswer::Accepted => CardInput::PinAccepted,
@@ -252,8 +257,8 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
             });
         }
         Action::CheckCertificate(insertion) => {
-            let office = office.clone();
-            tokio::spawn(async move { check_certificate(&office, insertion).await });
+            let checked = office.clone();
+            office.spawn(async move { check_certificate(&checked, insertion).await });
         }
         // The PIN is wiped; the card itself may stay in the slot until it is pulled.
         Action::ForgetCard => {
@@ -279,6 +284,16 @@ async fn check_certificate(office: &Office, insertion: Insertion) {
         }
     }
     office.tell(Event::Card(insertion, CardInput::PathHolds));
+    // Certificates are public: only a signature proves that this is the card they were issued for.
+    match prove_possession(office, &card).await {
+        Ok(()) => {}
+        // A pulled card proves nothing against itself.
+        Err(SealError::Key(KeyError::Gone)) => return office.tell(Event::Card(insertion, CardInput::Removed)),
+        Err(why) => {
+            office.suspicious("CARD-006", why.to_string());
+            return office.tell(Event::Card(insertion, CardInput::CertificateInvalid(CardFault::Untrusted)));
+        }
+    }
     for (certificate, _) in both {
         if let Err(unusable) = office.trust.check_card_status(certificate).await {
             office.suspicious("CARD-005", unusable.why);
@@ -286,4 +301,11 @@ async fn check_certificate(office: &Office, insertion: Insertion) {
         }
     }
     office.tell(Event::Card(insertion, CardInput::CertificateValid));
+}
+
+/// The card signs something that it cannot have signed before; what comes is checked against its certificate.
+async fn prove_possession(office: &Office, card: &Arc<InsertedCard>) -> Result<(), SealError> {
+    let challenge = format!("Content-Type: text/plain\r\n\r\n{}\r\n", office.seams.entropy.token());
+    let signing = Signing { key: &card.signature_key(), chain: &[], signing_time: office.seams.clock.now() };
+    sealfax_smime::sign_detached(challenge.as_bytes(), &signing).await.map(|_| ())
 }

@@ -184,7 +184,11 @@ impl Trust {
             Use::Encrypt => lookup::Use::Encrypt,
         };
         let certificates = lookup::by_address(&self.seams, &self.directory, address, usage).await?;
-        self.seams.journal.step(&self.host, &["A7"], format!("the certificate of {address} was looked up and is kept in memory"));
+        self.seams.journal.step(
+            &self.host,
+            &["A7"],
+            format!("the certificate of {address} was looked up and is kept in memory"),
+        );
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if cache.len() >= CACHE_PEOPLE {
             cache.retain(|_, known| known.until > now);

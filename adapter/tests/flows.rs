@@ -121,7 +121,9 @@ impl Witness {
                     (self.read, self.pin_asked, self.pin_accepted) = (None, false, false);
                     (self.check_asked, self.path, self.valid) = (false, false, false);
                 }
-                CardInput::Read { owner, .. } if std::mem::take(&mut self.read_asked) => self.read = Some(owner.clone()),
+                CardInput::Read { owner, .. } if std::mem::take(&mut self.read_asked) => {
+                    self.read = Some(owner.clone())
+                }
                 CardInput::PinAccepted => self.pin_accepted |= self.pin_asked,
                 CardInput::PinRefused { .. } if !self.pin_accepted => self.pin_asked = false,
                 CardInput::PathHolds => self.path |= self.check_asked,
@@ -201,9 +203,16 @@ impl Witness {
                 assert_eq!(self.accepted(), Some(owner), "mailbox fetched without an accepted card");
                 self.fetching = Some(*id);
                 for set in [
-                    &mut self.asked_decrypt, &mut self.decrypted, &mut self.asked_sender, &mut self.sender,
-                    &mut self.asked_verify, &mut self.verified, &mut self.handed, &mut self.taken,
-                    &mut self.asked_confirm, &mut self.confirmed,
+                    &mut self.asked_decrypt,
+                    &mut self.decrypted,
+                    &mut self.asked_sender,
+                    &mut self.sender,
+                    &mut self.asked_verify,
+                    &mut self.verified,
+                    &mut self.handed,
+                    &mut self.taken,
+                    &mut self.asked_confirm,
+                    &mut self.confirmed,
                 ] {
                     set.clear();
                 }
@@ -232,7 +241,10 @@ impl Witness {
             }
             Action::Receiving(ReceivingAction::Confirm(id)) => {
                 let owed = self.harmless.get(id) == Some(&Fetched::Printed);
-                assert!(owed || (self.handed.contains(id) && self.taken.contains(id)), "confirmed what was not printed");
+                assert!(
+                    owed || (self.handed.contains(id) && self.taken.contains(id)),
+                    "confirmed what was not printed"
+                );
                 self.asked_confirm.insert(*id);
             }
             Action::Receiving(ReceivingAction::Settle(_, deleted)) => {
@@ -370,18 +382,14 @@ impl World {
         let good = matches!(fate, Fate::Good);
         let unfit = match fate {
             Fate::Good => Ok(()),
-            Fate::Bad(kind) => Err([
-                Unfit::CannotOpen("OPEN-016"),
-                Unfit::NotGenuine("OPEN-028"),
-                Unfit::Unchecked,
-                Unfit::CardGone,
-            ][usize::from(kind) % 4]),
+            Fate::Bad(kind) => {
+                Err([Unfit::CannotOpen("OPEN-016"), Unfit::NotGenuine("OPEN-028"), Unfit::Unchecked, Unfit::CardGone]
+                    [usize::from(kind) % 4])
+            }
         };
         let sent = if good { Ok(()) } else { Err(NotSent::ServerUnreachable) };
         Some(match question {
-            Question::Read(n) if good => {
-                Event::Card(n, CardInput::Read { owner: owner(self.card), tries_left: 3 })
-            }
+            Question::Read(n) if good => Event::Card(n, CardInput::Read { owner: owner(self.card), tries_left: 3 }),
             Question::Read(n) => Event::Card(n, CardInput::Unusable(CardFault::Incomplete)),
             Question::Pin(n) if good => Event::Card(n, CardInput::PinAccepted),
             Question::Pin(n) => Event::Card(n, CardInput::PinRefused { tries_left: 2 }),
@@ -501,7 +509,7 @@ fn random_stories_get_as_far_as_printing_sending_and_deleting() {
     let stories = prop::collection::vec(any_move(), 200);
     let mut total = Tally::default();
     for _ in 0..300 {
-        let moves = proptest::strategy::Strategy::new_tree(&stories, &mut runner).unwrap().current();
+        let moves = stories.new_tree(&mut runner).unwrap().current();
         let tally = live(moves);
         total.handed += tally.handed;
         total.deleted += tally.deleted;
@@ -560,10 +568,7 @@ fn a_notice_a_card_and_a_press_print_and_confirm() {
         receive(&mut desk, ReceivingEvent::Verified(mail, Ok(()))),
         [ReceivingAction::Hand(session, vec![mail])]
     );
-    assert_eq!(
-        receive(&mut desk, ReceivingEvent::Taken(session, vec![mail])),
-        [ReceivingAction::Confirm(mail)]
-    );
+    assert_eq!(receive(&mut desk, ReceivingEvent::Taken(session, vec![mail])), [ReceivingAction::Confirm(mail)]);
     assert_eq!(
         receive(&mut desk, ReceivingEvent::Confirmed(mail, true)),
         [ReceivingAction::Settle(session, vec![mail])]
@@ -581,11 +586,8 @@ fn the_wrong_card_is_shown_the_door_but_may_send() {
     desk.handle(at, Event::Card(1, CardInput::Inserted));
     desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
     assert_eq!(desk.screen(at), Screen::WrongCard { names: vec!["hanako".into()] });
-    let document = SendingEvent::Document {
-        id: DocumentId(1),
-        from: PEOPLE[2].into(),
-        recipients: vec![PEOPLE[0].into()],
-    };
+    let document =
+        SendingEvent::Document { id: DocumentId(1), from: PEOPLE[2].into(), recipients: vec![PEOPLE[0].into()] };
     desk.handle(at, Event::Sending(document));
     desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
     assert_eq!(desk.screen(at), Screen::Pin { name: "jiro".into(), entered: 0, tries_left: 3 });
@@ -594,11 +596,8 @@ fn the_wrong_card_is_shown_the_door_but_may_send() {
 #[test]
 fn a_held_document_ends_with_451_when_no_card_comes() {
     let mut desk = Desk::new(Duration::from_secs(540), vec![]);
-    let document = SendingEvent::Document {
-        id: DocumentId(1),
-        from: PEOPLE[0].into(),
-        recipients: vec![PEOPLE[1].into()],
-    };
+    let document =
+        SendingEvent::Document { id: DocumentId(1), from: PEOPLE[0].into(), recipients: vec![PEOPLE[1].into()] };
     desk.handle(At::ZERO, Event::Sending(document));
     assert_eq!(desk.screen(At::ZERO), Screen::Held { left: Duration::from_secs(540) });
     assert_eq!(desk.next_timer(At::ZERO), Some(Duration::from_secs(1)));

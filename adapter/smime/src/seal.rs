@@ -72,11 +72,7 @@ pub async fn seal(
 
 /// Encrypts `entity` without signing it (V3): anybody can make such a mail, and [`crate::Decrypted::verify`] refuses it
 /// unless what is inside is signed.
-pub fn encrypt_only(
-    entity: &[u8],
-    recipients: &[Recipient],
-    rng: &mut impl CryptoRng,
-) -> Result<Vec<u8>, SealError> {
+pub fn encrypt_only(entity: &[u8], recipients: &[Recipient], rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
     let checked = check_recipients(recipients)?;
     let sealed = enveloped_data::make(Zeroizing::new(entity.to_vec()), &checked, rng)?;
     Ok(mime::pkcs7_mime("authEnveloped-data", &sealed))

@@ -410,11 +410,10 @@ impl Receiving {
     }
 
     fn confirmed(&mut self, id: MailId, queued: bool, actions: &mut Vec<ReceivingAction>) {
-        let Some(mail) = self
-            .session
-            .as_mut()
-            .filter(|session| session.stage == Stage::Confirming)
-            .and_then(|session| session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit))
+        let Some(mail) =
+            self.session.as_mut().filter(|session| session.stage == Stage::Confirming).and_then(|session| {
+                session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit)
+            })
         else {
             return;
         };
@@ -506,8 +505,12 @@ impl Receiving {
         }
         match (&self.card, self.outcome) {
             // What was refused is told until the card is out or RECEIVE is pressed again, whatever comes meanwhile.
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => return Some(Screen::CannotOpen { code }),
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => return Some(Screen::NotGenuine { code }),
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => {
+                return Some(Screen::CannotOpen { code });
+            }
+            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => {
+                return Some(Screen::NotGenuine { code });
+            }
             // A notice that came after the fetch began is news: it takes the screen back.
             (Card::Valid(owner), _) if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
             (Card::Valid(_), Some(Outcome::Done(documents))) => return Some(Screen::Done { documents }),
@@ -517,10 +520,10 @@ impl Receiving {
             _ => {}
         }
         match &self.card {
-            Card::Valid(owner) => self.alerts.get(&owner.address).map(|alert| Screen::PressReceive {
-                name: owner.name.clone(),
-                documents: alert.documents.max(1),
-            }),
+            Card::Valid(owner) => self
+                .alerts
+                .get(&owner.address)
+                .map(|alert| Screen::PressReceive { name: owner.name.clone(), documents: alert.documents.max(1) }),
             Card::Pending(owner) if self.alerting() && !self.awaits(owner) => {
                 Some(Screen::WrongCard { names: self.names() })
             }
@@ -538,7 +541,8 @@ const STEP_902: ReceivingAction = step(&["ST901", "ST902"], "the mail server's n
 const STEP_903: ReceivingAction = step(&["ST903", "C1"], "the notice was analysed and its addressee is alerted");
 const STEP_904: ReceivingAction = step(&["ST904"], "a card was inserted");
 const STEP_905: ReceivingAction = step(&["ST905"], "the card's owner is the notice's destination");
-const STEP_906: ReceivingAction = step(&["ST905", "ST906"], "the card's owner is not the notice's destination: shown, the alert goes on");
+const STEP_906: ReceivingAction =
+    step(&["ST905", "ST906"], "the card's owner is not the notice's destination: shown, the alert goes on");
 const STEP_907: ReceivingAction = step(&["ST907", "C2"], "the certificate was read from the card");
 const STEP_908: ReceivingAction = step(&["ST908", "C4"], "the certificate server is asked whether it is valid");
 const STEP_909: ReceivingAction = step(&["ST909"], "it is valid");
@@ -552,6 +556,7 @@ const STEP_916: ReceivingAction = step(&["ST916"], "the mail cannot be opened: s
 const STEP_917: ReceivingAction = step(&["ST917"], "the certificate server is asked for the sender's certificate");
 const STEP_918: ReceivingAction = step(&["ST918"], "verifying the sender's signature");
 const STEP_919: ReceivingAction = step(&["ST919"], "the signature was judged");
-const STEP_920: ReceivingAction = step(&["ST920"], "the sender is not confirmed: shown, nothing is printed or confirmed");
+const STEP_920: ReceivingAction =
+    step(&["ST920"], "the sender is not confirmed: shown, nothing is printed or confirmed");
 const STEP_921: ReceivingAction = step(&["ST921"], "handing the document to the terminal to print");
 const STEP_922: ReceivingAction = step(&["ST922", "C9"], "making the confirmation with the recipient's card");

@@ -59,7 +59,9 @@ pub enum SendingAction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
     /// S1: waiting for its sender's card.
-    Held { until: At },
+    Held {
+        until: At,
+    },
     FindingCertificates,
     Sealing,
     Submitting,
@@ -313,11 +315,13 @@ const fn step(ids: &'static [&'static str], text: &'static str) -> SendingAction
 }
 
 const STEP_601: SendingAction = step(&["ST601"], "a card was inserted");
-const STEP_602: SendingAction = step(&["ST602"], "the certificate server is asked whether the sender's certificate is valid");
+const STEP_602: SendingAction =
+    step(&["ST602"], "the certificate server is asked whether the sender's certificate is valid");
 const STEP_603: SendingAction = step(&["ST603", "C5", "C6", "C8"], "the sender's certificate is valid");
 const STEP_604: SendingAction = step(&["ST604"], "waiting for the terminal's message");
 const STEP_605: SendingAction = step(&["ST605"], "the destinations were taken from the message");
-const STEP_606: SendingAction = step(&["ST606", "C7"], "the certificate server is asked for the destinations' certificates");
+const STEP_606: SendingAction =
+    step(&["ST606", "C7"], "the certificate server is asked for the destinations' certificates");
 const STEP_607: SendingAction = step(&["ST607"], "the certificate server answered");
 const STEP_608: SendingAction = step(&["ST608", "ST609", "S2", "A5"], "signing, then encrypting");
 const STEP_610: SendingAction = step(&["ST610"], "sending to the mail server");

@@ -64,7 +64,10 @@ async fn confirm(office: &Office, to: &str, mail: &str) -> bool {
 async fn register(office: &Office, record: &history::Transmission) -> bool {
     match history::register(&office.seams, &Server::at(office.config.network.history), record).await {
         Ok(receipt) => {
-            office.did(&["C12", "D1"], format!("{} stands in the history as number {}", record.message_id, receipt.index));
+            office.did(
+                &["C12", "D1"],
+                format!("{} stands in the history as number {}", record.message_id, receipt.index),
+            );
             true
         }
         Err(error) => {
@@ -81,10 +84,8 @@ fn look_for_overdue(office: &Office) {
     };
     let limit = Duration::from_secs(office.config.confirmations.overdue_seconds);
     let now = office.seams.clock.now();
-    let late: Vec<Duration> = open
-        .iter()
-        .filter_map(|transmission| now.duration_since(transmission.sent).ok()?.checked_sub(limit))
-        .collect();
+    let late: Vec<Duration> =
+        open.iter().filter_map(|transmission| now.duration_since(transmission.sent).ok()?.checked_sub(limit)).collect();
     let count = u32::try_from(late.len()).unwrap_or(u32::MAX);
     let since = late.into_iter().max().unwrap_or_default();
     office.tell(Event::Overdue { count, since: Duration::from_secs(since.as_secs() / 60 * 60) });

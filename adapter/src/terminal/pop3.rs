@@ -59,7 +59,10 @@ impl MailboxDoor for TerminalPop3 {
         let (visit, given) = self.incoming.visit().await;
         let drop = match given {
             Given::Refused => {
-                return Err(Refusal::new(ResponseCode::SysTemp, "documents cannot be fetched now; see the adapter's screen"));
+                return Err(Refusal::new(
+                    ResponseCode::SysTemp,
+                    "documents cannot be fetched now; see the adapter's screen",
+                ));
             }
             Given::Opened(mails) => {
                 let mut items: Vec<Item> = mails.into_iter().map(Item::Opened).collect();
@@ -70,7 +73,8 @@ impl MailboxDoor for TerminalPop3 {
                 let reports = self.reports();
                 match self.ordinary(user, password).await {
                     Ok((client, infos)) => {
-                        let mut items: Vec<Item> = (1..).zip(infos).map(|(number, info)| Item::Ordinary { number, info }).collect();
+                        let mut items: Vec<Item> =
+                            (1..).zip(infos).map(|(number, info)| Item::Ordinary { number, info }).collect();
                         items.extend(reports);
                         Drop::new(self.office.clone(), None, Some(client), items)
                     }

@@ -25,6 +25,9 @@ const CONNECT: Duration = Duration::from_secs(30);
 /// Longest wait for the reply to the mail itself (RFC 5321, 4.5.3.2.6).
 const FINAL: Duration = Duration::from_secs(600);
 
+/// The stage of a [`SendError`] at which it is not known whether the server took the mail.
+pub const END_OF_DATA: &str = "end of data";
+
 /// What the server said about one recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecipientResult {
@@ -187,7 +190,7 @@ async fn transact(
         timed("DATA", REPLY, connection.command("DATA\r\n")).await?;
         // lettre ends the mail with CRLF of its own.
         let text = mail.strip_suffix(b"\r\n").unwrap_or(mail);
-        let reply: Response = timed("end of data", FINAL, connection.message(text)).await?;
+        let reply: Response = timed(END_OF_DATA, FINAL, connection.message(text)).await?;
         drop(reply);
     }
     // The mail is the server's now; how it takes leave changes nothing.

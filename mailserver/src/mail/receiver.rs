@@ -136,9 +136,9 @@ impl MailReceiver {
             let whether = if confirmation { "a delivery confirmation" } else { "no delivery confirmation" };
             core.step(&["ST808"], format!("{id}: {whether}"));
             let adapters = core.accounts.find(recipient).map(|account| account.adapters).unwrap_or_default();
-            // A bounce tells the sending adapter as much as a confirmation does: that a transmission is over.
-            let reports = confirmation || judgement.kind == Kind::Bounce;
-            if reports && !adapters.is_empty() {
+            // A bounce that came over the network is anybody's word: it waits in the mailbox. Only those that this server
+            // makes itself, of mails it could not deliver, go to the adapter and end a transmission there.
+            if confirmation && !adapters.is_empty() {
                 queue.push(NewItem {
                     route: Route::Adapters(adapters),
                     recipients: vec![normalise(recipient)],

@@ -103,7 +103,8 @@ impl std::fmt::Debug for Person {
 impl Person {
     /// Issues a card. The same seed gives the same keys, which are for demonstrations only.
     pub fn issue(character: Character, seed: u64, authority: &Authority) -> Result<Self, Failure> {
-        let broken = |error: &dyn std::fmt::Display| Failure::infrastructure(format!("card of {}: {error}", character.called));
+        let broken =
+            |error: &dyn std::fmt::Display| Failure::infrastructure(format!("card of {}: {error}", character.called));
         let password = format!("{}-{seed}-mailbox", character.key);
         let pair = |usage: Use| -> Result<(KeyPair, KeyAndCertificate), Failure> {
             let key = demo_key(&format!("{} {}", character.key, usage.as_str()), seed).map_err(|e| broken(&e))?;

@@ -122,7 +122,8 @@ impl Region {
         let anchors = state.path().join("anchors.pem");
         let intermediates = state.path().join("intermediates.pem");
         std::fs::write(&anchors, authority.anchor_pem().map_err(broken)?).map_err(broken)?;
-        std::fs::write(&intermediates, pem("CERTIFICATE", &authority.issuing_der().map_err(broken)?)).map_err(broken)?;
+        std::fs::write(&intermediates, pem("CERTIFICATE", &authority.issuing_der().map_err(broken)?))
+            .map_err(broken)?;
 
         let directory_at = SocketAddr::new(host("directory")?, HTTP);
         let history_at = SocketAddr::new(host("history")?, HTTP);

@@ -190,9 +190,8 @@ impl Site {
 
     /// The last screen counts as seen as long as nothing else is shown.
     fn last_screen_mark(&self) -> Mark {
-        self.log.mark_before_last(|event| {
-            event.host == self.adapter_name && matches!(event.kind, EventKind::Screen { .. })
-        })
+        self.log
+            .mark_before_last(|event| event.host == self.adapter_name && matches!(event.kind, EventKind::Screen { .. }))
     }
 
     /// Waits for this state on the display, after a mark in the log.
@@ -219,9 +218,8 @@ impl Site {
 
     /// What the display shows now.
     pub fn screen(&self) -> Option<ScreenKind> {
-        let last = self.log.last(|event| {
-            event.host == self.adapter_name && matches!(event.kind, EventKind::Screen { .. })
-        })?;
+        let last =
+            self.log.last(|event| event.host == self.adapter_name && matches!(event.kind, EventKind::Screen { .. }))?;
         match last.kind {
             EventKind::Screen { screen, .. } => Some(screen),
             _ => None,
@@ -244,7 +242,13 @@ impl Site {
     }
 
     /// The machine sends, with the sender chosen on its panel if it is a person.
-    pub async fn fax(&self, from: Option<&Person>, to: &[&str], subject: &str, pages: &[sealfax_ifax::Page]) -> Result<Lcd, Failure> {
+    pub async fn fax(
+        &self,
+        from: Option<&Person>,
+        to: &[&str],
+        subject: &str,
+        pages: &[sealfax_ifax::Page],
+    ) -> Result<Lcd, Failure> {
         let to: Vec<String> = to.iter().map(|address| (*address).to_owned()).collect();
         let mut terminal = self.terminal.clone();
         if let Some(person) = from {
@@ -294,7 +298,12 @@ fn config(plan: &SitePlan, name: &str) -> Config {
     }
 }
 
-fn devices(plan: &SitePlan, name: &str, log: &EventLog, screens: &ScreenNumbers) -> (Devices, SlotHandle, Keys, Finger) {
+fn devices(
+    plan: &SitePlan,
+    name: &str,
+    log: &EventLog,
+    screens: &ScreenNumbers,
+) -> (Devices, SlotHandle, Keys, Finger) {
     let (reader, slot) = VirtualReader::new(format!("reader of {name}"));
     let (card_log, host) = (log.clone(), name.to_owned());
     slot.observe(Arc::new(move |apdu| {

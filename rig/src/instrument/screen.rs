@@ -62,7 +62,9 @@ impl Display for RecordedDisplay {
         let text = screen.words(self.language).text();
         let mut words: Vec<String> = text.lines().map(str::to_owned).collect();
         // The band at the edge is read too.
-        words.extend(status.fault.as_ref().map(|fault| format!("{} {} / {}", fault.code, fault.japanese, fault.english)));
+        words.extend(
+            status.fault.as_ref().map(|fault| format!("{} {} / {}", fault.code, fault.japanese, fault.english)),
+        );
         let png = match &self.folder {
             Some(folder) => Some(self.picture(folder, screen, frame)?),
             None => None,

@@ -166,8 +166,6 @@ enum Fate {
     Notified,
     Silent,
     Forwarded,
-    /// A bounce: no confirmation, but the sender's adapter hears of it all the same.
-    Returned,
 }
 
 /// A mail by its header fields after From and its body; what the server must say of it; what must become of it.
@@ -186,7 +184,7 @@ fn content_info(last: u8) -> String {
 }
 
 fn every_kind() -> Vec<Kind> {
-    use Fate::{Forwarded, Notified, Returned, Silent};
+    use Fate::{Forwarded, Notified, Silent};
     let kind = |account, head, body: &str, judged, fate| Kind { account, head, body: body.to_owned(), judged, fate };
     let signed_report = "--x\r\nContent-Type: multipart/report; report-type=disposition-notification; boundary=y\r\n\
         \r\n--y--\r\n--x--\r\n";
@@ -212,7 +210,7 @@ fn every_kind() -> Vec<Kind> {
             "Content-Type: multipart/report; report-type=delivery-status; boundary=y\r\n",
             "--y--\r\n",
             "Bounce by rule 2",
-            Returned,
+            Silent,
         ),
         kind(
             "k3-receipt",
@@ -311,7 +309,7 @@ async fn kinds(bench: Bench) -> Result<(), Failure> {
         let yes =
             |event: &Event| is_step(event, "mail-b", "ST808") && event.text.ends_with(": a delivery confirmation");
         let stored = |event: &Event| is_step(event, "mail-b", "ST809") && event.text.contains(address.as_str());
-        let forwarded = matches!(kind.fate, Fate::Forwarded | Fate::Returned);
+        let forwarded = kind.fate == Fate::Forwarded;
         expect(
             (count(&region, mark, yes) == 1) == (kind.fate == Fate::Forwarded),
             format!("ST808 for {}", kind.account),
@@ -329,7 +327,7 @@ async fn kinds(bench: Bench) -> Result<(), Failure> {
                 times(&region, beginning, &what, 1, |event| notified(event) && named(event)).await?;
             }
             // The adapter believes none of these, so they end in the mailbox: nothing is lost.
-            Fate::Forwarded | Fate::Returned => {
+            Fate::Forwarded => {
                 let what = format!("the report for {address} is refused and kept");
                 times(&region, beginning, &what, 1, |event| kept(event) && named(event)).await?;
             }

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
-use sealfax_ifax::header::{Headers, format_date};
-use sealfax_ifax::mdn;
-use sealfax_smime::{Decrypted, OpenGroup, Opened, Signing, Verification, path};
+use sealfax_ifax::header::Headers;
+use sealfax_smime::{Decrypted, OpenGroup, Opened, Verification, path};
 use tokio::sync::oneshot;
 
-use crate::card::{CardKey, InsertedCard};
+use crate::card::InsertedCard;
+use crate::confirmation;
 use crate::flow::desk::Event;
 use crate::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
 use crate::flow::{Owner, normal_address};
@@ -429,37 +429,12 @@ impl Incoming {
             let personal = personal.ok_or("the session is over")?;
             (mail.key.clone(), handed, personal.owner.clone(), personal.card.signature_key())
         };
-        let mail = self.signed_confirmation(&handed, &owner, &key).await?;
+        let mail = confirmation::signed(&self.office, &handed, &owner, &key).await?;
         let owed = Owed::Confirmation { to: handed.sender.clone(), mail };
         let ledger_key = self.office.ledger_key();
         self.office.ledger.confirm(&ledger_key, &name, &handed, &owed).map_err(|error| error.to_string())?;
         self.office.owed.notify_one();
         Ok(())
-    }
-
-    async fn signed_confirmation(&self, handed: &Handed, owner: &Owner, key: &CardKey) -> Result<String, String> {
-        use sealfax_ifax::address::Address;
-        let recipient = Address::parse(&owner.address).map_err(|error| error.to_string())?;
-        let now = self.office.seams.clock.now();
-        let mdn = mdn::Mdn {
-            reporting_ua: format!("{}; Sealfax", self.office.host()),
-            original_recipient: Some(recipient.clone()),
-            final_recipient: recipient.clone(),
-            original_message_id: handed.message_id.trim_matches(['<', '>']).to_owned(),
-            disposition: mdn::Disposition::printed(),
-            received_content_mic: Some(mdn::ContentMic {
-                digest: base64_of_hex(&handed.content_digest),
-                algorithm: "sha-256".into(),
-            }),
-            extensions: Vec::new(),
-            text: mdn::human_text(&recipient, &format_date(now)),
-            boundary: format!("=_{}", self.office.seams.entropy.token()),
-        };
-        let entity = mdn::compose(&mdn).map_err(|error| error.to_string())?;
-        let signing = Signing { key, chain: self.office.trust.intermediates(), signing_time: now };
-        let signed = sealfax_smime::sign_detached(&entity, &signing).await.map_err(|error| error.to_string())?;
-        String::from_utf8(outer::confirmation_mail(owner, handed, &self.office, &signed))
-            .map_err(|_| "the confirmation is not text".to_owned())
     }
 
     /// Deletes at the mail server what is printed and confirmed, and ends the session.
@@ -573,14 +548,6 @@ fn message_id(mail: &[u8]) -> String {
         .and_then(|(headers, _)| headers.get("Message-ID").and_then(sealfax_ifax::mail::message_id))
         .map(|id| format!("<{id}>"))
         .unwrap_or_default()
-}
-
-fn base64_of_hex(hex: &str) -> String {
-    use base64::Engine as _;
-    let octets: Vec<u8> = (0..hex.len() / 2)
-        .filter_map(|index| hex.get(index * 2..index * 2 + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    base64::engine::general_purpose::STANDARD.encode(octets)
 }
 
 #[cfg(test)]

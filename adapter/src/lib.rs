@@ -6,6 +6,7 @@
 
 pub mod card;
 pub mod config;
+mod confirmation;
 pub mod console;
 pub mod devices;
 pub mod flow;

@@ -241,9 +241,9 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
     match action {
         Action::ReadCard(insertion) => devices::tell_identity(office, insertion),
         Action::VerifyPin(insertion, pin) => {
-            let office = office.clone();
-            let beside = office.clone();
-            beside.spawn(async move {
+            let asked = office.clone();
+            office.spawn(async move {
+                let office = asked;
                 let Some(card) = office.card_of(insertion) else { return };
                 let input = match card.verify_pin(pin).await {
                     PinAnswer::Accepted => CardInput::PinAccepted,

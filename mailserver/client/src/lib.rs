@@ -8,6 +8,7 @@
 //! * [`seam`]: [`seam::Clock`], [`seam::Network`], [`seam::Entropy`], [`seam::Journal`], bundled as [`seam::Seams`].
 
 pub mod dns;
+mod gate;
 pub mod history;
 pub mod http;
 pub mod lookup;

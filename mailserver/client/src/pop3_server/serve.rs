@@ -1,16 +1,14 @@
 //! The sockets and timers around [`Session`] (RFC 1939, section 3).
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Action, Limits, MailboxDoor, Maildrop, Refusal, ResponseCode, Session};
+use crate::gate::{Admission, Gate};
 use crate::seam::{BoxStream, Journal, Listener};
 
 /// Serves POP3 on `listener` until `shutdown` turns true or its sender is gone; sessions that wait for a command are
@@ -23,37 +21,18 @@ pub async fn serve(
     limits: Limits,
     host: String,
     journal: Arc<dyn Journal>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    let counts: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
-    let mut sessions = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = shutdown.wait_for(|stop| *stop) => break,
-            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                journal.failure(&host, "POP3-ACCEPT", format!("cannot accept a connection: {error}"));
-                // Out of descriptors: without a pause this would spin.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let here = {
-            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            let here = counts.entry(peer.ip()).or_insert(0);
-            *here += 1;
-            *here
-        };
-        let guard = Place(counts.clone(), peer.ip());
-        if sessions.len() >= limits.sessions || here > limits.sessions_per_address {
-            journal.security(&host, "POP3-SESSIONS", format!("too many sessions, {peer} turned away"));
-            drop(guard);
-            continue;
-        }
+    let gate = Gate {
+        sessions: limits.sessions,
+        sessions_per_address: limits.sessions_per_address,
+        host: host.clone(),
+        journal: journal.clone(),
+        accept_code: "POP3-ACCEPT",
+        sessions_code: "POP3-SESSIONS",
+    };
+    let stop = shutdown.clone();
+    let session = move |stream, peer, admission| {
         let connection = Connection {
             stream,
             peer,
@@ -61,29 +40,16 @@ pub async fn serve(
             limits: limits.clone(),
             host: host.clone(),
             journal: journal.clone(),
-            shutdown: shutdown.clone(),
+            shutdown: stop.clone(),
         };
-        sessions.spawn(async move {
-            let _guard = guard;
-            connection.run().await;
-        });
-    }
-    while sessions.join_next().await.is_some() {}
-}
-
-/// One session's place in the count of its address; given back when dropped.
-struct Place(Arc<Mutex<HashMap<IpAddr, usize>>>, IpAddr);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.1);
+        async move {
+            // POP3 has no word for "too many": the connection is closed.
+            if admission == Admission::Served {
+                connection.run().await;
             }
         }
-    }
+    };
+    gate.keep(listener, shutdown, session).await;
 }
 
 struct Connection {

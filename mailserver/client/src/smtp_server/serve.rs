@@ -1,15 +1,14 @@
 //! The sockets and timers around [`Session`] (RFC 5321, 4.5.3.2).
 
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Action, Envelope, Limits, Peer, Receiver, Reply, Session};
+use crate::gate::{Admission, Gate};
 use crate::seam::{BoxStream, Journal, Listener};
 
 /// Serves SMTP on `listener` until `shutdown` turns true or its sender is gone; then lets running sessions finish
@@ -22,27 +21,18 @@ pub async fn serve(
     limits: Limits,
     host: String,
     journal: Arc<dyn Journal>,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    let counts: Arc<Mutex<HashMap<IpAddr, usize>>> = Arc::default();
-    let mut sessions = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = shutdown.wait_for(|stop| *stop) => break,
-            Some(_) = sessions.join_next(), if !sessions.is_empty() => continue,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                journal.failure(&host, "SMTP-ACCEPT", format!("cannot accept a connection: {error}"));
-                // Out of descriptors: without a pause this would spin.
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let place = Place::take(&counts, peer.ip());
-        let too_many = sessions.len() >= limits.sessions || place.count > limits.sessions_per_address;
+    let gate = Gate {
+        sessions: limits.sessions,
+        sessions_per_address: limits.sessions_per_address,
+        host: host.clone(),
+        journal: journal.clone(),
+        accept_code: "SMTP-ACCEPT",
+        sessions_code: "SMTP-SESSIONS",
+    };
+    let stop = shutdown.clone();
+    let session = move |stream, peer, admission| {
         let connection = Connection {
             stream,
             peer: Peer { address: peer, hello: String::new(), extended: false },
@@ -50,53 +40,16 @@ pub async fn serve(
             limits: limits.clone(),
             host: host.clone(),
             journal: journal.clone(),
-            shutdown: shutdown.clone(),
+            shutdown: stop.clone(),
         };
-        if too_many {
-            journal.security(&host, "SMTP-SESSIONS", format!("too many sessions, {peer} turned away"));
-            if sessions.len() >= limits.sessions.saturating_mul(2) {
-                continue;
+        async move {
+            match admission {
+                Admission::Served => connection.run().await,
+                Admission::TurnedAway => connection.turn_away().await,
             }
         }
-        sessions.spawn(async move {
-            let _place = place;
-            if too_many {
-                connection.turn_away().await;
-            } else {
-                connection.run().await;
-            }
-        });
-    }
-    while sessions.join_next().await.is_some() {}
-}
-
-/// One session's place in the count of its address; given back when dropped.
-struct Place {
-    counts: Arc<Mutex<HashMap<IpAddr, usize>>>,
-    address: IpAddr,
-    count: usize,
-}
-
-impl Place {
-    fn take(counts: &Arc<Mutex<HashMap<IpAddr, usize>>>, address: IpAddr) -> Self {
-        let mut guard = counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = guard.entry(address).or_insert(0);
-        *count += 1;
-        let count = *count;
-        Self { counts: counts.clone(), address, count }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut guard = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = guard.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                guard.remove(&self.address);
-            }
-        }
-    }
+    };
+    gate.keep(listener, shutdown, session).await;
 }
 
 struct Connection {

@@ -20,7 +20,7 @@ pub fn devices() -> Devices {
         button: Box::new(Absent::default()),
         display: Box::new(VirtualDisplay::new(move |screen, _, _| {
             if last.as_ref() != Some(screen) {
-                tracing::info!(?screen, "screen");
+                tracing::debug!(?screen, "screen");
                 last = Some(screen.clone());
             }
         })),

@@ -1,21 +1,26 @@
 //! The devices of one adapter, and the tasks that drive them. Which backend each has is decided where the adapter is
 //! started.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use sealfax_drivers::button::{Button, ButtonPress};
 use sealfax_drivers::buzzer::{self, Buzzer, BuzzerSignal, Silencer};
 use sealfax_drivers::card::{CardChannel, CardEvent, CardReader};
-use sealfax_drivers::display::{Display, Fault, Screen, Status, Style, draw};
+use sealfax_drivers::display::{Display, DisplayError, Drawer, Fault, Screen, Status, Style};
 use sealfax_drivers::lamp::{self, Lamp, LampPattern};
-use sealfax_drivers::pin::{PinEntry, PinEvent, PinPad};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use sealfax_drivers::pin::PinPad;
+use tokio::sync::{mpsc, watch};
 
-use crate::card::{CardTrouble, InsertedCard};
+use crate::card::{CardTrouble, InsertedCard, PadListener};
+use crate::diagnose::overlay::Overlay;
+use crate::diagnose::page;
 use crate::flow::card_session::CardInput;
 use crate::flow::desk::{Event, Insertion};
 use crate::office::Office;
+use crate::pulse::{self, Beat, EVERY};
+use crate::typing::Typing;
+use crate::workers::Workers;
 
 /// What is plugged into an adapter.
 pub struct Devices {
@@ -48,48 +53,99 @@ pub(crate) struct Shown {
     pub(crate) status: Status,
 }
 
-/// Starts a task for each device. `shown` is what the desk wants seen and heard.
-pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Receiver<Shown>, tasks: &mut JoinSet<()>) {
+/// The fault band's words, Japanese and English.
+const LAMP_FAULT: (&str, &str) = ("ランプ故障", "Lamp failure");
+const BUZZER_FAULT: (&str, &str) = ("ブザー故障", "Buzzer failure");
+
+/// Starts a worker for each device. `shown` is what the desk wants seen and heard.
+pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Receiver<Shown>, workers: &mut Workers) {
     let Devices { lamp, buzzer, button, display, reader, pin_pad, style } = devices;
     let (lamp_wish, lamp_wished) = watch::channel(LampPattern::Off);
     let (buzzer_wish, buzzer_wished) = watch::channel(BuzzerSignal::Silent);
     let journal = office.clone();
-    tasks.spawn(async move {
-        if let Err(error) = lamp::run(lamp, lamp_wished).await {
-            journal.failed("LAMP-001", error.to_string());
-            std::future::pending::<()>().await;
-        }
-    });
+    workers.spawn(
+        "lamp",
+        lamp::run(lamp, lamp_wished, move |error| {
+            let trouble = error.map(|error| (error.code(), error.to_string()));
+            device_trouble(&journal, "LAMP-", LAMP_FAULT, trouble);
+        }),
+    );
     let journal = office.clone();
-    tasks.spawn(async move {
-        if let Err(error) = buzzer::run(buzzer, buzzer_wished).await {
-            journal.failed("BUZZER-001", error.to_string());
-            std::future::pending::<()>().await;
-        }
+    workers.spawn(
+        "buzzer",
+        buzzer::run(buzzer, buzzer_wished, move |error| {
+            let trouble = error.map(|error| (error.code(), error.to_string()));
+            device_trouble(&journal, "BUZZER-", BUZZER_FAULT, trouble);
+        }),
+    );
+    let (press, presses) = mpsc::unbounded_channel();
+    workers.spawn("button", watch_button(button, press));
+    let (showing, journal) = (shown.clone(), office.clone());
+    workers.spawn_beating("screen", move |beat| {
+        present(display, style, showing, lamp_wish, buzzer_wish, presses, journal, beat)
     });
-    tasks.spawn(present(display, style, shown.clone(), lamp_wish, buzzer_wish, button, office.clone()));
-    tasks.spawn(watch_reader(reader, office.clone()));
-    tasks.spawn(watch_keys(pin_pad, shown.clone(), office.clone()));
+    workers.spawn("reader", watch_reader(reader, office.clone()));
+    workers.spawn("keypad", watch_keys(pin_pad, shown.clone(), office.clone()));
+}
+
+/// Writes down that a device fails, or is well again, and shows it.
+fn device_trouble(
+    office: &Office,
+    family: &'static str,
+    (japanese, english): (&str, &str),
+    trouble: Option<(&'static str, String)>,
+) {
+    let fault = trouble.as_ref().map(|(code, _)| Fault { code, japanese: japanese.into(), english: english.into() });
+    match trouble {
+        Some((code, why)) => office.failed(code, why),
+        None => office.seams.journal.note(office.host(), format!("{english}: it is over")),
+    }
+    office.set_fault(family, fault);
+}
+
+/// The button has a task of its own: nobody waits for a picture to be drawn until the button is looked at.
+async fn watch_button(mut button: Box<dyn Button>, presses: mpsc::UnboundedSender<ButtonPress>) {
+    while let Some(press) = button.pressed().await {
+        if presses.send(press).is_err() {
+            return;
+        }
+    }
+    // An adapter without a button goes on.
+    std::future::pending::<()>().await;
 }
 
 /// Draws every change, and turns it into lamp and buzzer.
+#[expect(clippy::too_many_arguments, reason = "each is another device or its wish; the worker owns them all")]
 async fn present(
-    mut display: Box<dyn Display>,
+    display: Box<dyn Display>,
     style: Style,
     mut shown: watch::Receiver<Shown>,
     lamp: watch::Sender<LampPattern>,
     buzzer: watch::Sender<BuzzerSignal>,
-    mut button: Box<dyn Button>,
+    mut presses: mpsc::UnboundedReceiver<ButtonPress>,
     office: Arc<Office>,
+    beat: Beat,
 ) {
     let start = tokio::time::Instant::now();
     let mut silencer = Silencer::default();
-    let mut has_button = true;
     let mut heard = None;
+    let drawer = Arc::new(Mutex::new(Drawer::default()));
+    let mut canvas = Canvas { display: Some(display), trouble: None, office: office.clone() };
+    let mut named = None;
+    let mut overlay = Overlay::default();
+    let (examined, mut pages) = mpsc::unbounded_channel();
     loop {
         let Shown { screen, status } = shown.borrow_and_update().clone();
+        // Lamp and buzzer stay with the desk, whatever page lies over its screen.
+        let over = overlay.over(start.elapsed(), &screen);
         let pattern = screen.lamp();
-        lamp.send_if_modified(|wished| std::mem::replace(wished, pattern) != pattern);
+        if lamp.send_if_modified(|wished| std::mem::replace(wished, pattern) != pattern) {
+            tracing::info!(host = office.host(), device = "lamp", "{pattern:?}");
+        }
+        if named != Some(screen.kind()) {
+            named = Some(screen.kind());
+            tracing::info!(host = office.host(), device = "screen", "{}", screen.kind().name());
+        }
         // A screen calls once when it comes up, and every key of the PIN clicks; a countdown does not.
         let reason = (screen.kind(), matches!(screen, Screen::Pin { .. }).then(|| screen.clone()));
         let signal = silencer.heard(screen.buzzer(), start.elapsed());
@@ -99,36 +155,129 @@ async fn present(
         } else if signal == BuzzerSignal::Silent {
             buzzer.send_if_modified(|wished| std::mem::replace(wished, signal) != signal);
         }
-        // Drawing takes tens of milliseconds: not on a thread that mail is waiting for.
-        let style = style.clone();
-        let drawn = tokio::task::spawn_blocking(move || {
-            let frame = draw(&screen, &status, &style);
-            let shown = display.show(&screen, &status, &frame);
-            (display, shown)
-        });
-        match drawn.await {
-            Ok((back, result)) => {
-                display = back;
-                if let Err(error) = result {
-                    office.failed("DISPLAY-001", error.to_string());
-                }
+        // The page of the diagnosis is seen until it ends, also on a screen that had gone dark.
+        let screen = over.unwrap_or(screen);
+        if !canvas.is_dark(&screen, &status) {
+            // Drawing takes tens of milliseconds: not on a thread that mail is waiting for.
+            let style = style.clone();
+            let drawer = drawer.clone();
+            let draw = move |display: &mut dyn Display| {
+                let mut drawer = drawer.lock().unwrap_or_else(PoisonError::into_inner);
+                display.show(&screen, &status, drawer.draw(&screen, &status, &style))
+            };
+            match canvas.with(draw).await {
+                Some(Some(())) => canvas.trouble = None,
+                Some(None) => {}
+                None => return,
             }
-            Err(error) => return office.failed("DISPLAY-002", error.to_string()),
         }
-        tokio::select! {
-            changed = shown.changed() => {
-                if changed.is_err() {
-                    return;
+        loop {
+            beat.beat();
+            let attention = canvas.attention();
+            let page_ends = overlay.until().map(|until| start + until);
+            tokio::select! {
+                changed = shown.changed() => match changed {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                () = until(page_ends) => break,
+                Some((lines, advice)) = pages.recv() => {
+                    overlay.found(start.elapsed(), lines, advice);
+                    break;
                 }
-            }
-            press = button.pressed(), if has_button => match press {
-                Some(ButtonPress::Short) => {
-                    office.seams.journal.note(office.host(), "the button was pressed: the buzzer is silent for ten minutes");
-                    silencer.pressed(start.elapsed());
+                Some(press) = presses.recv() => {
+                    canvas.wake();
+                    match press {
+                        ButtonPress::Short => {
+                            office.seams.journal.note(office.host(), "the button was pressed: the buzzer is silent for ten minutes");
+                            silencer.pressed(start.elapsed());
+                            overlay.pressed();
+                        }
+                        ButtonPress::Long => {
+                            let beneath = shown.borrow().screen.clone();
+                            if overlay.held(start.elapsed(), &beneath) {
+                                office.seams.journal.note(office.host(), "the button was held: a diagnosis begins");
+                                let (inside, examined) = (office.clone(), examined.clone());
+                                office.spawn(async move {
+                                    // Nobody reads it any more only when the adapter ends.
+                                    let _ = examined.send(page::examined(&inside).await);
+                                });
+                            }
+                        }
+                    }
+                    break;
                 }
-                Some(ButtonPress::Long) => {}
-                None => has_button = false,
+                () = tokio::time::sleep(attention.unwrap_or_default()), if attention.is_some() => {
+                    match canvas.with(|display| display.look()).await {
+                        Some(Some(true)) => break,
+                        Some(_) => {}
+                        None => return,
+                    }
+                }
+                // Nothing to draw; only the pulse.
+                () = pulse::tick(EVERY) => {}
             }
+        }
+    }
+}
+
+/// Waits until then; for ever if never.
+async fn until(then: Option<tokio::time::Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The display, which blocks while it draws, and what was last told of it since it last drew.
+struct Canvas {
+    display: Option<Box<dyn Display>>,
+    trouble: Option<String>,
+    office: Arc<Office>,
+}
+
+impl Canvas {
+    /// Does something with the display where it disturbs nobody. `None`: the display broke off; `Some(None)`: it could not,
+    /// which is told when it is new. A screen that is not there is no reason to print nothing.
+    async fn with<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Display) -> Result<T, DisplayError> + Send + 'static,
+    ) -> Option<Option<T>> {
+        let mut display = self.display.take()?;
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(display.as_mut());
+            (display, result)
+        });
+        match worked.await {
+            Ok((display, result)) => {
+                self.display = Some(display);
+                if let Err(error) = &result {
+                    let why = error.to_string();
+                    if self.trouble.as_ref() != Some(&why) {
+                        self.office.failed(error.code(), &why);
+                        self.trouble = Some(why);
+                    }
+                }
+                Some(result.ok())
+            }
+            Err(error) => {
+                self.office.failed("DISPLAY-002", error.to_string());
+                None
+            }
+        }
+    }
+
+    fn is_dark(&self, screen: &Screen, status: &Status) -> bool {
+        self.display.as_ref().is_some_and(|display| display.dark(screen, status))
+    }
+
+    fn attention(&self) -> Option<Duration> {
+        self.display.as_ref().and_then(|display| display.attention())
+    }
+
+    fn wake(&mut self) {
+        if let Some(display) = &mut self.display {
+            display.wake();
         }
     }
 }
@@ -142,7 +291,13 @@ async fn watch_reader(mut reader: Box<dyn CardReader>, office: Arc<Office>) {
                 insertion += 1;
                 office.set_card(None);
                 office.tell(Event::Card(insertion, CardInput::Inserted));
-                match reader.connect() {
+                // A card takes its time to answer its reset.
+                let connected = tokio::task::spawn_blocking(move || (reader.connect(), reader)).await;
+                let Ok((channel, back)) = connected else {
+                    return office.failed("CARD-003", "the card reader's driver broke off");
+                };
+                reader = back;
+                match channel {
                     Ok(channel) => read_card(channel, insertion, &office).await,
                     Err(error) => office.tell(Event::Card(insertion, trouble(&office, error.into()))),
                 }
@@ -151,7 +306,8 @@ async fn watch_reader(mut reader: Box<dyn CardReader>, office: Arc<Office>) {
             Ok(CardEvent::ReaderLost) => {
                 removed(&office, insertion);
                 office.set_reader(false);
-                office.failed("CARD-001", "the card reader is gone; plug it in again");
+                let why = reader.fault().map(|fault| fault.to_string());
+                office.failed("CARD-001", why.unwrap_or_else(|| "the card reader is gone; plug it in again".into()));
             }
             Ok(CardEvent::ReaderFound) => office.set_reader(true),
             Ok(_) => {}
@@ -183,7 +339,20 @@ pub(crate) fn trouble(office: &Office, trouble: CardTrouble) -> CardInput {
 
 /// A3, A4: what needs no PIN is read at once.
 async fn read_card(channel: Box<dyn CardChannel>, insertion: Insertion, office: &Arc<Office>) {
-    let read = tokio::task::spawn_blocking(move || InsertedCard::read(channel)).await;
+    let listener: PadListener = {
+        let office = Arc::downgrade(office);
+        Box::new(move |asking| {
+            if let Some(office) = office.upgrade() {
+                office.tell(Event::SigningOnPad(insertion, asking));
+            }
+        })
+    };
+    let keypad = office.config.card.keypad.is_some();
+    let reading = move || {
+        let card = InsertedCard::read(channel)?.telling(listener);
+        Ok(if keypad { card.with_keypad() } else { card })
+    };
+    let read = tokio::task::spawn_blocking(reading).await;
     match read {
         Ok(Ok(card)) => {
             let card = Arc::new(card);
@@ -200,18 +369,32 @@ async fn read_card(channel: Box<dyn CardChannel>, insertion: Insertion, office: 
 pub(crate) fn tell_identity(office: &Office, insertion: Insertion) {
     if let Some(card) = office.card_of(insertion) {
         let identity = card.identity();
-        let input = CardInput::Read { owner: identity.owner.clone(), tries_left: identity.tries_left };
+        let input =
+            CardInput::Read { owner: identity.owner.clone(), tries_left: identity.tries_left, pad: identity.pad };
         office.tell(Event::Card(insertion, input));
     }
+}
+
+/// The same some time later: the tries are the card's to say, since others may have spent some meanwhile.
+pub(crate) async fn tell_identity_anew(office: &Office, insertion: Insertion) {
+    let Some(card) = office.card_of(insertion) else { return };
+    let input = match card.tries_left().await {
+        Ok(tries_left) => {
+            let identity = card.identity();
+            CardInput::Read { owner: identity.owner.clone(), tries_left, pad: identity.pad }
+        }
+        Err(why) => trouble(office, why),
+    };
+    office.tell(Event::Card(insertion, input));
 }
 
 /// Keys count only while the screen asks for them; a PIN begun for one card does not go on for another, however fast the
 /// cards are swapped.
 async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Shown>, office: Arc<Office>) {
-    let mut entry = PinEntry::default();
-    let mut asked = None;
+    let mut typing = Typing::default();
     loop {
-        shown.borrow_and_update();
+        let present = || office.card().map(|(insertion, _)| insertion);
+        typing.shown(&shown.borrow_and_update().screen, present());
         let key = tokio::select! {
             key = pin_pad.next_key() => key,
             changed = shown.changed() => {
@@ -221,20 +404,10 @@ async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Sho
         };
         let Some(key) = key else { return };
         // Asked of this insertion and at this moment, not when the screen last changed.
-        let asks = matches!(shown.borrow().screen, Screen::Pin { .. } | Screen::PinWrong { .. });
-        let asking = office.card().map(|(insertion, _)| insertion).filter(|_| asks);
-        if asking != asked {
-            entry = PinEntry::default();
-            asked = asking;
+        typing.shown(&shown.borrow().screen, present());
+        if let Some((insertion, input)) = typing.key(key) {
+            office.tell(Event::Card(insertion, input));
         }
-        let Some(insertion) = asking else { continue };
-        let input = match entry.key(key) {
-            PinEvent::Changed { entered } => CardInput::PinProgress(entered),
-            PinEvent::Complete(pin) => CardInput::PinEntered(pin),
-            PinEvent::Cancelled => CardInput::PinCancelled,
-            _ => continue,
-        };
-        office.tell(Event::Card(insertion, input));
     }
 }
 
@@ -242,5 +415,18 @@ async fn watch_keys(mut pin_pad: Box<dyn PinPad>, mut shown: watch::Receiver<Sho
 pub(crate) fn no_reader() -> Fault {
     Fault {
         code: "CARD-001", japanese: "カード読取装置がありません".into(), english: "No card reader".into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sealfax_drivers::display::Font;
+
+    #[test]
+    fn the_bands_can_be_drawn_without_a_font_of_the_system() {
+        for (japanese, english) in [LAMP_FAULT, BUZZER_FAULT] {
+            assert!(japanese.chars().chain(english.chars()).all(|c| Font::Bitmap.has(c)), "{japanese}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
+use sealfax_client::seam::TransmissionId;
 use sealfax_ifax::header::Headers;
 use sealfax_smime::{Decrypted, OpenGroup, Opened, Verification, path};
 use tokio::sync::oneshot;
@@ -62,6 +63,7 @@ struct Mail {
     key: String,
     raw: Arc<Vec<u8>>,
     kind: Fetched,
+    transmission: TransmissionId,
     known: Option<Handed>,
     decrypted: Option<Decrypted>,
     sender: Option<String>,
@@ -92,6 +94,8 @@ pub struct Incoming {
     mails: Mutex<HashMap<MailId, Mail>>,
     /// By ledger name, what could not be opened or was not genuine: it stays at the server, and is tried last.
     unfit: Mutex<HashSet<String>>,
+    /// By address, what the lines have in common of that which waits for it, from the notice until it is printed.
+    transmissions: Mutex<HashMap<String, TransmissionId>>,
 }
 
 impl std::fmt::Debug for Incoming {
@@ -139,7 +143,13 @@ impl Drop for Visit {
 
 impl Incoming {
     pub(crate) fn new(office: Arc<Office>) -> Self {
-        Self { office, sessions: Mutex::default(), mails: Mutex::default(), unfit: Mutex::default() }
+        Self {
+            office,
+            sessions: Mutex::default(),
+            mails: Mutex::default(),
+            unfit: Mutex::default(),
+            transmissions: Mutex::default(),
+        }
     }
 
     /// ST912: the terminal logs in. Returns when it is clear what it is given.
@@ -159,6 +169,8 @@ impl Incoming {
     pub fn carry_out(self: &Arc<Self>, action: ReceivingAction) {
         match action {
             ReceivingAction::Step(step) => self.office.step(step),
+            // The desk has asked it of the card's session.
+            ReceivingAction::CheckCard => {}
             ReceivingAction::Ordinary(id) => {
                 self.give(id, Given::Ordinary);
                 self.sessions().remove(&id);
@@ -236,6 +248,7 @@ impl Incoming {
         let mut spent = Vec::new();
         let mut mails = Vec::new();
         let mut octets = 0usize;
+        let transmission = self.transmission_for(&owner.address);
         for (number, uid) in self.unfit_last(&owner, mailbox.uidl().await.map_err(words)?) {
             if mails.len() >= MAILS || octets >= OCTETS {
                 break;
@@ -265,6 +278,10 @@ impl Incoming {
                 key,
                 raw: Arc::new(raw),
                 kind,
+                transmission: match mails.len() {
+                    0 => transmission.clone(),
+                    before => transmission.part(before + 1),
+                },
                 known,
                 decrypted: None,
                 sender: None,
@@ -312,14 +329,26 @@ impl Incoming {
                     self.office.suspicious("RECV-003", error.to_string());
                     Unfit::NotGenuine("RECV-003")
                 }
+                Untrusted::NotAccepted { fault, .. } => {
+                    self.office.suspicious(fault.correspondent_code(), error.to_string());
+                    // Nothing is known against a mail whose sender only could not be confirmed now.
+                    if fault.is_of_the_answer() {
+                        Unfit::Unconfirmed(fault.correspondent_code())
+                    } else {
+                        Unfit::NotGenuine(fault.correspondent_code())
+                    }
+                }
                 Untrusted::Unreachable(_) => {
                     self.office.failed("RECV-004", error.to_string());
-                    Unfit::Unchecked
+                    Unfit::Unchecked("RECV-004")
                 }
             })?;
+        if certificates.changed {
+            self.office.tell(Event::CertificateChanged(sender.clone()));
+        }
         if let Some(mail) = self.mails().get_mut(&id) {
             mail.sender = Some(sender);
-            mail.sender_certificates = certificates;
+            mail.sender_certificates = certificates.certificates;
         }
         Ok(())
     }
@@ -411,10 +440,10 @@ impl Incoming {
             if mail.known.is_none() {
                 continue;
             }
-            match self.office.ledger.printed(&mail.key) {
+            mail.transmission.clone().during(|| match self.office.ledger.printed(&mail.key) {
                 Ok(()) => self.office.did(&["I2"], "the terminal took the document completely"),
                 Err(error) => self.office.failed("LEDGER-001", error.to_string()),
-            }
+            });
         }
     }
 
@@ -430,7 +459,8 @@ impl Incoming {
             (mail.key.clone(), handed, personal.owner.clone(), personal.card.signature_key())
         };
         let mail = confirmation::signed(&self.office, &handed, &owner, &key).await?;
-        let owed = Owed::Confirmation { to: handed.sender.clone(), mail };
+        let transmission = TransmissionId::current();
+        let owed = Owed::Confirmation { to: handed.sender.clone(), mail, transmission };
         let ledger_key = self.office.ledger_key();
         self.office.ledger.confirm(&ledger_key, &name, &handed, &owed).map_err(|error| error.to_string())?;
         self.office.owed.notify_one();
@@ -464,6 +494,9 @@ impl Incoming {
                 Err(error) => self.office.failed("RECV-007", error.to_string()),
             }
         }
+        if let Some(owner) = self.owner_of(id).filter(|_| !ids.is_empty()) {
+            self.transmissions().remove(&owner.address);
+        }
         let settled = self.sessions().get_mut(&id).and_then(|session| session.settled.take());
         self.forget(id);
         if let Some(settled) = settled {
@@ -488,6 +521,27 @@ impl Incoming {
             unfit.clear();
         }
         unfit.insert(key);
+    }
+
+    /// What the lines have in common of that which waits for this address.
+    pub(crate) fn transmission_for(&self, address: &str) -> TransmissionId {
+        let new = || self.office.new_transmission();
+        self.transmissions().entry(address.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// The same for a session, once it is known whose it is.
+    pub(crate) fn transmission_of_session(&self, id: SessionId) -> Option<TransmissionId> {
+        let owner = self.owner_of(id)?;
+        self.transmissions().get(&owner.address).cloned()
+    }
+
+    /// The same for one mail.
+    pub(crate) fn transmission_of(&self, id: MailId) -> Option<TransmissionId> {
+        self.mails().get(&id).map(|mail| mail.transmission.clone())
+    }
+
+    fn transmissions(&self) -> std::sync::MutexGuard<'_, HashMap<String, TransmissionId>> {
+        self.transmissions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn give(&self, id: SessionId, given: Given) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use sealfax_client::seam::TransmissionId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,10 +23,13 @@ const OUTBOX: Table = TableDefinition::new("outbox");
 const DELIVERED: Table = TableDefinition::new("delivered, not yet reported");
 const REPORTS: Table = TableDefinition::new("reports");
 const SEEN: Table = TableDefinition::new("documents handed before");
-const TABLES: [Table; 6] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN];
+const CORRESPONDENTS: Table = TableDefinition::new("keys of correspondents");
+const TABLES: [Table; 7] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS];
 
 /// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
 const REMEMBERED: u64 = 10_000;
+/// How many correspondents' keys are remembered.
+const CORRESPONDENTS_REMEMBERED: u64 = 4096;
 
 /// Why the ledger failed. The flow that asked must stop: what is not written down did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,9 @@ pub struct OpenTransmission {
     pub content_digest: String,
     /// Pages, as far as known.
     pub pages: Option<u32>,
+    /// What its lines in the journal have in common.
+    #[serde(default)]
+    pub transmission: Option<TransmissionId>,
 }
 
 impl OpenTransmission {
@@ -102,6 +109,24 @@ pub struct Delivered {
     pub failure: Option<String>,
 }
 
+/// The keys that were relied on for a correspondent, so that another one does not go unnoticed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKeys {
+    /// When they were relied on last.
+    pub last: SystemTime,
+    /// One for each key.
+    pub keys: Vec<KnownKey>,
+}
+
+/// One key of a correspondent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownKey {
+    /// SHA-256 of the public key, hexadecimal.
+    pub fingerprint: String,
+    /// The certificate it came in, DER in base64: whether that still counts can be asked.
+    pub certificate: String,
+}
+
 /// Something owed to a server, kept until the server has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Owed {
@@ -111,6 +136,9 @@ pub enum Owed {
         to: String,
         /// The mail, CRLF.
         mail: String,
+        /// What the document's lines in the journal have in common.
+        #[serde(default)]
+        transmission: Option<TransmissionId>,
     },
     /// A record for the history server.
     History(sealfax_client::history::Transmission),
@@ -311,6 +339,23 @@ impl Ledger {
         self.remove(REPORTS, id)
     }
 
+    /// The keys relied on for a correspondent so far; `of` is an address and what they are used for.
+    pub fn known_keys(&self, of: &str) -> Result<Option<KnownKeys>, LedgerError> {
+        self.get(CORRESPONDENTS, of)
+    }
+
+    /// Remembers them; whoever was not written to for longest is forgotten first.
+    pub fn remember_keys(&self, of: &str, known: &KnownKeys) -> Result<(), LedgerError> {
+        self.put(CORRESPONDENTS, of, known)?;
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let count = read.open_table(CORRESPONDENTS).map_err(failed("read"))?.len().map_err(failed("read"))?;
+        if count <= CORRESPONDENTS_REMEMBERED {
+            return Ok(());
+        }
+        let oldest = self.all::<KnownKeys>(CORRESPONDENTS)?.into_iter().min_by_key(|(_, known)| known.last);
+        oldest.map_or(Ok(()), |(of, _)| self.remove(CORRESPONDENTS, &of))
+    }
+
     fn put<T: Serialize>(&self, table: Table, key: &str, value: &T) -> Result<(), LedgerError> {
         let octets = serde_json::to_vec(value).map_err(failed("written"))?;
         let write = self.database.begin_write().map_err(failed("written"))?;
@@ -375,6 +420,7 @@ mod tests {
             sent: SystemTime::UNIX_EPOCH,
             content_digest: "00".into(),
             pages: Some(1),
+            transmission: None,
         }
     }
 
@@ -426,7 +472,7 @@ mod tests {
             recipient_name: String::new(),
             failure: None,
         };
-        let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new() };
+        let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new(), transmission: None };
         assert!(ledger.close("1", &delivered, &owed).unwrap());
         assert!(!ledger.close("2", &delivered, &owed).unwrap());
         assert_eq!(ledger.unreported().unwrap().len(), 1);

@@ -1,10 +1,12 @@
 //! What the parts of a running adapter share: its configuration, the seams, the ledger, and the way to the desk.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sealfax_client::seam::{EntropyRng, Seams};
+use sealfax_client::seam::{EntropyRng, Seams, TransmissionId};
+use sealfax_drivers::display::Fault;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::card::InsertedCard;
@@ -12,6 +14,7 @@ use crate::config::Config;
 use crate::flow::desk::{Event, Insertion};
 use crate::flow::{Owner, Step};
 use crate::ledger::Ledger;
+use crate::ports::watch::Seen;
 use crate::trust::Trust;
 
 /// The shared context of one adapter.
@@ -29,6 +32,9 @@ pub struct Office {
     events: mpsc::UnboundedSender<Event>,
     card: Mutex<Option<(Insertion, Arc<InsertedCard>)>>,
     reader: AtomicBool,
+    /// What is wrong with other devices, by code.
+    faults: Mutex<BTreeMap<&'static str, Fault>>,
+    ports: Mutex<Seen>,
     numbers: AtomicU64,
     power: watch::Receiver<()>,
 }
@@ -57,6 +63,8 @@ impl Office {
             events,
             card: Mutex::default(),
             reader: AtomicBool::new(true),
+            faults: Mutex::default(),
+            ports: Mutex::default(),
             numbers: AtomicU64::new(1),
             power,
         }
@@ -67,17 +75,27 @@ impl Office {
         &self.config.host_name
     }
 
-    /// Does work beside the desk, for as long as the adapter has power: it ends with the adapter, wherever it is.
+    /// Does work beside the desk, for as long as the adapter has power: it ends with the adapter, wherever it is. What it
+    /// writes down is about the transmission that is followed where it is begun.
     pub fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut power = self.power.clone();
-        tokio::spawn(async move {
+        let powered = async move {
             tokio::select! {
                 biased;
                 // Nothing is ever sent: this ends when the sender, which the adapter holds, is gone.
                 _ = power.changed() => {}
                 () = work => {}
             }
-        });
+        };
+        match TransmissionId::current() {
+            Some(id) => drop(tokio::spawn(id.follow(powered))),
+            None => drop(tokio::spawn(powered)),
+        }
+    }
+
+    /// What the lines of a new document will have in common.
+    pub fn new_transmission(&self) -> TransmissionId {
+        TransmissionId::draw(self.seams.entropy.as_ref())
     }
 
     /// Tells the desk. The desk outlives everybody who tells it, except at the very end.
@@ -158,9 +176,33 @@ impl Office {
         self.reader.load(Ordering::Relaxed)
     }
 
+    /// What was seen at the Ethernet ports last.
+    pub(crate) fn ports(&self) -> Seen {
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_ports(&self, seen: Seen) {
+        *self.ports.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+        self.tell(Event::Tick);
+    }
+
     pub(crate) fn set_reader(&self, there: bool) {
         self.reader.store(there, Ordering::Relaxed);
         // The desk is asked to look up: the fault band is drawn with the next screen.
+        self.tell(Event::Tick);
+    }
+
+    /// What is wrong with a device, for the fault band: the first by code.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner).values().next().cloned()
+    }
+
+    /// A device has this fault now, or of this family of codes ("LAMP-") none any more.
+    pub(crate) fn set_fault(&self, family: &'static str, fault: Option<Fault>) {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        faults.retain(|code, _| !code.starts_with(family));
+        faults.extend(fault.map(|fault| (fault.code, fault)));
+        drop(faults);
         self.tell(Event::Tick);
     }
 }

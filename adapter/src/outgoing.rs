@@ -5,10 +5,11 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp::{self, SendError};
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::header::Headers;
-use sealfax_smime::{Recipient, SealError, Signing, path};
+use sealfax_smime::{KeyError, Recipient, SealError, Signing, path};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -18,11 +19,13 @@ use crate::flow::{Owner, normal_address};
 use crate::ledger::OpenTransmission;
 use crate::office::Office;
 use crate::outer;
+use crate::trust::Untrusted;
 
 /// A document the terminal is handing over.
 struct Document {
     mail: Arc<Zeroizing<Vec<u8>>>,
     recipients: Vec<String>,
+    transmission: TransmissionId,
     certificates: Vec<Recipient>,
     sealed: Option<Arc<SealedMail>>,
     answer: oneshot::Sender<Result<(), NotSent>>,
@@ -86,6 +89,7 @@ impl Outgoing {
         let document = Document {
             mail: Arc::new(Zeroizing::new(mail)),
             recipients: normal.clone(),
+            transmission: TransmissionId::current().unwrap_or_else(|| self.office.new_transmission()),
             certificates: Vec::new(),
             sealed: None,
             answer: sender,
@@ -99,6 +103,8 @@ impl Outgoing {
     pub fn carry_out(self: &Arc<Self>, action: SendingAction) {
         match action {
             SendingAction::Step(step) => self.office.step(step),
+            // The desk has asked it of the card's session.
+            SendingAction::CheckCard => {}
             SendingAction::FindCertificates(id, recipients) => {
                 let this = self.clone();
                 self.office.spawn(async move {
@@ -131,20 +137,30 @@ impl Outgoing {
     /// ST606, ST607: all or nothing; the addresses without a valid certificate are named.
     async fn find_certificates(&self, id: DocumentId, recipients: Vec<String>) -> Result<(), NotSent> {
         let mut certificates = Vec::with_capacity(recipients.len());
-        let mut missing = Vec::new();
+        let (mut missing, mut refused) = (Vec::new(), None);
         for address in recipients {
             match self.office.trust.certificates(&address, path::Use::Encrypt).await {
                 Ok(found) => {
-                    if let Some(certificate) = found.into_iter().next() {
+                    if found.changed {
+                        self.office.tell(Event::CertificateChanged(address.clone()));
+                    }
+                    if let Some(certificate) = found.certificates.into_iter().next() {
                         certificates.push(Recipient { address, certificate });
                     }
                 }
-                Err(crate::trust::Untrusted::None(address)) => missing.push(address),
+                Err(Untrusted::None(address)) => missing.push(address),
+                Err(Untrusted::NotAccepted { address, fault, .. }) => {
+                    refused.get_or_insert(NotSent::BadCertificate { address, fault });
+                }
                 Err(error) => {
                     self.office.failed("SEND-001", error.to_string());
-                    return Err(NotSent::ServerUnreachable);
+                    return Err(NotSent::CertificateServerUnreachable("SEND-001"));
                 }
             }
+        }
+        // What an attacker may be behind is told before what may be a typing mistake.
+        if let Some(refused) = refused {
+            return Err(refused);
         }
         if !missing.is_empty() {
             return Err(NotSent::NoCertificate(missing));
@@ -175,7 +191,9 @@ impl Outgoing {
             .map_err(|error| {
                 self.office.failed(error.code(), error.to_string());
                 match &error {
-                    SealError::Key(_) => NotSent::CardPulled,
+                    SealError::Key(KeyError::Gone) => NotSent::CardPulled,
+                    SealError::Key(KeyError::PinRequired) => NotSent::PinNotGiven,
+                    SealError::Key(_) => NotSent::CardFailed,
                     other => match other.recipient() {
                         Some(address) => NotSent::NoCertificate(vec![address.to_owned()]),
                         None => NotSent::Unacceptable,
@@ -214,6 +232,7 @@ impl Outgoing {
                 sent,
                 content_digest: sealed.content_digest.clone(),
                 pages: sealed.pages,
+                transmission: TransmissionId::current(),
             })
             .collect();
         let ledger_failed = |error: crate::ledger::LedgerError| {
@@ -221,6 +240,8 @@ impl Outgoing {
             NotSent::Unacceptable
         };
         self.office.ledger.open_transmissions(&transmissions).map_err(ledger_failed)?;
+        // From now on somebody looks whether their confirmations come in time.
+        self.office.owed.notify_one();
         let submitted = smtp::send_to_all(
             self.office.seams.network.as_ref(),
             self.office.config.network.smtp,
@@ -240,6 +261,11 @@ impl Outgoing {
             }
         }
         outcome
+    }
+
+    /// What the document's lines in the journal have in common, while it is at hand.
+    pub(crate) fn transmission(&self, id: DocumentId) -> Option<TransmissionId> {
+        self.lock().get(&id).map(|document| document.transmission.clone())
     }
 
     fn tell(&self, event: SendingEvent) {

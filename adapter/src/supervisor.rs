@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use sealfax_client::seam::{Network, Seams};
 use sealfax_client::{pop3_server, smtp_server};
 use sealfax_drivers::display::{CardFault, Status};
-use sealfax_smime::{KeyError, SealError, Signing};
+use sealfax_drivers::pin::Pin;
+use sealfax_smime::{KeyError, OpenError};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::card::{InsertedCard, PinAnswer};
@@ -25,12 +23,16 @@ use crate::incoming::Incoming;
 use crate::ledger::{Ledger, LedgerError};
 use crate::office::Office;
 use crate::outgoing::Outgoing;
+use crate::ports::{Link, Sysfs, watch as ports};
+use crate::pulse::{self, Beat, EVERY, Silent};
 use crate::server::confirmations::Confirmations;
 use crate::server::notices::NetworkSmtp;
 use crate::server::outbox;
 use crate::terminal::pop3::TerminalPop3;
 use crate::terminal::smtp::TerminalSmtp;
-use crate::trust::Trust;
+use crate::track;
+use crate::trust::{Trust, TrustError};
+use crate::workers::{Ended, Workers};
 
 /// A notice or a confirmation has no reason to be larger.
 const NETWORK_MAIL: usize = 512 * 1024;
@@ -55,14 +57,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    /// The anchors.
-    #[error("the trust anchors in {path} cannot be used: {why}")]
-    Anchors {
-        /// Which file.
-        path: std::path::PathBuf,
-        /// Why.
-        why: String,
-    },
+    /// The anchors, or the certificate server.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
 }
 
 /// A running adapter. Dropping it ends it at once, as a power cut would.
@@ -73,7 +70,7 @@ pub struct Adapter {
     terminal_smtp: SocketAddr,
     terminal_pop3: SocketAddr,
     notices: SocketAddr,
-    tasks: JoinSet<()>,
+    workers: Workers,
     /// Work beside the desk ends when this is dropped.
     _power: watch::Sender<()>,
 }
@@ -86,8 +83,8 @@ impl Adapter {
         terminal_network: Arc<dyn Network>,
         devices: Devices,
     ) -> Result<Self, StartError> {
-        let trust = read_trust(&config, &seams)?;
         let ledger = Ledger::open(&config.data)?;
+        let trust = Trust::open(&config, &seams, ledger.clone())?;
         let (events, inbox) = mpsc::unbounded_channel();
         let (power, on) = watch::channel(());
         let office = Arc::new(Office::new(config, seams, ledger, trust, events, on));
@@ -95,12 +92,16 @@ impl Adapter {
         let incoming = Arc::new(Incoming::new(office.clone()));
         let confirmations = Arc::new(Confirmations::new(office.clone()));
         let (shutdown, stop) = watch::channel(false);
-        let mut tasks = JoinSet::new();
+        let mut workers = Workers::new();
 
-        let desk = Desk::new(office.config.sending.hold(), office.config.terminal.machine_addresses.clone());
+        let desk = Desk::new(
+            office.config.sending.hold(),
+            office.config.terminal.machine_addresses.clone(),
+            office.config.card.pin_life(),
+        );
         let first = Shown { screen: desk.screen(At::ZERO), status: status(&office) };
         let (shown, showing) = watch::channel(first);
-        devices::start(devices, &office, &showing, &mut tasks);
+        devices::start(devices, &office, &showing, &mut workers);
 
         let config = &office.config;
         let host = config.host_name.clone();
@@ -119,24 +120,30 @@ impl Adapter {
         // Each may hold a document in memory for as long: one machine needs few.
         limits.sessions = TERMINAL_SESSIONS;
         limits.sessions_per_address = TERMINAL_SESSIONS;
-        tasks.spawn(smtp_server::serve(listener, receiver, limits, host.clone(), journal.clone(), stop.clone()));
+        let serving = smtp_server::serve(listener, receiver, limits, host.clone(), journal.clone(), stop.clone());
+        workers.spawn("terminal-smtp", serving);
 
         let (listener, terminal_pop3) =
             listen(terminal_network.as_ref(), "the terminal's receive button", config.terminal.pop3).await?;
         let door = Arc::new(TerminalPop3::new(office.clone(), incoming.clone()));
         let limits = pop3_server::Limits::default();
-        tasks.spawn(pop3_server::serve(listener, door, limits, host.clone(), journal.clone(), stop.clone()));
+        let serving = pop3_server::serve(listener, door, limits, host.clone(), journal.clone(), stop.clone());
+        workers.spawn("terminal-pop3", serving);
 
         let (listener, notices) = listen(office.seams.network.as_ref(), "notices", config.network.notices).await?;
         let receiver = Arc::new(NetworkSmtp::new(office.clone(), confirmations));
         let mut limits = smtp_server::Limits::default();
         limits.message = NETWORK_MAIL;
-        tasks.spawn(smtp_server::serve(listener, receiver, limits, host, journal, stop));
+        workers.spawn("notices", smtp_server::serve(listener, receiver, limits, host, journal, stop));
 
-        tasks.spawn(outbox::run(office.clone()));
-        tasks.spawn(run_desk(desk, inbox, office.clone(), outgoing, incoming, shown));
+        workers.spawn("outbox", outbox::run(office.clone()));
+        if let Some(named) = config.ports.clone() {
+            workers.spawn("ports", ports::run(named, Sysfs::default(), office.clone()));
+        }
+        let desk_office = office.clone();
+        workers.spawn_beating("desk", move |beat| run_desk(desk, inbox, desk_office, outgoing, incoming, shown, beat));
         office.did(&["T3", "H1"], "the adapter is ready");
-        Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, tasks, _power: power })
+        Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, workers, _power: power })
     }
 
     /// Where the terminal sends its mail.
@@ -160,8 +167,29 @@ impl Adapter {
     }
 
     /// Waits until a part of the adapter ends, which it never should.
-    pub async fn ended(&mut self) {
-        self.tasks.join_next().await;
+    pub async fn ended(&mut self) -> Ended {
+        self.workers.ended().await
+    }
+
+    /// The workers that are stuck: while there are any, no watchdog is to be fed.
+    pub fn silent(&self) -> Vec<Silent> {
+        self.workers.silent()
+    }
+
+    /// How it is, in a few words for an administrator.
+    pub fn state_of_health(&self) -> String {
+        match status(&self.office).fault {
+            Some(fault) => format!("{} {}", fault.code, fault.english),
+            None => "ready".to_owned(),
+        }
+    }
+
+    /// Writes down that a worker is stuck.
+    pub(crate) fn complain(&self, silent: &Silent) {
+        let Silent { worker, since } = silent;
+        let text =
+            format!("the worker `{worker}` has not come round for {} s; the watchdogs are not fed", since.as_secs());
+        self.office.failed("SERVICE-001", text);
     }
 
     /// Lets running sessions finish, then ends.
@@ -170,36 +198,23 @@ impl Adapter {
         let finish = async {
             // The three listeners end by themselves; the rest is ended with them.
             for _ in 0..3 {
-                self.tasks.join_next().await;
+                self.workers.ended().await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), finish).await;
-        self.tasks.shutdown().await;
+        self.workers.shutdown().await;
     }
 }
 
-fn read_trust(config: &Config, seams: &Seams) -> Result<Trust, StartError> {
-    let read = |path: &std::path::Path| {
-        let wrong = |why: String| StartError::Anchors { path: path.to_owned(), why };
-        let text = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-        let certificates: Vec<Vec<u8>> = CertificateDer::pem_slice_iter(&text)
-            .map(|certificate| certificate.map(|der| der.to_vec()).map_err(|error| wrong(error.to_string())))
-            .collect::<Result<_, _>>()?;
-        if certificates.is_empty() { Err(wrong("it holds no certificate".into())) } else { Ok(certificates) }
-    };
-    let anchors = read(&config.network.anchors)?;
-    let intermediates = config.network.intermediates.as_deref().map(read).transpose()?.unwrap_or_default();
-    Ok(Trust::new(seams.clone(), &config.host_name, anchors, intermediates, config.network.directory))
-}
-
 fn status(office: &Office) -> Status {
+    let ports = office.ports();
     Status {
         office: office.config.office.clone(),
         clock: office.local(office.seams.clock.now()).split_off("2026-11-22 ".len()),
-        terminal_link: true,
-        network_link: true,
+        terminal_link: ports.terminal == Link::Up,
+        network_link: ports.network == Link::Up,
         reader: office.has_reader(),
-        fault: (!office.has_reader()).then(devices::no_reader),
+        fault: ports.fault().or_else(|| (!office.has_reader()).then(devices::no_reader)).or_else(|| office.fault()),
     }
 }
 
@@ -211,22 +226,31 @@ async fn run_desk(
     outgoing: Arc<Outgoing>,
     incoming: Arc<Incoming>,
     shown: watch::Sender<Shown>,
+    beat: Beat,
 ) {
     let start = Instant::now();
     loop {
-        let at = start.elapsed();
-        // The clock on the screen moves even when nothing else does.
-        let due = desk.next_timer(at).unwrap_or(at + Duration::from_secs(30)).min(at + Duration::from_secs(30));
+        beat.beat();
+        let timer = desk.next_timer(start.elapsed());
         let event = tokio::select! {
             event = inbox.recv() => match event {
                 Some(event) => event,
                 None => return,
             },
-            () = tokio::time::sleep_until(start + due) => Event::Tick,
+            () = tokio::time::sleep_until(start + timer.unwrap_or_default()), if timer.is_some() => Event::Tick,
+            // The clock on the screen moves even when nothing else does.
+            () = pulse::tick(EVERY) => Event::Tick,
         };
         let at = start.elapsed();
-        for action in desk.handle(at, event) {
-            carry_out(action, &office, &outgoing, &incoming);
+        let about = track::of_event(&event);
+        let actions = desk.handle(at, event);
+        let subjects = track::of_actions(about, &actions);
+        for (action, about) in actions.into_iter().zip(subjects) {
+            let carry_out = || carry_out(action, &office, &outgoing, &incoming);
+            match about.and_then(|about| about.transmission(&outgoing, &incoming)) {
+                Some(id) => id.during(carry_out),
+                None => carry_out(),
+            }
         }
         let now = Shown { screen: desk.screen(start.elapsed()), status: status(&office) };
         shown.send_if_modified(|before| {
@@ -240,30 +264,35 @@ async fn run_desk(
 fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, incoming: &Arc<Incoming>) {
     match action {
         Action::ReadCard(insertion) => devices::tell_identity(office, insertion),
-        Action::VerifyPin(insertion, pin) => {
+        Action::ReadAgain(insertion) => {
             let asked = office.clone();
-            office.spawn(async move {
-                let office = asked;
-                let Some(card) = office.card_of(insertion) else { return };
-                let input = match card.verify_pin(pin).await {
-                    PinAnswer::Accepted => CardInput::PinAccepted,
-                    PinAnswer::Refused(tries_left) => {
-                        office.suspicious("PIN-001", format!("a wrong PIN; {tries_left} tries left"));
-                        CardInput::PinRefused { tries_left }
-                    }
-                    PinAnswer::Failed(why) => devices::trouble(&office, why),
-                };
-                office.tell(Event::Card(insertion, input));
-            });
+            office.spawn(async move { devices::tell_identity_anew(&asked, insertion).await });
         }
+        Action::VerifyPin(insertion, pin, shown) => verify_pin(office, insertion, Some(pin), shown),
+        Action::VerifyPinOnPad(insertion, shown) => verify_pin(office, insertion, None, shown),
         Action::CheckCertificate(insertion) => {
             let checked = office.clone();
             office.spawn(async move { check_certificate(&checked, insertion).await });
         }
+        Action::CheckAgain(insertion) => {
+            let checked = office.clone();
+            office.spawn(async move {
+                if let Some(card) = checked.card_of(insertion) {
+                    let (Ok(input) | Err(input)) = check_state(&checked, &card).await;
+                    checked.tell(Event::Card(insertion, input));
+                }
+            });
+        }
         // The PIN is wiped; the card itself may stay in the slot until it is pulled.
-        Action::ForgetCard => {
+        Action::ForgetCard | Action::ForgetPin => {
             if let Some((_, card)) = office.card() {
                 card.forget_pin();
+                office.spawn(async move { card.forgotten().await });
+            }
+        }
+        Action::LetGo(insertion) => {
+            if let Some(card) = office.card_of(insertion) {
+                office.spawn(async move { card.let_go().await });
             }
         }
         Action::Sending(action) => outgoing.carry_out(action),
@@ -271,41 +300,84 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
     }
 }
 
+/// Shows the card the PIN that was typed, or has its reader ask for one, if it has the tries that the person saw.
+fn verify_pin(office: &Arc<Office>, insertion: Insertion, pin: Option<Arc<Pin>>, shown: u8) {
+    let asked = office.clone();
+    office.spawn(async move {
+        let office = asked;
+        let Some(card) = office.card_of(insertion) else { return };
+        let answer = match pin {
+            Some(pin) => card.verify_pin(pin, shown).await,
+            None => card.verify_pin_on_pad(shown).await,
+        };
+        let input = match answer {
+            PinAnswer::Accepted => CardInput::PinAccepted,
+            PinAnswer::Refused(tries_left) => {
+                office.suspicious("PIN-001", format!("a wrong PIN; {tries_left} tries left"));
+                CardInput::PinRefused { tries_left }
+            }
+            PinAnswer::Untried(tries_left) => CardInput::PinUntried { tries_left },
+            PinAnswer::Cancelled => CardInput::PadCancelled,
+            PinAnswer::Failed(why) => devices::trouble(&office, why),
+        };
+        office.tell(Event::Card(insertion, input));
+    });
+}
+
 /// ST602, ST603, ST908, ST909: both certificates of the card, path first, then the certificate server.
 async fn check_certificate(office: &Office, insertion: Insertion) {
-    use sealfax_smime::path::Use;
     let Some(card) = office.card_of(insertion) else { return };
-    let identity = card.identity();
-    let both = [(&identity.signature_certificate, Use::Sign), (&identity.encryption_certificate, Use::Encrypt)];
-    for (certificate, purpose) in both {
-        if let Err(unusable) = office.trust.check_card_path(certificate, purpose) {
-            office.suspicious("CARD-004", unusable.why);
-            return office.tell(Event::Card(insertion, CardInput::CertificateInvalid(unusable.fault)));
-        }
+    if let Err(input) = check_paths(office, &card) {
+        return office.tell(Event::Card(insertion, input));
     }
     office.tell(Event::Card(insertion, CardInput::PathHolds));
-    // Certificates are public: only a signature proves that this is the card they were issued for.
+    // Certificates are public: only the use of a key proves that this is the card they were issued for.
     match prove_possession(office, &card).await {
         Ok(()) => {}
         // A pulled card proves nothing against itself.
-        Err(SealError::Key(KeyError::Gone)) => return office.tell(Event::Card(insertion, CardInput::Removed)),
+        Err(OpenError::Key(KeyError::Gone)) => return office.tell(Event::Card(insertion, CardInput::Removed)),
         Err(why) => {
             office.suspicious("CARD-006", why.to_string());
             return office.tell(Event::Card(insertion, CardInput::CertificateInvalid(CardFault::Untrusted)));
         }
     }
-    for (certificate, _) in both {
-        if let Err(unusable) = office.trust.check_card_status(certificate).await {
-            office.suspicious("CARD-005", unusable.why);
-            return office.tell(Event::Card(insertion, CardInput::CertificateInvalid(unusable.fault)));
-        }
-    }
-    office.tell(Event::Card(insertion, CardInput::CertificateValid));
+    let (Ok(input) | Err(input)) = check_state(office, &card).await;
+    office.tell(Event::Card(insertion, input));
 }
 
-/// The card signs something that it cannot have signed before; what comes is checked against its certificate.
-async fn prove_possession(office: &Office, card: &Arc<InsertedCard>) -> Result<(), SealError> {
-    let challenge = format!("Content-Type: text/plain\r\n\r\n{}\r\n", office.seams.entropy.token());
-    let signing = Signing { key: &card.signature_key(), chain: &[], signing_time: office.seams.clock.now() };
-    sealfax_smime::sign_detached(challenge.as_bytes(), &signing).await.map(|_| ())
+/// ST603, ST909: the paths of both certificates; asks nobody.
+fn check_paths(office: &Office, card: &InsertedCard) -> Result<(), CardInput> {
+    use sealfax_smime::path::Use;
+    let identity = card.identity();
+    let both = [(&identity.signature_certificate, Use::Sign), (&identity.encryption_certificate, Use::Encrypt)];
+    for (certificate, purpose) in both {
+        office.trust.check_card_path(certificate, purpose).map_err(|unusable| {
+            office.suspicious(unusable.fault.code(), unusable.why);
+            CardInput::CertificateInvalid(unusable.fault)
+        })?;
+    }
+    Ok(())
+}
+
+/// ST602, ST908: whether both certificates are valid now. A path may have come to its end while the card was in.
+async fn check_state(office: &Office, card: &InsertedCard) -> Result<CardInput, CardInput> {
+    check_paths(office, card)?;
+    let identity = card.identity();
+    let (signature, encryption) = tokio::join!(
+        office.trust.check_card_status(&identity.signature_certificate),
+        office.trust.check_card_status(&identity.encryption_certificate)
+    );
+    for state in [signature, encryption] {
+        state.map_err(|unusable| {
+            office.suspicious(unusable.fault.code(), unusable.why);
+            CardInput::CertificateInvalid(unusable.fault)
+        })?;
+    }
+    Ok(CardInput::CertificateValid)
+}
+
+/// The card opens something that nobody has seen before: only the holder of the key that its certificate names can. The
+/// decryption key does not ask for the PIN again, as the signature key would; what it signs is verified before it leaves.
+async fn prove_possession(office: &Office, card: &Arc<InsertedCard>) -> Result<(), OpenError> {
+    sealfax_smime::prove_possession(&card.decryption_key(), &mut office.rng()).await
 }

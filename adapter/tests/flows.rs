@@ -3,19 +3,29 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use sealfax_adapter::flow::card_session::CardInput;
-use sealfax_adapter::flow::desk::{Action, Desk, Event};
+use sealfax_adapter::flow::desk::{Action, Desk, Event, OUTCOME_SHOWN, PAD_RESTS};
 use sealfax_adapter::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
 use sealfax_adapter::flow::sending::{DocumentId, SendingAction, SendingEvent};
 use sealfax_adapter::flow::{At, Owner};
 use sealfax_drivers::display::{CardFault, NotSent, Screen};
 use sealfax_drivers::pin::Pin;
 
+/// The fax machine's own address.
+const MACHINE: &str = "fax@a.example";
 const PEOPLE: [&str; 3] = ["taro@a.example", "hanako@b.example", "jiro@b.example"];
+
+/// How long an accepted card may wait for its act.
+const PIN_LIFE: Duration = Duration::from_secs(300);
+
+fn new_desk() -> Desk {
+    Desk::new(Duration::from_secs(540), vec![MACHINE.into()], PIN_LIFE)
+}
 
 fn owner(index: usize) -> Owner {
     let address = PEOPLE[index % PEOPLE.len()];
@@ -33,7 +43,8 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Ok(())),
         Just(Err(Unfit::CannotOpen("OPEN-001"))),
         Just(Err(Unfit::NotGenuine("OPEN-020"))),
-        Just(Err(Unfit::Unchecked)),
+        Just(Err(Unfit::Unchecked("RECV-004"))),
+        Just(Err(Unfit::Unconfirmed("TRUST-113"))),
         Just(Err(Unfit::CardGone)),
     ];
     let sent = prop_oneof![
@@ -45,15 +56,21 @@ fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => Just(Event::Card(1, CardInput::Inserted)),
         2 => Just(Event::Card(1, CardInput::Removed)),
-        6 => (0usize..3, 0u8..4).prop_map(|(who, tries_left)| Event::Card(1, CardInput::Read { owner: owner(who), tries_left })),
+        6 => (0usize..3, 0u8..4, any::<bool>()).prop_map(|(who, tries_left, pad)| Event::Card(1, CardInput::Read { owner: owner(who), tries_left, pad })),
+        1 => any::<bool>().prop_map(|asking| Event::SigningOnPad(1, asking)),
+        1 => Just(Event::Card(1, CardInput::PinCancelled)),
+        1 => Just(Event::Card(1, CardInput::PadCancelled)),
+        1 => (0u8..3).prop_map(|tries_left| Event::Card(1, CardInput::PinUntried { tries_left })),
+        1 => Just(Event::Card(1, CardInput::Unusable(CardFault::Unreadable))),
         1 => Just(Event::Card(1, CardInput::Unusable(CardFault::Incomplete))),
         1 => (0u8..9).prop_map(|n| Event::Card(1, CardInput::PinProgress(n))),
-        6 => Just(Event::Card(1, CardInput::PinEntered(Pin::new(b"123456").unwrap()))),
+        6 => Just(Event::Card(1, CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())))),
         6 => Just(Event::Card(1, CardInput::PinAccepted)),
         1 => (0u8..3).prop_map(|tries_left| Event::Card(1, CardInput::PinRefused { tries_left })),
         6 => Just(Event::Card(1, CardInput::PathHolds)),
         6 => Just(Event::Card(1, CardInput::CertificateValid)),
         1 => Just(Event::Card(1, CardInput::CertificateInvalid(CardFault::Revoked))),
+        1 => Just(Event::Card(1, CardInput::CertificateInvalid(CardFault::Unchecked))),
         4 => (document.clone(), 0usize..3, 0usize..3).prop_map(|(id, from, to)| Event::Sending(SendingEvent::Document {
             id, from: PEOPLE[from].into(), recipients: vec![PEOPLE[to].into()] })),
         1 => document.clone().prop_map(|id| Event::Sending(SendingEvent::TerminalGone(id))),
@@ -87,6 +104,11 @@ struct Witness {
     check_asked: bool,
     path: bool,
     valid: bool,
+    /// The certificate server was asked and has not answered.
+    check_open: bool,
+    /// It said *good* since a document came, since RECEIVE was pressed: for one act each.
+    fresh_document: bool,
+    fresh_receive: bool,
     /// Per mail of the running session.
     asked_decrypt: BTreeSet<MailId>,
     decrypted: BTreeSet<MailId>,
@@ -120,18 +142,30 @@ impl Witness {
                     self.read_asked = false;
                     (self.read, self.pin_asked, self.pin_accepted) = (None, false, false);
                     (self.check_asked, self.path, self.valid) = (false, false, false);
+                    (self.check_open, self.fresh_document, self.fresh_receive) = (false, false, false);
                 }
                 CardInput::Read { owner, .. } if std::mem::take(&mut self.read_asked) => {
                     self.read = Some(owner.clone())
                 }
                 CardInput::PinAccepted => self.pin_accepted |= self.pin_asked,
-                CardInput::PinRefused { .. } if !self.pin_accepted => self.pin_asked = false,
+                CardInput::PinRefused { .. } | CardInput::PinUntried { .. } if !self.pin_accepted => {
+                    self.pin_asked = false
+                }
                 CardInput::PathHolds => self.path |= self.check_asked,
-                CardInput::CertificateValid => self.valid |= self.path,
-                CardInput::CertificateInvalid(_) | CardInput::Unusable(_) => {}
+                CardInput::CertificateValid if self.path && std::mem::take(&mut self.check_open) => {
+                    (self.valid, self.fresh_document, self.fresh_receive) = (true, true, true);
+                }
+                CardInput::CertificateInvalid(fault) => {
+                    // No answer says nothing against a card that was accepted; anything else ends what was proven.
+                    let asked = std::mem::take(&mut self.check_open);
+                    self.valid &= !asked || *fault == CardFault::Unchecked;
+                }
+                CardInput::Unusable(_) => self.valid &= !self.check_open,
                 _ => {}
             },
+            Event::Receiving(ReceivingEvent::Receive(_)) => self.fresh_receive = false,
             Event::Sending(SendingEvent::Document { id, from, .. }) => {
+                self.fresh_document = false;
                 self.open_documents.entry(*id).or_insert_with(|| from.clone());
             }
             Event::Sending(SendingEvent::TerminalGone(id)) => {
@@ -170,14 +204,24 @@ impl Witness {
 
     fn after(&mut self, action: &Action) {
         match action {
-            Action::ReadCard(_) => self.read_asked = true,
-            Action::VerifyPin(..) => self.pin_asked = true,
+            Action::ReadCard(_) | Action::ReadAgain(_) => self.read_asked = true,
+            Action::VerifyPin(..) | Action::VerifyPinOnPad(..) => self.pin_asked = true,
+            // What was proven with the PIN counts for one act alone.
+            Action::ForgetPin => (self.pin_asked, self.pin_accepted, self.valid) = (false, false, false),
             Action::CheckCertificate(_) => {
                 assert!(self.pin_accepted, "certificate checked before the PIN was accepted");
-                self.check_asked = true;
+                (self.check_asked, self.check_open) = (true, true);
+            }
+            Action::CheckAgain(_) => {
+                assert!(self.accepted().is_some(), "asked again about a card that was never accepted");
+                self.check_open = true;
             }
             Action::Sending(SendingAction::FindCertificates(id, _)) => {
                 assert!(self.accepted().is_some(), "certificates sought before a card was accepted");
+                assert!(
+                    std::mem::take(&mut self.fresh_document),
+                    "an act on what was said of the card for another one"
+                );
                 self.certificates.remove(id);
             }
             Action::Sending(SendingAction::Seal(id, owner)) => {
@@ -201,6 +245,7 @@ impl Witness {
             }
             Action::Receiving(ReceivingAction::Fetch(id, owner)) => {
                 assert_eq!(self.accepted(), Some(owner), "mailbox fetched without an accepted card");
+                assert!(std::mem::take(&mut self.fresh_receive), "fetched on what was said of the card before RECEIVE");
                 self.fetching = Some(*id);
                 for set in [
                     &mut self.asked_decrypt,
@@ -293,6 +338,7 @@ enum Question {
     Pin(u64),
     Path(u64),
     Status(u64),
+    Again(u64),
     Sending(SendingAction),
     Receiving(ReceivingAction),
 }
@@ -318,12 +364,13 @@ struct Tally {
     deleted: usize,
     sent: usize,
     cut: usize,
+    asked_again: usize,
 }
 
 impl World {
     fn new() -> Self {
         Self {
-            desk: Desk::new(Duration::from_secs(540), vec![]),
+            desk: new_desk(),
             witness: Witness::default(),
             at: At::ZERO,
             questions: Vec::new(),
@@ -361,7 +408,7 @@ impl World {
                 self.card = usize::from(what / 8) % PEOPLE.len();
                 Event::Card(self.insertion, CardInput::Inserted)
             }
-            1 | 2 => Event::Card(self.insertion, CardInput::PinEntered(Pin::new(b"123456").unwrap())),
+            1 | 2 => Event::Card(self.insertion, CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap()))),
             3 | 4 => Event::Receiving(ReceivingEvent::Receive(SessionId(number))),
             5 => Event::Receiving(ReceivingEvent::Notice(owner(usize::from(what / 8)))),
             6 => Event::Sending(SendingEvent::Document {
@@ -383,22 +430,35 @@ impl World {
         let unfit = match fate {
             Fate::Good => Ok(()),
             Fate::Bad(kind) => {
-                Err([Unfit::CannotOpen("OPEN-016"), Unfit::NotGenuine("OPEN-028"), Unfit::Unchecked, Unfit::CardGone]
-                    [usize::from(kind) % 4])
+                let all = [
+                    Unfit::CannotOpen("OPEN-016"),
+                    Unfit::NotGenuine("OPEN-028"),
+                    Unfit::Unconfirmed("TRUST-113"),
+                    Unfit::Unchecked("RECV-004"),
+                    Unfit::CardGone,
+                ];
+                Err(all[usize::from(kind) % all.len()])
             }
         };
         let sent = if good { Ok(()) } else { Err(NotSent::ServerUnreachable) };
         Some(match question {
-            Question::Read(n) if good => Event::Card(n, CardInput::Read { owner: owner(self.card), tries_left: 3 }),
+            Question::Read(n) if good => {
+                let pad = which.is_multiple_of(3);
+                Event::Card(n, CardInput::Read { owner: owner(self.card), tries_left: 3, pad })
+            }
             Question::Read(n) => Event::Card(n, CardInput::Unusable(CardFault::Incomplete)),
             Question::Pin(n) if good => Event::Card(n, CardInput::PinAccepted),
+            Question::Pin(n) if which.is_multiple_of(3) => Event::Card(n, CardInput::PinUntried { tries_left: 2 }),
             Question::Pin(n) => Event::Card(n, CardInput::PinRefused { tries_left: 2 }),
             Question::Path(n) if good => {
                 self.questions.push(Question::Status(n));
                 Event::Card(n, CardInput::PathHolds)
             }
-            Question::Status(n) if good => Event::Card(n, CardInput::CertificateValid),
-            Question::Path(n) | Question::Status(n) => {
+            Question::Status(n) | Question::Again(n) if good => Event::Card(n, CardInput::CertificateValid),
+            Question::Again(n) if which.is_multiple_of(2) => {
+                Event::Card(n, CardInput::CertificateInvalid(CardFault::Unchecked))
+            }
+            Question::Path(n) | Question::Status(n) | Question::Again(n) => {
                 Event::Card(n, CardInput::CertificateInvalid(CardFault::Revoked))
             }
             Question::Sending(action) => Event::Sending(match action {
@@ -431,6 +491,8 @@ impl World {
         match &event {
             Event::Card(n, CardInput::Inserted) => self.insertion = *n,
             Event::Card(n, _) if *n != self.insertion => {
+                // What time alone brings has come by then.
+                self.happen(Event::Tick);
                 assert!(self.desk.handle(self.at, event).is_empty(), "a late answer of an earlier card had an effect");
                 return;
             }
@@ -454,6 +516,7 @@ impl World {
                 Action::Receiving(ReceivingAction::Hand(_, mails)) => self.tally.handed += mails.len(),
                 Action::Receiving(ReceivingAction::Cut(_)) => self.tally.cut += 1,
                 Action::Sending(SendingAction::Answer(_, Ok(()))) => self.tally.sent += 1,
+                Action::CheckAgain(_) => self.tally.asked_again += 1,
                 _ => {}
             }
             self.questions.extend(question(action));
@@ -467,9 +530,10 @@ impl World {
 
 fn question(action: Action) -> Option<Question> {
     Some(match action {
-        Action::ReadCard(n) => Question::Read(n),
-        Action::VerifyPin(n, _) => Question::Pin(n),
+        Action::ReadCard(n) | Action::ReadAgain(n) => Question::Read(n),
+        Action::VerifyPin(n, ..) | Action::VerifyPinOnPad(n, _) => Question::Pin(n),
         Action::CheckCertificate(n) => Question::Path(n),
+        Action::CheckAgain(n) => Question::Again(n),
         Action::Sending(
             action @ (SendingAction::FindCertificates(..) | SendingAction::Seal(..) | SendingAction::Submit(_)),
         ) => Question::Sending(action),
@@ -515,16 +579,35 @@ fn random_stories_get_as_far_as_printing_sending_and_deleting() {
         total.deleted += tally.deleted;
         total.sent += tally.sent;
         total.cut += tally.cut;
+        total.asked_again += tally.asked_again;
     }
     assert!(total.handed > 50 && total.deleted > 50 && total.sent > 50 && total.cut > 5, "{total:?}");
+    assert!(total.asked_again > 100, "{total:?}");
+}
+
+/// What is to be done besides writing steps down, as text that can be compared.
+fn orders(actions: Vec<Action>) -> Vec<String> {
+    let written = |action: &Action| {
+        matches!(action, Action::Receiving(ReceivingAction::Step(_)) | Action::Sending(SendingAction::Step(_)))
+    };
+    actions.into_iter().filter(|action| !written(action)).map(show).collect()
+}
+
+fn show(action: Action) -> String {
+    format!("{action:?}")
+}
+
+/// The certificate server is asked about the card again, and nothing else is done before it answers.
+fn asks_again(actions: Vec<Action>) {
+    assert_eq!(orders(actions), [show(Action::CheckAgain(1))]);
 }
 
 /// Drives a desk with a card that is accepted.
 fn accepted(desk: &mut Desk, at: At, who: usize) {
     for input in [
         CardInput::Inserted,
-        CardInput::Read { owner: owner(who), tries_left: 3 },
-        CardInput::PinEntered(Pin::new(b"123456").unwrap()),
+        CardInput::Read { owner: owner(who), tries_left: 3, pad: false },
+        CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())),
         CardInput::PinAccepted,
         CardInput::PathHolds,
         CardInput::CertificateValid,
@@ -536,7 +619,7 @@ fn accepted(desk: &mut Desk, at: At, who: usize) {
 
 #[test]
 fn a_notice_a_card_and_a_press_print_and_confirm() {
-    let mut desk = Desk::new(Duration::from_secs(540), vec![]);
+    let mut desk = new_desk();
     let at = At::ZERO;
     desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
     assert_eq!(desk.screen(at), Screen::Arrived { names: vec!["hanako".into()] });
@@ -546,14 +629,16 @@ fn a_notice_a_card_and_a_press_print_and_confirm() {
         desk.handle(at, Event::Receiving(event))
             .into_iter()
             .filter_map(|action| match action {
-                Action::Receiving(ReceivingAction::Step(_)) => None,
+                Action::Receiving(ReceivingAction::Step(_)) | Action::ForgetPin => None,
                 Action::Receiving(action) => Some(action),
                 other => panic!("{other:?}"),
             })
             .collect::<Vec<_>>()
     };
     let (session, mail) = (SessionId(1), MailId(1));
-    assert_eq!(receive(&mut desk, ReceivingEvent::Receive(session)), [ReceivingAction::Fetch(session, owner(1))]);
+    asks_again(desk.handle(at, Event::Receiving(ReceivingEvent::Receive(session))));
+    let still_valid = desk.handle(at, Event::Card(1, CardInput::CertificateValid));
+    assert_eq!(orders(still_valid), [ReceivingAction::Fetch(session, owner(1))].map(Action::Receiving).map(show));
     assert_eq!(
         receive(&mut desk, ReceivingEvent::Fetched(session, vec![(mail, Fetched::Sealed)])),
         [ReceivingAction::Decrypt(mail)]
@@ -578,24 +663,170 @@ fn a_notice_a_card_and_a_press_print_and_confirm() {
     assert_eq!(desk.screen(at), Screen::Idle);
 }
 
+fn document(number: u64) -> Event {
+    let (id, from, to) = (DocumentId(number), PEOPLE[0].to_owned(), PEOPLE[1].to_owned());
+    Event::Sending(SendingEvent::Document { id, from, recipients: vec![to] })
+}
+
+#[test]
+fn a_card_revoked_while_it_stays_in_signs_and_fetches_nothing_more() {
+    let at = At::ZERO;
+    let revoked = || Event::Card(1, CardInput::CertificateInvalid(CardFault::Revoked));
+    let mut desk = new_desk();
+    accepted(&mut desk, at, 0);
+    asks_again(desk.handle(at, document(1)));
+    assert_eq!(desk.screen(at), Screen::Checking { card: true, certificate: true, server: false });
+    let refusal = SendingAction::Answer(DocumentId(1), Err(NotSent::CardInvalid));
+    assert_eq!(
+        orders(desk.handle(at, revoked())),
+        [show(Action::ForgetCard), show(Action::Sending(refusal)), show(Action::LetGo(1))]
+    );
+    assert_eq!(desk.screen(at), Screen::CardInvalid(CardFault::Revoked));
+
+    let mut desk = new_desk();
+    desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
+    accepted(&mut desk, at, 1);
+    asks_again(desk.handle(at, Event::Receiving(ReceivingEvent::Receive(SessionId(1)))));
+    let refusal = ReceivingAction::Refuse(SessionId(1));
+    assert_eq!(
+        orders(desk.handle(at, revoked())),
+        [show(Action::ForgetCard), show(Action::Receiving(refusal)), show(Action::LetGo(1))]
+    );
+    assert_eq!(desk.screen(at), Screen::CardInvalid(CardFault::Revoked));
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    assert_eq!(desk.screen(at), Screen::Arrived { names: vec!["hanako".into()] });
+}
+
+#[test]
+fn a_document_found_waiting_by_its_card_is_asked_for_once_and_the_next_one_anew() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    desk.handle(at, document(1));
+    accepted(&mut desk, at, 0);
+    let to = vec![PEOPLE[1].to_owned()];
+    // The answer that accepted the card was the first document's own; the second waits its turn, then asks.
+    assert!(orders(desk.handle(at, document(2))).is_empty());
+    desk.handle(at, Event::Sending(SendingEvent::Certificates(DocumentId(1), Ok(()))));
+    desk.handle(at, Event::Sending(SendingEvent::Sealed(DocumentId(1), Ok(()))));
+    let done = orders(desk.handle(at, Event::Sending(SendingEvent::Submitted(DocumentId(1), Ok(())))));
+    let answer = show(Action::Sending(SendingAction::Answer(DocumentId(1), Ok(()))));
+    assert_eq!(done, [answer, show(Action::CheckAgain(1))]);
+    let still = orders(desk.handle(at, Event::Card(1, CardInput::CertificateValid)));
+    assert_eq!(still, [show(Action::Sending(SendingAction::FindCertificates(DocumentId(2), to)))]);
+}
+
+#[test]
+fn no_answer_about_an_accepted_card_refuses_the_act_and_the_next_one_asks_again() {
+    let at = At::ZERO;
+    let unchecked = || Event::Card(1, CardInput::CertificateInvalid(CardFault::Unchecked));
+    let mut desk = new_desk();
+    accepted(&mut desk, at, 0);
+    for number in 1..=2 {
+        asks_again(desk.handle(at, document(number)));
+        let why = NotSent::CertificateServerUnreachable("CARD-107");
+        let refusal = SendingAction::Answer(DocumentId(number), Err(why));
+        assert_eq!(orders(desk.handle(at, unchecked())), [show(Action::Sending(refusal))]);
+        let session = SessionId(number);
+        asks_again(desk.handle(at, Event::Receiving(ReceivingEvent::Receive(session))));
+        let refusal = ReceivingAction::Refuse(session);
+        assert_eq!(orders(desk.handle(at, unchecked())), [show(Action::Receiving(refusal))]);
+        assert_eq!(desk.accepted(), Some(&owner(0)));
+    }
+
+    // Told to a person for whom something waits, who may press again; the alert stays in any case.
+    let mut desk = new_desk();
+    desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
+    accepted(&mut desk, at, 1);
+    desk.handle(at, Event::Receiving(ReceivingEvent::Receive(SessionId(1))));
+    desk.handle(at, unchecked());
+    assert_eq!(desk.screen(at), Screen::NotSent(NotSent::CertificateServerUnreachable("CARD-107")));
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    assert_eq!(desk.screen(at), Screen::Arrived { names: vec!["hanako".into()] });
+}
+
+#[test]
+fn a_changed_certificate_is_told_when_the_card_is_taken() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    accepted(&mut desk, at, 0);
+    for _ in 0..2 {
+        desk.handle(at, Event::CertificateChanged(PEOPLE[1].into()));
+    }
+    assert_eq!(desk.screen(at), Screen::Ready { name: "taro".into() });
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    assert_eq!(desk.screen(at), Screen::CertificateChanged { addresses: vec![PEOPLE[1].into()] });
+    desk.handle(OUTCOME_SHOWN, Event::Tick);
+    assert_eq!(desk.screen(OUTCOME_SHOWN), Screen::Idle);
+}
+
 #[test]
 fn the_wrong_card_is_shown_the_door_but_may_send() {
-    let mut desk = Desk::new(Duration::from_secs(540), vec![]);
+    let mut desk = new_desk();
     let at = At::ZERO;
     desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
     desk.handle(at, Event::Card(1, CardInput::Inserted));
-    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
+    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3, pad: false }));
     assert_eq!(desk.screen(at), Screen::WrongCard { names: vec!["hanako".into()] });
     let document =
         SendingEvent::Document { id: DocumentId(1), from: PEOPLE[2].into(), recipients: vec![PEOPLE[0].into()] };
     desk.handle(at, Event::Sending(document));
-    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3 }));
+    desk.handle(at, Event::Card(1, CardInput::Read { owner: owner(2), tries_left: 3, pad: false }));
     assert_eq!(desk.screen(at), Screen::Pin { name: "jiro".into(), entered: 0, tries_left: 3 });
+}
+
+/// Put in the wrong way round, a card is nobody's; and one person's card says nothing of another's documents.
+#[test]
+fn a_bad_card_ends_nobody_elses_waiting() {
+    let at = At::ZERO;
+    let answered = |actions: Vec<Action>| -> Vec<DocumentId> {
+        let answers = actions.into_iter().filter_map(|action| match action {
+            Action::Sending(SendingAction::Answer(id, answer)) => {
+                assert_eq!(answer, Err(NotSent::CardInvalid));
+                Some(id)
+            }
+            _ => None,
+        });
+        answers.collect()
+    };
+    let of = |number: u64, from: &str| {
+        let id = DocumentId(number);
+        Event::Sending(SendingEvent::Document { id, from: from.into(), recipients: vec![PEOPLE[1].into()] })
+    };
+    for fault in [CardFault::Unreadable, CardFault::Incomplete, CardFault::OtherAddress] {
+        let mut desk = new_desk();
+        desk.handle(at, of(1, PEOPLE[0]));
+        desk.handle(at, of(2, MACHINE));
+        desk.handle(at, Event::Card(1, CardInput::Inserted));
+        assert!(answered(desk.handle(at, Event::Card(1, CardInput::Unusable(fault)))).is_empty(), "{fault:?}");
+        assert_eq!(desk.screen(at), Screen::CardInvalid(fault));
+        // Nor is what comes while it is in refused for it.
+        assert!(answered(desk.handle(at, of(3, PEOPLE[2]))).is_empty());
+        desk.handle(at, Event::Card(1, CardInput::Removed));
+        // The right way round it is sent.
+        accepted(&mut desk, at, 0);
+        assert_eq!(desk.screen(at), Screen::Sending);
+    }
+    let mut desk = new_desk();
+    for (number, from) in [(1, PEOPLE[0]), (2, PEOPLE[2]), (3, MACHINE)] {
+        desk.handle(at, of(number, from));
+    }
+    desk.handle(at, Event::Card(1, CardInput::Inserted));
+    for input in [
+        CardInput::Read { owner: owner(0), tries_left: 3, pad: false },
+        CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())),
+        CardInput::PinAccepted,
+    ] {
+        desk.handle(at, Event::Card(1, input));
+    }
+    let revoked = Event::Card(1, CardInput::CertificateInvalid(CardFault::Revoked));
+    assert_eq!(answered(desk.handle(at, revoked)), [DocumentId(1), DocumentId(3)]);
+    assert!(answered(desk.handle(at, of(4, PEOPLE[2]))).is_empty());
+    assert_eq!(answered(desk.handle(at, of(5, PEOPLE[0]))), [DocumentId(5)]);
 }
 
 #[test]
 fn a_held_document_ends_with_451_when_no_card_comes() {
-    let mut desk = Desk::new(Duration::from_secs(540), vec![]);
+    let mut desk = new_desk();
     let document =
         SendingEvent::Document { id: DocumentId(1), from: PEOPLE[0].into(), recipients: vec![PEOPLE[1].into()] };
     desk.handle(At::ZERO, Event::Sending(document));
@@ -607,4 +838,115 @@ fn a_held_document_ends_with_451_when_no_card_comes() {
         _ => None,
     });
     assert_eq!(answer, Some((DocumentId(1), Err(NotSent::CardDidNotCome))));
+}
+
+/// A document of `from`, from scan to the mail server's answer.
+fn sent(desk: &mut Desk, at: At, id: u64) -> Vec<String> {
+    let id = DocumentId(id);
+    let mut actions = desk.handle(at, Event::Card(1, CardInput::CertificateValid));
+    for event in
+        [SendingEvent::Certificates(id, Ok(())), SendingEvent::Sealed(id, Ok(())), SendingEvent::Submitted(id, Ok(()))]
+    {
+        actions.extend(desk.handle(at, Event::Sending(event)));
+    }
+    orders(actions)
+}
+
+#[test]
+fn a_pin_is_good_for_one_act() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    accepted(&mut desk, at, 0);
+    asks_again(desk.handle(at, document(1)));
+    assert_eq!(sent(&mut desk, at, 1).last(), Some(&show(Action::ForgetPin)));
+    assert_eq!(desk.accepted(), None);
+    assert_eq!(desk.screen(at), Screen::Sent);
+    let later = at + OUTCOME_SHOWN;
+    desk.handle(later, Event::Tick);
+    assert_eq!(desk.screen(later), Screen::Ready { name: "taro".into() });
+    // The next document waits for its PIN, as it would wait for a card.
+    assert_eq!(orders(desk.handle(later, document(2))), [show(Action::ReadAgain(1))]);
+    // Somebody spent a try meanwhile; what is shown is what the card says now, and it goes with the PIN.
+    desk.handle(later, Event::Card(1, CardInput::Read { owner: owner(0), tries_left: 2, pad: false }));
+    assert_eq!(desk.screen(later), Screen::Pin { name: "taro".into(), entered: 0, tries_left: 2 });
+    let asked = desk.handle(later, pin_entered());
+    assert!(matches!(asked[..], [Action::VerifyPin(1, _, 2)]), "{asked:?}");
+    // The card had even fewer: it was not asked, and the person sees it before they type again.
+    desk.handle(later, Event::Card(1, CardInput::PinUntried { tries_left: 1 }));
+    assert_eq!(desk.screen(later), Screen::Pin { name: "taro".into(), entered: 0, tries_left: 1 });
+    let asked = desk.handle(later, pin_entered());
+    assert!(matches!(asked[..], [Action::VerifyPin(1, _, 1)]), "{asked:?}");
+    desk.handle(later, Event::Card(1, CardInput::PinUntried { tries_left: 0 }));
+    assert_eq!(desk.screen(later), Screen::PinBlocked);
+}
+
+fn pin_entered() -> Event {
+    Event::Card(1, CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())))
+}
+
+#[test]
+fn a_pin_that_is_not_used_in_time_is_forgotten() {
+    let mut desk = new_desk();
+    accepted(&mut desk, At::ZERO, 0);
+    assert_eq!(desk.next_timer(At::ZERO), Some(PIN_LIFE));
+    assert_eq!(orders(desk.handle(PIN_LIFE, Event::Tick)), [show(Action::ForgetPin)]);
+    assert_eq!(desk.accepted(), None);
+    assert_eq!(desk.screen(PIN_LIFE), Screen::Ready { name: "taro".into() });
+}
+
+#[test]
+fn who_came_to_receive_does_not_send_what_the_machine_holds_in_nobodys_name() {
+    let at = At::ZERO;
+    let (id, to) = (DocumentId(1), vec![PEOPLE[2].to_owned()]);
+    let held = || Event::Sending(SendingEvent::Document { id, from: MACHINE.into(), recipients: to.clone() });
+    let mut desk = new_desk();
+    desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
+    desk.handle(at, held());
+    accepted(&mut desk, at, 1);
+    assert_eq!(desk.screen(at), Screen::PressReceive { name: "hanako".into(), documents: 1 });
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    // Whose it is comes for it.
+    desk.handle(at, Event::Card(1, CardInput::Inserted));
+    for input in [
+        CardInput::Read { owner: owner(0), tries_left: 3, pad: false },
+        CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())),
+        CardInput::PinAccepted,
+        CardInput::PathHolds,
+    ] {
+        desk.handle(at, Event::Card(1, input));
+    }
+    let begun = orders(desk.handle(at, Event::Card(1, CardInput::CertificateValid)));
+    assert_eq!(begun, [show(Action::Sending(SendingAction::FindCertificates(id, to)))]);
+}
+
+#[test]
+fn a_reader_with_keys_asks_for_the_pin_itself_until_it_has_one() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    desk.handle(at, Event::Card(1, CardInput::Inserted));
+    let read = CardInput::Read { owner: owner(0), tries_left: 3, pad: true };
+    assert_eq!(orders(desk.handle(at, Event::Card(1, read))), [show(Action::VerifyPinOnPad(1, 3))]);
+    // What is typed on another keypad is not this card's PIN.
+    let typed = CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap()));
+    assert!(orders(desk.handle(at, Event::Card(1, typed))).is_empty());
+    // Nor is its cancel key this reader's: the reader goes on asking, and is not asked twice.
+    for _ in 0..3 {
+        assert!(orders(desk.handle(at, Event::Card(1, CardInput::PinCancelled))).is_empty());
+    }
+    let refused = CardInput::PinRefused { tries_left: 2 };
+    assert_eq!(orders(desk.handle(at, Event::Card(1, refused))), [show(Action::VerifyPinOnPad(1, 2))]);
+    // Whoever gives up at the reader is left alone for a while, however often the desk looks up.
+    assert!(orders(desk.handle(at, Event::Card(1, CardInput::PadCancelled))).is_empty());
+    assert_eq!(desk.next_timer(at), Some(at + PAD_RESTS));
+    assert!(orders(desk.handle(at + PAD_RESTS / 2, Event::Tick)).is_empty());
+    let at = at + PAD_RESTS;
+    assert_eq!(orders(desk.handle(at, Event::Tick)), [show(Action::VerifyPinOnPad(1, 2))]);
+    assert_eq!(orders(desk.handle(at, Event::Card(1, CardInput::PinAccepted))), [show(Action::CheckCertificate(1))]);
+    desk.handle(at, Event::Card(1, CardInput::PathHolds));
+    desk.handle(at, Event::Card(1, CardInput::CertificateValid));
+    // A signature asks at the reader again, and the screen says so.
+    desk.handle(at, Event::SigningOnPad(1, true));
+    assert!(matches!(desk.screen(at), Screen::Pin { .. }));
+    desk.handle(at, Event::SigningOnPad(1, false));
+    assert_eq!(desk.screen(at), Screen::Ready { name: "taro".into() });
 }

@@ -1,9 +1,12 @@
 //! The buzzer: one output that sounds or is silent, and the signals of the product as pulses.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::gpio::LineError;
 
 /// A signal a person can recognise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -84,6 +87,28 @@ pub enum BuzzerError {
     /// The output line refused.
     #[error("the buzzer's output line could not be driven; check the wiring and that no other program holds the line")]
     Line(#[source] std::io::Error),
+    /// Its line on the GPIO chip cannot be had.
+    #[error("the buzzer cannot be driven: {0}")]
+    Gpio(#[source] LineError),
+    /// The pin is not at the level it is driven to.
+    #[error(
+        "the buzzer is driven to {} and its pin reads the opposite; look for a short circuit at the pin",
+        if *.sounds { "sound" } else { "silence" }
+    )]
+    Stuck {
+        /// What was wanted.
+        sounds: bool,
+    },
+}
+
+impl BuzzerError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Line(_) | Self::Gpio(_) => "BUZZER-001",
+            Self::Stuck { .. } => "BUZZER-002",
+        }
+    }
 }
 
 /// A buzzer on one output line.
@@ -92,35 +117,46 @@ pub trait Buzzer: Send {
     fn sound(&mut self, hertz: Option<u16>) -> Result<(), BuzzerError>;
 }
 
-/// Sounds the newest signal; each new value, also an equal one, starts anew. Ends when every sender is gone or the line
-/// fails. However it ends, also by being dropped, the buzzer is left silent.
-pub async fn run(buzzer: Box<dyn Buzzer>, mut signals: watch::Receiver<BuzzerSignal>) -> Result<(), BuzzerError> {
-    let mut buzzer = Silent(buzzer);
+/// How soon a buzzer that cannot be driven is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Sounds the newest signal; each new value, also an equal one, starts anew. Ends when every sender is gone. However it
+/// ends, also by being dropped, the buzzer is left silent. A buzzer that fails is tried again; `tell` hears what is wrong
+/// when that changes, and `None` when it is well again.
+pub async fn run(
+    buzzer: Box<dyn Buzzer>,
+    mut signals: watch::Receiver<BuzzerSignal>,
+    tell: impl FnMut(Option<BuzzerError>) + Send,
+) {
+    let mut buzzer = Watched { buzzer: Silent(buzzer), trouble: None, tell };
     loop {
         let signal = *signals.borrow_and_update();
         tokio::select! {
             biased;
             changed = signals.changed() => if changed.is_err() {
-                return Ok(());
+                return;
             },
-            failed = play(&mut buzzer, signal) => return failed,
+            never = play(&mut buzzer, signal) => match never {},
         }
-        buzzer.0.sound(None)?;
+        buzzer.sound(None);
     }
 }
 
-/// Plays a signal and its repeats, then waits for ever; returns only when the line fails.
-async fn play(buzzer: &mut Silent, signal: BuzzerSignal) -> Result<(), BuzzerError> {
+/// Plays a signal and its repeats, then waits for ever.
+async fn play<T: FnMut(Option<BuzzerError>)>(buzzer: &mut Watched<T>, signal: BuzzerSignal) -> Infallible {
     let pulses = signal.pulses();
     let mut call = Instant::now();
     loop {
         let mut end = call;
         for pulse in &pulses {
-            buzzer.0.sound(pulse.hertz)?;
+            buzzer.sound(pulse.hertz);
             end += pulse.length;
             sleep_until(end).await;
         }
-        buzzer.0.sound(None)?;
+        // A call that is missed is not made up for; silence has to be certain.
+        while !buzzer.sound(None) {
+            sleep(AGAIN).await;
+        }
         let next = signal.repeat().and_then(|every| call.checked_add(every));
         match next {
             // An interval shorter than the signal itself sounds without a pause.
@@ -128,6 +164,43 @@ async fn play(buzzer: &mut Silent, signal: BuzzerSignal) -> Result<(), BuzzerErr
             None => return std::future::pending().await,
         }
         sleep_until(call).await;
+    }
+}
+
+/// A buzzer and what is known to be wrong with it.
+struct Watched<T> {
+    buzzer: Silent,
+    /// In words, and whether it shows at sound or at silence, if not at both.
+    trouble: Option<(String, Option<bool>)>,
+    tell: T,
+}
+
+impl<T: FnMut(Option<BuzzerError>)> Watched<T> {
+    /// Whether the buzzer did as it was told.
+    fn sound(&mut self, hertz: Option<u16>) -> bool {
+        match self.buzzer.0.sound(hertz) {
+            Ok(()) => {
+                // A buzzer that does not sound is silent when it should be: that proves nothing.
+                let well = |at: &Option<bool>| at.is_none_or(|sounds| sounds == hertz.is_some());
+                if self.trouble.as_ref().is_some_and(|(_, at)| well(at)) {
+                    self.trouble = None;
+                    (self.tell)(None);
+                }
+                true
+            }
+            Err(error) => {
+                let at = match error {
+                    BuzzerError::Stuck { sounds } => Some(sounds),
+                    _ => None,
+                };
+                let trouble = Some((error.to_string(), at));
+                if self.trouble != trouble {
+                    self.trouble = trouble;
+                    (self.tell)(Some(error));
+                }
+                false
+            }
+        }
     }
 }
 
@@ -245,12 +318,12 @@ mod tests {
     async fn a_call_is_repeated_until_the_screen_changes() {
         let (seen, buzzer) = watched();
         let (send, receive) = watch::channel(BuzzerSignal::TwoShort { repeat: Some(Duration::from_secs(60)) });
-        let task = tokio::spawn(run(buzzer, receive));
-        tokio::time::sleep(Duration::from_millis(60_050)).await;
+        let task = tokio::spawn(run(buzzer, receive, |_| {}));
+        sleep(Duration::from_millis(60_050)).await;
         send.send(BuzzerSignal::Silent).unwrap();
-        tokio::time::sleep(Duration::from_secs(600)).await;
+        sleep(Duration::from_secs(600)).await;
         drop(send);
-        task.await.unwrap().unwrap();
+        task.await.unwrap();
         let short = Some(1200);
         let expected = [(0, short), (120, None), (240, short), (360, None), (60_000, short), (60_050, None)];
         assert_eq!(*seen.lock().unwrap(), expected);
@@ -260,15 +333,44 @@ mod tests {
     async fn each_key_clicks_and_the_end_is_silent() {
         let (seen, buzzer) = watched();
         let (send, receive) = watch::channel(BuzzerSignal::Click);
-        let task = tokio::spawn(run(buzzer, receive));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        let task = tokio::spawn(run(buzzer, receive, |_| {}));
+        sleep(Duration::from_millis(100)).await;
         send.send(BuzzerSignal::Click).unwrap();
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        sleep(Duration::from_millis(5)).await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
         let click = Some(2000);
         let expected = [(0, click), (15, None), (100, click), (105, None)];
         assert_eq!(*seen.lock().unwrap(), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_buzzer_that_cannot_be_driven_is_told_once_and_sounds_when_it_can() {
+        struct Moody(Arc<Mutex<bool>>, Seen);
+        impl Buzzer for Moody {
+            fn sound(&mut self, hertz: Option<u16>) -> Result<(), BuzzerError> {
+                if *self.0.lock().unwrap() {
+                    return Err(BuzzerError::Line(std::io::Error::other("held")));
+                }
+                self.1.lock().unwrap().push((0, hertz));
+                Ok(())
+            }
+        }
+        let (broken, seen, told) = (Arc::new(Mutex::new(true)), Seen::default(), Arc::new(Mutex::new(Vec::new())));
+        let (send, receive) = watch::channel(BuzzerSignal::Silent);
+        let log = told.clone();
+        let buzzer = Box::new(Moody(broken.clone(), seen.clone()));
+        tokio::spawn(run(buzzer, receive, move |error| log.lock().unwrap().push(error.map(|error| error.code()))));
+        send.send(BuzzerSignal::Click).unwrap();
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(*told.lock().unwrap(), [Some("BUZZER-001")]);
+        assert!(seen.lock().unwrap().is_empty());
+        *broken.lock().unwrap() = false;
+        sleep(Duration::from_secs(10)).await;
+        send.send(BuzzerSignal::Click).unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(*told.lock().unwrap(), [Some("BUZZER-001"), None]);
+        assert!(seen.lock().unwrap().contains(&(0, Some(2000))));
     }
 
     #[test]

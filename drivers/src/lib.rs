@@ -6,5 +6,7 @@ pub mod button;
 pub mod buzzer;
 pub mod card;
 pub mod display;
+pub mod gpio;
 pub mod lamp;
+pub mod pattern;
 pub mod pin;

@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use sealfax_drivers::display::{
-    Font, Frame, Language, Marker, NAME_CAPITAL, Screen, Status, Style, draw, marker, palette,
+    DiagnosisLine, DiagnosisMark, Fault, Font, Frame, Language, Marker, NAME_CAPITAL, Screen, Status, Style, draw,
+    marker, palette,
 };
 
 mod samples;
@@ -208,6 +209,17 @@ fn capitals_of_names_are_a_tenth_of_the_screen() {
     }
 }
 
+fn hostile_diagnosis(text: &str) -> Screen {
+    let line = DiagnosisLine {
+        mark: DiagnosisMark::Failed,
+        code: Some("GPIO-002"),
+        japanese: text.into(),
+        english: text.into(),
+    };
+    let advice = Fault { code: "GPIO-002", japanese: text.into(), english: text.into() };
+    Screen::Diagnosis { lines: vec![line; 40], advice: Some(advice) }
+}
+
 #[test]
 fn nothing_panics_on_hostile_text() {
     let nasty = [
@@ -226,6 +238,7 @@ fn nothing_panics_on_hostile_text() {
                     Screen::Arrived { names: names.clone() },
                     Screen::WrongCard { names },
                     Screen::Ready { name: text.clone() },
+                    hostile_diagnosis(text),
                 ] {
                     let frame = draw(&screen, &status, &style(language));
                     assert_eq!(marker::read(&frame), Some(Marker::of(&screen, language)));

@@ -3,14 +3,18 @@
 //! Domains compare without case, local parts with (RFC 5321, 2.4): `Sato@Office-A.example` and
 //! `Sato@office-a.example` are one account, `sato@office-a.example` is another.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use argon2::password_hash::{PasswordHash, SaltString};
-use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Entropy;
 use sealfax_client::smtp_server::valid_address;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use crate::store::{Store, StoreError};
 
@@ -69,6 +73,38 @@ pub struct Accounts {
     known: Arc<RwLock<Vec<Account>>>,
     /// One change at a time, so that memory and store agree.
     changing: Arc<Mutex<()>>,
+    /// What a new password's hash costs.
+    cost: Params,
+    remembered: Arc<Remembered>,
+}
+
+/// Passwords that were found right since the start, each under a key that only this process has: who comes every few
+/// minutes need not cost a slow hash each time. A wrong password always does.
+#[derive(Default)]
+struct Remembered {
+    key: Zeroizing<[u8; 32]>,
+    by_address: Mutex<HashMap<String, [u8; 32]>>,
+}
+
+impl Remembered {
+    /// A tag of the password and of the slow hash it was checked against: another password, another tag.
+    fn tag(&self, account: &Account, password: &Password) -> [u8; 32] {
+        let hash = account.password.as_bytes();
+        // Lengths go before what is of no fixed length.
+        let digest = Sha256::new().chain_update(*self.key).chain_update((hash.len() as u64).to_be_bytes());
+        digest.chain_update(hash).chain_update(password.expose()).chain_update(*self.key).finalize().into()
+    }
+
+    fn knows(&self, account: &Account, password: &Password) -> bool {
+        let tag = self.tag(account, password);
+        let by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        by_address.get(&account.address).is_some_and(|known| bool::from(known.ct_eq(&tag)))
+    }
+
+    fn remember(&self, account: &Account, password: &Password) {
+        let tag = self.tag(account, password);
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner).insert(account.address.clone(), tag);
+    }
 }
 
 impl std::fmt::Debug for Accounts {
@@ -94,7 +130,18 @@ impl Accounts {
     /// Reads the accounts of a store.
     pub fn open(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>) -> Result<Self, StoreError> {
         let known = Arc::new(RwLock::new(store.accounts()?));
-        Ok(Self { store, entropy, known, changing: Arc::default() })
+        let mut remembered = Remembered::default();
+        entropy.fill(remembered.key.as_mut_slice());
+        let (changing, cost, remembered) = (Arc::default(), Params::DEFAULT, Arc::new(remembered));
+        Ok(Self { store, entropy, known, changing, cost, remembered })
+    }
+
+    /// For throw-away accounts whose passwords protect nothing: what is added through this is hashed in no time.
+    #[must_use]
+    pub fn cheap(mut self) -> Self {
+        // The least that Argon2 allows; it is always allowed.
+        self.cost = Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap_or_default();
+        self
     }
 
     /// All accounts, by address.
@@ -160,17 +207,22 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether this password opens that account. As slow for unknown names as for known ones.
+    /// Whether this password opens that account. A wrong password is as slow for unknown names as for known ones.
     pub fn verify(&self, address: &str, password: &Password) -> Option<Account> {
         // A hash that no password has; same cost as ours.
         const NOBODY: &str =
             "$argon2id$v=19$m=19456,t=2,p=1$c2VhbGZheC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
         let found = self.find(address);
+        if let Some(account) = found.as_ref().filter(|account| self.remembered.knows(account, password)) {
+            return Some(account.clone());
+        }
         let hash = found.as_ref().map_or(NOBODY, |account| account.password.as_str());
         let parsed = PasswordHash::new(hash).ok()?;
         // The comparison of the outputs is in constant time.
         Argon2::default().verify_password(password.expose(), &parsed).ok()?;
-        found
+        let account = found?;
+        self.remembered.remember(&account, password);
+        Some(account)
     }
 
     fn change(&self, address: &str, change: impl FnOnce(&mut Account)) -> Result<(), AccountError> {
@@ -196,7 +248,8 @@ impl Accounts {
         let mut salt = [0u8; 16];
         self.entropy.fill(&mut salt);
         let salt = SaltString::encode_b64(&salt).map_err(|_| AccountError::BadPassword)?;
-        let hash = Argon2::default().hash_password(octets, &salt).map_err(|_| AccountError::BadPassword)?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.cost.clone());
+        let hash = argon2.hash_password(octets, &salt).map_err(|_| AccountError::BadPassword)?;
         Ok(hash.to_string())
     }
 }
@@ -208,4 +261,34 @@ fn check_adapters(adapters: &[String]) -> Result<(), AccountError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use crate::store::EmbeddedStore;
+    use sealfax_client::seam::Seams;
+
+    #[test]
+    fn a_remembered_password_opens_while_it_is_the_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = Seams::system().entropy;
+        let store = Arc::new(EmbeddedStore::open(folder.path(), &entropy).unwrap());
+        let accounts = Accounts::open(store, entropy).unwrap().cheap();
+        let password = |text: &str| Password::new(text.as_bytes().to_vec());
+        let (old, new) = (password("old-password"), password("new-password"));
+        let opens = |password: &Password| accounts.verify("hanako@b.test", password).is_some();
+        accounts.add("hanako@b.test", "Hanako", &old, &[]).unwrap();
+        assert!(!opens(&new));
+        let account = accounts.find("hanako@b.test").unwrap();
+        assert!(!accounts.remembered.knows(&account, &new), "a wrong one is not remembered");
+        assert!(opens(&old) && accounts.remembered.knows(&account, &old) && opens(&old));
+        accounts.set_password("hanako@b.test", &new).unwrap();
+        assert!(!opens(&old) && opens(&new));
+        accounts.remove("hanako@b.test").unwrap();
+        assert!(!opens(&old) && !opens(&new));
+        accounts.add("hanako@b.test", "Another Hanako", &old, &[]).unwrap();
+        assert!(opens(&old) && !opens(&new));
+    }
 }

@@ -1,5 +1,7 @@
 //! `sealfax-mailserver`: runs and administers the mail, certificate and history servers.
 
+mod dumps;
+
 use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -121,6 +123,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
         Command::Serve { config, check } => {
+            dumps::no_core_dumps();
             let configuration = read_configuration(&config)?;
             if configuration.names_no_server() {
                 return Err(miette!(
@@ -145,7 +148,10 @@ fn run(arguments: Arguments) -> Result<()> {
             let mail = configuration.mail.ok_or_else(|| miette!("the configuration has no [mail] section"))?;
             administer(&mail, account.command)
         }
-        Command::Ca(arguments) => arguments.run(&Seams::system()).into_diagnostic(),
+        Command::Ca(arguments) => {
+            dumps::no_core_dumps();
+            arguments.run(&Seams::system()).into_diagnostic()
+        }
         Command::History(arguments) => arguments.run().into_diagnostic(),
     }
 }

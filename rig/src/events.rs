@@ -166,7 +166,7 @@ pub enum EventKind {
     },
     /// The buzzer changed.
     Tone {
-        /// The pitch; `None` is silence.
+        /// The pitch, 0 where only on and off can be sensed; `None` is silence.
         hertz: Option<u16>,
     },
     /// The card answered a command (redacted in the transport).

@@ -1,7 +1,8 @@
-//! The requirements of the source document (REQUIREMENTS.md), and which executed scenario exercised which.
+//! The requirements of the source document (REQUIREMENTS.md) and the threats to the product (STANDARDS.md), and which
+//! executed scenario exercised which.
 //!
-//! The table is generated from runs and never typed: a step in the journal carries its number, a scenario names what
-//! it sets out to prove, and what no bench can exercise says why in `requirements.toml`.
+//! The tables are generated from runs and never typed: a step in the journal carries its number, a scenario names what
+//! it sets out to prove, and what no bench can exercise says why in `requirements.toml` or `threats.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -11,12 +12,13 @@ use serde::Deserialize;
 use crate::report::{RunReport, Verdict};
 
 const TABLE: &str = include_str!("../requirements.toml");
+const THREATS: &str = include_str!("../threats.toml");
 
-/// One requirement.
+/// One requirement, or one threat.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Requirement {
-    /// What it demands, in one line.
+    /// What it demands, or what an attacker or a mishap would do and what must come of it, in one line.
     pub text: String,
     /// Why no bench can exercise it.
     pub why: Option<String>,
@@ -29,6 +31,12 @@ pub fn all() -> &'static BTreeMap<String, Requirement> {
     ALL.get_or_init(|| toml::from_str(TABLE).unwrap_or_default())
 }
 
+/// Every threat by its name.
+pub fn threats() -> &'static BTreeMap<String, Requirement> {
+    static ALL: OnceLock<BTreeMap<String, Requirement>> = OnceLock::new();
+    ALL.get_or_init(|| toml::from_str(THREATS).unwrap_or_default())
+}
+
 /// Identifiers in the order of the source document: by letters, then by number.
 pub fn order(id: &str) -> (String, u32) {
     let split = id.find(|character: char| character.is_ascii_digit()).unwrap_or(id.len());
@@ -36,9 +44,10 @@ pub fn order(id: &str) -> (String, u32) {
     (letters.to_owned(), number.parse().unwrap_or(0))
 }
 
-/// Those of `ids` that are no requirement.
+/// Those of `ids` that are neither a requirement nor a threat.
 pub fn unknown<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    let unknown: BTreeSet<_> = ids.into_iter().filter(|id| !all().contains_key(*id)).collect();
+    let unknown: BTreeSet<_> =
+        ids.into_iter().filter(|id| !all().contains_key(*id) && !threats().contains_key(*id)).collect();
     unknown.into_iter().map(str::to_owned).collect()
 }
 
@@ -97,6 +106,16 @@ mod tests {
         assert_eq!(table.keys().cloned().collect::<BTreeSet<_>>(), expected);
         assert!(table.values().all(|requirement| !requirement.text.is_empty()));
         assert_eq!(all().len(), expected.len());
+    }
+
+    #[test]
+    fn threats_have_words_and_no_name_of_a_requirement() {
+        let table: BTreeMap<String, Requirement> = toml::from_str(THREATS).unwrap();
+        assert_eq!(table.len(), 22);
+        for (name, threat) in &table {
+            assert!(!threat.text.is_empty() && !all().contains_key(name), "{name}");
+            assert!(name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'), "{name}");
+        }
     }
 
     #[test]

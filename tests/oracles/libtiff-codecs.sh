@@ -5,7 +5,7 @@ for tool in tiffinfo tiffcp tiffcmp; do command -v $tool >/dev/null || { echo "$
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 mkdir "$T/ours" "$T/theirs"
 
-SEALFAX_TIFF_OUT="$T/ours" cargo test --quiet -p sealfax-ifax another_library >"$T/log" 2>&1 || { cat "$T/log"; exit 1; }
+SEALFAX_TIFF_OUT="$T/ours" cargo test --quiet ${SEALFAX_CARGO:---workspace} --lib another_library >"$T/log" 2>&1 || { cat "$T/log"; exit 1; }
 count=0
 for file in "$T"/ours/*.tif; do
   name=$(basename "$file" .tif)
@@ -29,5 +29,5 @@ for fill in lsb2msb msb2lsb; do
     tiffcp -c $coding -f $fill -r 64 "$T/source.tif" "$T/theirs/${coding//:/-}-$fill-strips.tif"
   done
 done
-SEALFAX_TIFF_IN="$T/theirs" cargo test --quiet -p sealfax-ifax another_library >"$T/log" 2>&1 || { cat "$T/log"; exit 1; }
+SEALFAX_TIFF_IN="$T/theirs" cargo test --quiet ${SEALFAX_CARGO:---workspace} --lib another_library >"$T/log" 2>&1 || { cat "$T/log"; exit 1; }
 echo "$count of ours read by libtiff, $(ls "$T/theirs" | wc -l) of libtiff's read by us"

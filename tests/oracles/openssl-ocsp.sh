@@ -3,8 +3,8 @@
 set -euo pipefail
 for tool in openssl curl; do command -v $tool >/dev/null || { echo "$tool is not installed"; exit 77; }; done
 cd "$(dirname "$0")/../.."
-cargo build --quiet -p sealfax-mailserver --bin sealfax-mailserver
-cargo build --quiet -p sealfax-tests --example ask-ocsp
+[ -n "${SEALFAX_BUILT:-}" ] || cargo build --quiet --workspace --bins
+[ -n "${SEALFAX_BUILT:-}" ] || cargo build --quiet --workspace --example ask-ocsp
 bin=${CARGO_TARGET_DIR:-target}/debug
 server=$bin/sealfax-mailserver
 T=$(mktemp -d); started=()
@@ -12,7 +12,7 @@ trap 'for p in "${started[@]}"; do kill "$p" 2>/dev/null || true; done; rm -rf "
 fail() { echo "$*"; exit 1; }
 
 # --- An authority of ours, three certificates, one of them revoked.
-"$server" ca --data "$T/ca" create 2>/dev/null
+"$server" ca --data "$T/ca" create --plain-keys 2>/dev/null
 issue() { # issue NAME USE
   openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$T/$1.key" 2>/dev/null
   openssl pkey -in "$T/$1.key" -pubout -out "$T/$1.pub"

@@ -3,5 +3,5 @@
 set -euo pipefail
 command -v python3 >/dev/null || { echo "python3 is not installed"; exit 77; }
 cd "$(dirname "$0")/../.."
-cargo build --quiet -p sealfax-mailserver --bin sealfax-mailserver
+[ -n "${SEALFAX_BUILT:-}" ] || cargo build --quiet --workspace --bins
 python3 tests/oracles/python_mail.py "${CARGO_TARGET_DIR:-target}/debug/sealfax-mailserver"

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/../.."
 test -f README.md || { echo "there is no README.md"; exit 1; }
 T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 target=${CARGO_TARGET_DIR:-target}
-cargo build --quiet -p sealfax-rig -p sealfax-adapter -p sealfax-mailserver --bins
+[ -n "${SEALFAX_BUILT:-}" ] || cargo build --quiet --workspace --bins
 wrong=0
 complain() { echo "README.md: $*"; wrong=1; }
 

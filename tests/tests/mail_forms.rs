@@ -62,15 +62,7 @@ fn certificate(pki: &Path, name: &str) -> Vec<u8> {
 async fn the_main_job() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_path_buf();
-    let options = runner::Options {
-        bench: BenchKind::Sim,
-        seed: 1,
-        out: out.clone(),
-        document: None,
-        repeat: 1,
-        flat: true,
-        live: None,
-    };
+    let options = runner::Options { flat: true, ..runner::Options::new(out.clone()) };
     let report = runner::run(&[confidential::SCENARIO], &options, |_| {}).await;
     assert_eq!(report.verdict(), Verdict::Pass, "{:?}", report.results[0].why);
 

@@ -33,7 +33,7 @@ macro_rules! pair {
 fn card(signature: KeyAndCertificate, management: KeyAndCertificate) -> (Piv, SlotHandle) {
     let login = MailboxLogin::new("hanako@b.example", "himitsu").unwrap();
     let pin = Pin::new(b"271828").unwrap();
-    let profile = CardProfile::new("hanako@b.example", signature, management, login, pin.clone());
+    let profile = CardProfile::new("hanako@b.example", signature, management, login, Pin::new(b"271828").unwrap());
     let (reader, slot) = VirtualReader::new("virtual");
     slot.insert(&Arc::new(Mutex::new(VirtualCard::new(profile))));
     let mut piv = Piv::select(reader.connect().unwrap()).unwrap();

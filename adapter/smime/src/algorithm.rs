@@ -1,4 +1,4 @@
-//! Algorithms by their object identifiers, and the floor below which none is accepted (RFC 8551 2, RFC 8702, RFC 5754).
+//! Algorithms by their object identifiers, and the floor below which none is accepted (RFC 8551 2, RFC 5753, RFC 5754).
 
 use crate::asn1::{self, Malformed, Value, tag};
 use der::asn1::ObjectIdentifier;
@@ -37,6 +37,22 @@ pub(crate) mod oid {
     pub(crate) const SECP384R1: ObjectIdentifier = oid("1.3.132.0.34");
     pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier = oid("1.2.840.10045.4.3.2");
     pub(crate) const ECDSA_WITH_SHA384: ObjectIdentifier = oid("1.2.840.10045.4.3.3");
+    pub(crate) const ECDSA_WITH_SHA512: ObjectIdentifier = oid("1.2.840.10045.4.3.4");
+
+    // RFC 5753 7.1.4. The curves read here have cofactor 1, so both primitives give the same secret.
+    pub(crate) const STD_DH_SHA1KDF: ObjectIdentifier = oid("1.3.133.16.840.63.0.2");
+    pub(crate) const STD_DH_SHA256KDF: ObjectIdentifier = oid("1.3.132.1.11.1");
+    pub(crate) const STD_DH_SHA384KDF: ObjectIdentifier = oid("1.3.132.1.11.2");
+    pub(crate) const STD_DH_SHA512KDF: ObjectIdentifier = oid("1.3.132.1.11.3");
+    pub(crate) const COFACTOR_DH_SHA1KDF: ObjectIdentifier = oid("1.3.133.16.840.63.0.3");
+    pub(crate) const COFACTOR_DH_SHA256KDF: ObjectIdentifier = oid("1.3.132.1.14.1");
+    pub(crate) const COFACTOR_DH_SHA384KDF: ObjectIdentifier = oid("1.3.132.1.14.2");
+    pub(crate) const COFACTOR_DH_SHA512KDF: ObjectIdentifier = oid("1.3.132.1.14.3");
+
+    // RFC 3565 2.3.2.
+    pub(crate) const ID_AES128_WRAP: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.5");
+    pub(crate) const ID_AES192_WRAP: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.25");
+    pub(crate) const ID_AES256_WRAP: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.45");
 
     pub(crate) const ID_SHA1: ObjectIdentifier = oid("1.3.14.3.2.26");
     pub(crate) const ID_SHA256: ObjectIdentifier = oid("2.16.840.1.101.3.4.2.1");
@@ -71,7 +87,7 @@ impl<'a> Algorithm<'a> {
     }
 }
 
-/// A one-way hash function. SHA-1 serves only inside OAEP, where it need not resist collisions.
+/// A one-way hash function. SHA-1 serves only in OAEP and key derivation, where it need not resist collisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Hash {

@@ -12,6 +12,8 @@ pub const HEADER_FIELDS: usize = 512;
 pub const PARAMETERS: usize = 32;
 /// RecipientInfos of one EnvelopedData, and recipients of one sealing.
 pub const RECIPIENTS: usize = 64;
+/// Octets of a KeyAgreeRecipientInfo's user keying material (RFC 2631 wants 64).
+pub const USER_KEYING_MATERIAL: usize = 1024;
 /// Certificates of one SignedData.
 pub const CERTIFICATES: usize = 16;
 /// Octets of one certificate.

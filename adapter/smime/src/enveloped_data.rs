@@ -1,28 +1,27 @@
 //! AuthEnvelopedData and EnvelopedData: the content under a key of its own, that key under each recipient's
-//! (RFC 5083, RFC 5084, RFC 3560, RFC 5652 6).
+//! (RFC 5083, RFC 5084, RFC 5652 6).
 
-use crate::algorithm::{self, Algorithm, Hash, oid};
+use crate::algorithm::{Algorithm, oid};
 use crate::asn1::{self, Malformed, Value, tag};
 use crate::bounds;
 use crate::error::{OpenError, SealError};
+use crate::key_agreement::{self, KeyAgreement};
+use crate::key_transport::{self, KeyTransport};
 use crate::path::{self, Fields, KeyType};
-use crate::rsa_padding;
 use crate::signed_data::{content_info, read_content_info};
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
 use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 use rand_core::CryptoRng;
-use rsa::pkcs8::DecodePublicKey;
-use rsa::{Oaep, RsaPublicKey};
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 /// Octets of a GCM nonce and tag, the only lengths written and accepted.
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
-/// Encrypts `content` with AES-256-GCM for each certificate: a ContentInfo with AuthEnvelopedData.
+/// Encrypts `content` with AES-256-GCM for each certificate, RSA and P-256 side by side: a ContentInfo with
+/// AuthEnvelopedData.
 pub(crate) fn make(
     mut content: Zeroizing<Vec<u8>>,
     recipients: &[(&str, Fields<'_>)],
@@ -35,15 +34,11 @@ pub(crate) fn make(
 
     let mut infos = Vec::with_capacity(recipients.len());
     for (address, fields) in recipients {
-        let public = RsaPublicKey::from_public_key_der(fields.public_key)
-            .map_err(|_| SealError::BadCertificate { address: (*address).to_owned() })?;
-        let wrapped = public.encrypt(rng, Oaep::<Sha256>::new(), key.as_slice()).map_err(|_| SealError::Encryption)?;
-        infos.push(asn1::sequence(&[
-            asn1::small_integer(0),
-            fields.issuer_and_serial(),
-            algorithm::oaep_sha256(),
-            asn1::octet_string(&wrapped),
-        ]));
+        infos.push(match fields.key_type() {
+            Ok(KeyType::Rsa) => key_transport::make(key.as_slice(), fields, rng)?,
+            Ok(KeyType::P256) => key_agreement::make(key.as_slice(), fields, rng)?,
+            _ => return Err(SealError::UnsupportedKey { address: (*address).to_owned() }),
+        });
     }
 
     let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| SealError::Encryption)?;
@@ -110,20 +105,18 @@ impl ContentEncryption {
     }
 }
 
-/// Key transport for one recipient.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum KeyTransport {
-    Oaep(Hash, Hash),
-    Pkcs1V15,
+/// How the content key comes to the recipient (RFC 5652 6.2).
+#[derive(Debug)]
+enum KeyManagement<'a> {
+    Transport(KeyTransport<'a>),
+    Agreement(KeyAgreement<'a>),
 }
 
 /// An enveloped object whose RecipientInfo for one certificate was found.
 #[derive(Debug)]
 pub(crate) struct Envelope<'a> {
     pub(crate) encryption: ContentEncryption,
-    transport: KeyTransport,
-    encrypted_key: &'a [u8],
-    modulus: &'a [u8],
+    management: KeyManagement<'a>,
     nonce: &'a [u8],
     encrypted: Vec<u8>,
     authenticated: Vec<u8>,
@@ -145,13 +138,10 @@ impl<'a> Envelope<'a> {
             .ok_or_else(|| OpenError::Algorithm(parts.algorithm.oid.to_string()))?;
         let nonce = parts.nonce(encryption)?;
         let fields = Fields::of(certificate).map_err(|_| OpenError::NotForThisCard)?;
-        let (transport, encrypted_key) = parts.transport(certificate, &fields)?;
-        let modulus = fields.rsa_modulus().map_err(|_| OpenError::NotForThisCard)?;
+        let management = parts.key_management(certificate, &fields)?;
         Ok(Self {
             encryption,
-            transport,
-            encrypted_key,
-            modulus,
+            management,
             nonce,
             authenticated: parts.authenticated(),
             encrypted: parts.encrypted,
@@ -159,25 +149,21 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// The block for the card, as long as the modulus and below it.
+    /// The block for the card: for RSA the encrypted key, for P-256 the sender's ephemeral point.
     pub(crate) fn block(&self) -> Result<Vec<u8>, OpenError> {
-        let length = self.modulus.len();
-        let missing = length.checked_sub(self.encrypted_key.len()).ok_or(OpenError::CannotDecrypt)?;
-        let mut block = vec![0; missing];
-        block.extend_from_slice(self.encrypted_key);
-        // The card would refuse a block not below the modulus, and that refusal is the same failure.
-        if block.as_slice() < self.modulus { Ok(block) } else { Err(OpenError::CannotDecrypt) }
+        match &self.management {
+            KeyManagement::Transport(transport) => transport.block(),
+            KeyManagement::Agreement(agreement) => agreement.block(),
+        }
+        .ok_or(OpenError::CannotDecrypt)
     }
 
     /// Decrypts with what the card answered. A wrong key, tag or padding is one and the same failure.
     pub(crate) fn decrypt(self, answer: &[u8]) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        if answer.len() != self.modulus.len() {
-            return Err(OpenError::CannotDecrypt);
-        }
         let length = self.encryption.key_length();
-        let key = match self.transport {
-            KeyTransport::Oaep(hash, mask) => rsa_padding::eme_oaep(answer, self.encrypted_key, hash, mask, length),
-            KeyTransport::Pkcs1V15 => rsa_padding::eme_pkcs1_v1_5(answer, self.encrypted_key, length),
+        let key = match &self.management {
+            KeyManagement::Transport(transport) => transport.content_key(answer, length),
+            KeyManagement::Agreement(agreement) => agreement.content_key(answer, length),
         }
         .ok_or(OpenError::CannotDecrypt)?;
         let mut content = Zeroizing::new(self.encrypted);
@@ -276,41 +262,43 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The KeyTransRecipientInfo that names the certificate.
-    fn transport(&self, certificate: &[u8], fields: &Fields<'_>) -> Result<(KeyTransport, &'a [u8]), OpenError> {
+    /// The RecipientInfo that names the certificate. Kinds we do not know are other recipients'.
+    fn key_management(&self, certificate: &[u8], fields: &Fields<'a>) -> Result<KeyManagement<'a>, OpenError> {
         let identifier = path::subject_key_identifier(certificate);
-        for recipient in self.recipients.iter().filter(|recipient| recipient.tag == tag::SEQUENCE) {
-            let mut info = recipient.reader();
-            let mut read = || -> Result<_, Malformed> {
-                info.expect(tag::INTEGER)?;
-                let rid = info.value()?;
-                let algorithm = Algorithm::read(&info.value()?)?;
-                let key = info.expect(tag::OCTET_STRING)?.content;
-                info.end()?;
-                Ok((rid, algorithm, key))
-            };
-            let (rid, algorithm, key) = read().map_err(|_| OpenError::Malformed)?;
-            let ours = match rid.tag {
-                tag::SEQUENCE => fields.is_named_by(rid.whole),
-                other if other == tag::context(0) => identifier.as_deref() == Some(rid.content),
-                _ => return Err(OpenError::Malformed),
-            };
-            if !ours {
-                continue;
+        let key_type = fields.key_type().map_err(|_| OpenError::NotForThisCard)?;
+        for recipient in &self.recipients {
+            match recipient.tag {
+                tag::SEQUENCE => {
+                    let info = key_transport::Info::read(recipient).map_err(|_| OpenError::Malformed)?;
+                    let ours = match info.rid.tag {
+                        tag::SEQUENCE => fields.is_named_by(info.rid.whole),
+                        other if other == tag::context(0) => identifier.as_deref() == Some(info.rid.content),
+                        _ => return Err(OpenError::Malformed),
+                    };
+                    if ours && key_type == KeyType::Rsa {
+                        return info.transport(fields).map(KeyManagement::Transport);
+                    }
+                }
+                other if other == tag::constructed(1) => {
+                    let info = key_agreement::Info::read(recipient).map_err(|_| OpenError::Malformed)?;
+                    for (rid, encrypted_key) in &info.keys {
+                        let ours = match rid.tag {
+                            tag::SEQUENCE => fields.is_named_by(rid.whole),
+                            // RecipientKeyIdentifier; its date and other attribute would only tell keys of one
+                            // identifier apart.
+                            other if other == tag::constructed(0) => {
+                                let named = rid.reader().expect(tag::OCTET_STRING).map_err(|_| OpenError::Malformed)?;
+                                identifier.as_deref() == Some(named.content)
+                            }
+                            _ => return Err(OpenError::Malformed),
+                        };
+                        if ours && key_type == KeyType::P256 {
+                            return info.agreement(encrypted_key).map(KeyManagement::Agreement);
+                        }
+                    }
+                }
+                _ => {}
             }
-            if fields.key_type().ok() != Some(KeyType::Rsa) {
-                return Err(OpenError::NotForThisCard);
-            }
-            let refused = || OpenError::Algorithm(algorithm.oid.to_string());
-            let transport = match algorithm.oid {
-                oid::ID_RSAES_OAEP => algorithm::oaep_parameters(algorithm.parameters)
-                    .map_err(|_| OpenError::Malformed)?
-                    .map(|(hash, mask)| KeyTransport::Oaep(hash, mask))
-                    .ok_or_else(refused)?,
-                oid::RSA_ENCRYPTION => KeyTransport::Pkcs1V15,
-                _ => return Err(refused()),
-            };
-            return Ok((transport, key));
         }
         Err(OpenError::NotForThisCard)
     }

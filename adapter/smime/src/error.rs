@@ -37,7 +37,7 @@ pub enum SealError {
         /// Whom the certificate names.
         certified: Vec<String>,
     },
-    /// Key usage without keyEncipherment.
+    /// Key usage without keyEncipherment, or for an elliptic curve without keyAgreement.
     #[error("the certificate of {address} is not for encryption; have one issued that is")]
     NotForEncryption {
         /// Whose certificate.
@@ -50,7 +50,7 @@ pub enum SealError {
         address: String,
     },
     /// Neither RSA nor a curve we seal for.
-    #[error("the key of {address} is of a kind we cannot seal for; an RSA certificate is needed")]
+    #[error("the key of {address} is of a kind we cannot seal for; an RSA or P-256 certificate is needed")]
     UnsupportedKey {
         /// Whose key.
         address: String,
@@ -67,6 +67,9 @@ pub enum SealError {
     /// The card's signature does not fit the card's certificate.
     #[error("the card's key and certificate do not belong together; have the card issued anew")]
     WrongKey,
+    /// The card answered with octets that are no signature of its kind of key.
+    #[error("the card answered with something that is no signature; have the card replaced")]
+    NoSignature,
     /// A signing time no certificate time can express.
     #[error("the clock is beyond every calendar; set this machine's clock")]
     SigningTime,
@@ -96,6 +99,7 @@ impl SealError {
             Self::NotForSigning => "SEAL-020",
             Self::WrongKey => "SEAL-021",
             Self::SigningTime => "SEAL-022",
+            Self::NoSignature => "SEAL-023",
             Self::Key(_) => "SEAL-030",
             Self::Encryption => "SEAL-031",
         }
@@ -176,7 +180,7 @@ pub enum OpenError {
         certified: Vec<String>,
     },
     /// The path from the signer's certificate to an anchor does not hold.
-    #[error("the signer's certificate is not accepted: {0}")]
+    #[error("the signer's certificate is not accepted ({code}): {0}", code = .0.code())]
     Path(#[from] PathError),
     /// A digest or signature algorithm below the floor or unknown.
     #[error("the signature uses an algorithm not accepted here ({0}); it is not shown")]

@@ -13,7 +13,7 @@ pub trait PrivateKey: Send + Sync {
     ///
     /// RSA: the private exponentiation of a block as long as the modulus; padding is the caller's work, both ways.
     /// P-256 signing: ECDSA over a digest, answered as a DER `Ecdsa-Sig-Value`. P-256 key agreement: an uncompressed
-    /// point, answered with the shared x coordinate.
+    /// point, known to be on the curve, answered with the shared x coordinate.
     async fn raw(&self, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError>;
 }
 

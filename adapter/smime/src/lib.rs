@@ -1,4 +1,4 @@
-//! S/MIME 4.0 (RFC 8551 over CMS, RFC 5652 and RFC 5083) for keys that stay on a card.
+//! S/MIME 4.0 (RFC 8551 over CMS, RFC 5652 and RFC 5083) for keys that stay on a card, RSA or P-256.
 //!
 //! The private key crosses no interface: [`PrivateKey`] offers the card's raw operation, and all padding, hashing and
 //! ciphering is done here. [`seal`] and [`sign_detached`] make, [`decrypt`] with [`Decrypted::verify`] and
@@ -12,9 +12,12 @@ pub mod bounds;
 mod enveloped_data;
 mod error;
 mod key;
+mod key_agreement;
+mod key_transport;
 mod mime;
 mod open;
 pub mod path;
+mod possession;
 mod recipients;
 pub mod rsa_padding;
 mod seal;
@@ -31,4 +34,5 @@ pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
 pub use open::{Decrypted, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
 pub use path::speaks_for;
+pub use possession::prove_possession;
 pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, sign_detached};

@@ -1,19 +1,16 @@
-//! Certificates: whose they are, what they serve for, and their path to an anchor (RFC 8550, RFC 5280 6).
+//! Certificates: whose they are, what they serve for, and their path to an anchor (RFC 8550, RFC 5280).
+
+mod validation;
 
 use crate::asn1::{self, Malformed, Reader, tag};
 use crate::bounds;
 use const_oid::AssociatedOid;
 use der::Decode;
-use rustls_pki_types::{CertificateDer, UnixTime};
 use std::time::SystemTime;
-use webpki::{EndEntityCert, KeyUsage as ExtendedUse, anchor_from_trusted_cert};
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::ext::pkix::{ExtendedKeyUsage, KeyUsage, SubjectAltName, SubjectKeyIdentifier};
+use x509_cert::ext::pkix::{KeyUsage, SubjectAltName, SubjectKeyIdentifier};
 
-/// id-kp-emailProtection and anyExtendedKeyUsage (RFC 5280 4.2.1.12).
-const EMAIL_PROTECTION: der::asn1::ObjectIdentifier = der::asn1::ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
-/// The content octets of the same.
-const EMAIL_PROTECTION_OCTETS: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 4];
+pub use validation::{PathError, check_anchor, check_path};
 
 /// What a certificate is to serve for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,39 +19,6 @@ pub enum Use {
     Sign,
     /// Having mail sealed for its holder: keyEncipherment, or keyAgreement for elliptic curves.
     Encrypt,
-}
-
-/// Why a certificate is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum PathError {
-    /// Not a certificate we can read.
-    #[error("the certificate cannot be read; have a new one issued")]
-    Malformed,
-    /// Its time is over.
-    #[error("the certificate has expired; have a new one issued")]
-    Expired,
-    /// Its time has not come.
-    #[error("the certificate is not valid yet; check this machine's clock")]
-    NotYetValid,
-    /// No path to an anchor, or a signature on the way does not hold.
-    #[error("the certificate's issuer is not trusted here; install its anchor if it should be")]
-    UnknownIssuer,
-    /// Key usage or extended key usage do not allow it.
-    #[error("the certificate may not be used for this; have one issued for mail")]
-    WrongUse,
-    /// An anchor of the configuration is no certificate.
-    #[error("a trust anchor cannot be read; check the configured anchors")]
-    BadAnchor,
-    /// Another rule of RFC 5280.
-    #[error("the certificate path is not acceptable: {0}; ask its issuer")]
-    Rule(String),
-}
-
-impl From<Malformed> for PathError {
-    fn from(_: Malformed) -> Self {
-        Self::Malformed
-    }
 }
 
 /// A certificate's own octets by field.
@@ -110,13 +74,22 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// The RSA modulus without leading zeros.
-    pub(crate) fn rsa_modulus(&self) -> Result<&'a [u8], Malformed> {
+    /// subjectPublicKey's octets.
+    fn key_octets(&self) -> Result<&'a [u8], Malformed> {
         let mut info = Reader::new(self.public_key).expect(tag::SEQUENCE)?.reader();
         info.expect(tag::SEQUENCE)?;
         let bits = info.expect(tag::BIT_STRING)?.content;
-        let key = bits.strip_prefix(&[0]).ok_or(Malformed)?;
-        let mut modulus = asn1::single(key, tag::SEQUENCE)?.reader().expect(tag::INTEGER)?.content;
+        bits.strip_prefix(&[0]).ok_or(Malformed)
+    }
+
+    /// The key of a P-256 certificate, which is on the curve and not at infinity (RFC 5480 2.2).
+    pub(crate) fn p256_point(&self) -> Result<p256::PublicKey, Malformed> {
+        p256::PublicKey::from_sec1_bytes(self.key_octets()?).map_err(|_| Malformed)
+    }
+
+    /// The RSA modulus without leading zeros.
+    pub(crate) fn rsa_modulus(&self) -> Result<&'a [u8], Malformed> {
+        let mut modulus = asn1::single(self.key_octets()?, tag::SEQUENCE)?.reader().expect(tag::INTEGER)?.content;
         while let Some(rest) = modulus.strip_prefix(&[0]) {
             modulus = rest;
         }
@@ -188,6 +161,11 @@ pub fn serial(certificate: &[u8]) -> Result<Vec<u8>, PathError> {
     Ok(Fields::of(certificate)?.serial.to_vec())
 }
 
+/// The certified key as a SubjectPublicKeyInfo, DER.
+pub fn public_key(certificate: &[u8]) -> Result<Vec<u8>, PathError> {
+    Ok(Fields::of(certificate)?.public_key.to_vec())
+}
+
 /// The subjectKeyIdentifier, if the certificate bears one.
 pub(crate) fn subject_key_identifier(certificate: &[u8]) -> Option<Vec<u8>> {
     let certificate = parse(certificate).ok()?;
@@ -206,56 +184,6 @@ pub fn allows(certificate: &[u8], purpose: Use) -> Result<bool, PathError> {
             _ => usage.key_agreement(),
         },
     })
-}
-
-/// Is there a path from `certificate` over `intermediates` to one of `anchors` that is valid at `now`, and may the
-/// certificate serve for `purpose`?
-///
-/// It has to bear extendedKeyUsage emailProtection. Revocation is OCSP's business and asked elsewhere.
-pub fn check_path(
-    certificate: &[u8],
-    intermediates: &[Vec<u8>],
-    anchors: &[Vec<u8>],
-    now: SystemTime,
-    purpose: Use,
-) -> Result<(), PathError> {
-    let parsed = parse(certificate)?;
-    let anchors_der: Vec<CertificateDer<'_>> = anchors.iter().map(|anchor| anchor.as_slice().into()).collect();
-    let mut trusted = Vec::with_capacity(anchors_der.len());
-    for anchor in &anchors_der {
-        trusted.push(anchor_from_trusted_cert(anchor).map_err(|_| PathError::BadAnchor)?);
-    }
-    let intermediates: Vec<CertificateDer<'_>> =
-        intermediates.iter().take(bounds::CERTIFICATES).map(|between| between.as_slice().into()).collect();
-    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| PathError::NotYetValid)?;
-    let octets = CertificateDer::from(certificate);
-    EndEntityCert::try_from(&octets)
-        .map_err(rule)?
-        .verify_for_usage(
-            webpki::ALL_VERIFICATION_ALGS,
-            &trusted,
-            &intermediates,
-            UnixTime::since_unix_epoch(since_epoch),
-            ExtendedUse::required_if_present(EMAIL_PROTECTION_OCTETS),
-            None,
-            None,
-        )
-        .map_err(rule)?;
-    // webpki asks it of the whole path or of none; intermediates seldom bear the extension, the leaf has to.
-    let for_mail = extension::<ExtendedKeyUsage>(&parsed)?.is_some_and(|uses| uses.0.contains(&EMAIL_PROTECTION));
-    if for_mail && allows(certificate, purpose)? { Ok(()) } else { Err(PathError::WrongUse) }
-}
-
-fn rule(error: webpki::Error) -> PathError {
-    use webpki::Error as E;
-    match error {
-        E::CertExpired { .. } => PathError::Expired,
-        E::CertNotValidYet { .. } => PathError::NotYetValid,
-        E::UnknownIssuer | E::InvalidSignatureForPublicKey => PathError::UnknownIssuer,
-        E::RequiredEkuNotFoundContext(_) | E::EmptyEkuExtension | E::CaUsedAsEndEntity => PathError::WrongUse,
-        E::BadDer | E::BadDerTime | E::TrailingData(_) | E::MalformedExtensions => PathError::Malformed,
-        other => PathError::Rule(format!("{other:?}")),
-    }
 }
 
 /// Does the certificate speak for `address`?

@@ -71,7 +71,7 @@ pub fn eme_pkcs1_v1_5(block: &[u8], ciphertext: &[u8], length: usize) -> Option<
 }
 
 /// The message if `good`, else octets only the holder of the private key could have foretold.
-fn select(good: Choice, message: &[u8], block: &[u8], ciphertext: &[u8]) -> Zeroizing<Vec<u8>> {
+pub(crate) fn select(good: Choice, message: &[u8], block: &[u8], ciphertext: &[u8]) -> Zeroizing<Vec<u8>> {
     let mut out = Zeroizing::new(Vec::with_capacity(message.len()));
     for (number, part) in message.chunks(32).enumerate() {
         let mut other = Sha256::new()

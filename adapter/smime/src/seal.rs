@@ -159,11 +159,16 @@ fn check_recipient(recipient: &Recipient) -> Result<Fields<'_>, SealError> {
         let certified = path::addresses(&recipient.certificate);
         return Err(SealError::AddressMismatch { address: address(), certified });
     }
-    if key_type != KeyType::Rsa {
+    if !matches!(key_type, KeyType::Rsa | KeyType::P256) {
         return Err(SealError::UnsupportedKey { address: address() });
     }
     if !may_encrypt {
         return Err(SealError::NotForEncryption { address: address() });
+    }
+    if key_type == KeyType::P256 {
+        // A point that is not on the curve would give the content key away.
+        fields.p256_point().map_err(|_| unreadable())?;
+        return Ok(fields);
     }
     let modulus = fields.rsa_modulus().map_err(|_| unreadable())?;
     let bits = (modulus.len() * 8).saturating_sub(modulus.first().map_or(0, |octet| octet.leading_zeros() as usize));

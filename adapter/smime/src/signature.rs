@@ -4,6 +4,8 @@ use crate::algorithm::{Algorithm, Hash, oid, pss_parameters};
 use crate::error::OpenError;
 use crate::path::{Fields, KeyType};
 use core::ops::RangeInclusive;
+use p256::ecdsa::VerifyingKey;
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use rsa::pkcs8::DecodePublicKey;
 use rsa::pss::Pss;
 use rsa::traits::PublicKeyParts;
@@ -53,11 +55,20 @@ pub(crate) fn verify(
             }
             .map_err(|_| OpenError::SignatureInvalid)
         }
-        (KeyType::P256, oid::ECDSA_WITH_SHA256, Hash::Sha256) => {
-            ecdsa(certificate, webpki::ring::ECDSA_P256_SHA256, message, signature)
+        (KeyType::P256, oid::ECDSA_WITH_SHA256, Hash::Sha256)
+        | (KeyType::P256, oid::ECDSA_WITH_SHA384, Hash::Sha384)
+        | (KeyType::P256, oid::ECDSA_WITH_SHA512, Hash::Sha512) => {
+            let key = fields.p256_point().map_err(|_| OpenError::SignatureMalformed)?;
+            let signature = p256::ecdsa::Signature::from_der(signature).map_err(|_| OpenError::SignatureInvalid)?;
+            VerifyingKey::from(key)
+                .verify_prehash(&hash.digest(message), &signature)
+                .map_err(|_| OpenError::SignatureInvalid)
+        }
+        (KeyType::P384, oid::ECDSA_WITH_SHA256, Hash::Sha256) => {
+            p384(certificate, webpki::ring::ECDSA_P384_SHA256, message, signature)
         }
         (KeyType::P384, oid::ECDSA_WITH_SHA384, Hash::Sha384) => {
-            ecdsa(certificate, webpki::ring::ECDSA_P384_SHA384, message, signature)
+            p384(certificate, webpki::ring::ECDSA_P384_SHA384, message, signature)
         }
         _ => Err(refused()),
     }
@@ -70,7 +81,17 @@ fn rsa_key(fields: &Fields<'_>) -> Result<RsaPublicKey, OpenError> {
     if accepted.contains(&bits) { Ok(key) } else { Err(OpenError::SignatureAlgorithm(format!("RSA of {bits} bits"))) }
 }
 
-fn ecdsa(
+/// Has `answer` the shape of a signature by this key? For RSA the modulus' length; for P-256 an Ecdsa-Sig-Value in DER
+/// whose two integers are in range (RFC 5480 A, SEC 1 4.1.4), so that no relay or reader has to be lenient.
+pub(crate) fn is_well_formed(fields: &Fields<'_>, answer: &[u8]) -> bool {
+    match fields.key_type() {
+        Ok(KeyType::Rsa) => fields.rsa_modulus().is_ok_and(|modulus| modulus.len() == answer.len()),
+        Ok(KeyType::P256) => p256::ecdsa::Signature::from_der(answer).is_ok(),
+        _ => false,
+    }
+}
+
+fn p384(
     certificate: &[u8],
     algorithm: &dyn SignatureVerificationAlgorithm,
     message: &[u8],

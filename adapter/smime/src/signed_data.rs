@@ -60,6 +60,9 @@ pub(crate) async fn make(
     };
     let signature = signing.key.raw(&block).await?.to_vec();
 
+    if !signature::is_well_formed(&fields, &signature) {
+        return Err(SealError::NoSignature);
+    }
     // A signature that does not hold would only be found at the other end (and a faulty one can betray the key).
     let read = asn1::single(&algorithm, tag::SEQUENCE)
         .and_then(|value| Algorithm::read(&value))

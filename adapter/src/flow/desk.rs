@@ -1,5 +1,6 @@
 //! The place where a person stands: the card's session and both figures together, and the one screen they share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_drivers::display::{NotSent, Screen};
@@ -12,6 +13,10 @@ use super::{At, CardChange, Owner};
 
 /// How long an outcome stays on the screen when the card does not end it sooner.
 pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
+/// How long a reader's own keys rest after a PIN entry that came to nothing: whoever gave up is not asked again at once.
+pub const PAD_RESTS: Duration = Duration::from_secs(5);
+/// Changed certificates that are told at once.
+const CHANGED: usize = 8;
 
 /// What happened at or around the adapter.
 #[derive(Debug, Clone)]
@@ -27,6 +32,8 @@ pub enum Event {
     Delivered(u32),
     /// A document came back: it will not reach this address. The report says why.
     Returned(String),
+    /// Another certificate than before was relied on for this correspondent.
+    CertificateChanged(String),
     /// The terminal took the reports.
     ReportsTaken,
     /// Confirmations overdue: how many, and for how long the oldest; 0 ends the alarm.
@@ -36,6 +43,8 @@ pub enum Event {
         /// How long the oldest is overdue.
         since: Duration,
     },
+    /// The card of this insertion is to sign, and its reader asks for the PIN on its own keys; or is done asking.
+    SigningOnPad(Insertion, bool),
     /// Time went by.
     Tick,
 }
@@ -48,12 +57,23 @@ pub type Insertion = u64;
 pub enum Action {
     /// Read the card of this insertion.
     ReadCard(Insertion),
-    /// Present the PIN to the card of this insertion, and to no other.
-    VerifyPin(Insertion, Pin),
+    /// Read the retry counter of the card of this insertion anew.
+    ReadAgain(Insertion),
+    /// Present the PIN to the card of this insertion, and to no other, and only if no fewer tries are left than the
+    /// person was shown.
+    VerifyPin(Insertion, Arc<Pin>, u8),
+    /// Have the reader ask for the PIN on its own keys, likewise.
+    VerifyPinOnPad(Insertion, u8),
     /// Check path and validity of the certificates on the card of this insertion.
     CheckCertificate(Insertion),
+    /// Check path and validity once more, for the act that begins with the card of this insertion.
+    CheckAgain(Insertion),
     /// The card's proof is void: forget everything that came from it.
     ForgetCard,
+    /// The PIN has done its service: forget it. The card stays what it was.
+    ForgetPin,
+    /// The card of this insertion is refused: what was read of it stays known, and others may have it.
+    LetGo(Insertion),
     /// Of Fig. 7.
     Sending(SendingAction),
     /// Of Fig. 10.
@@ -67,24 +87,45 @@ pub struct Desk {
     insertion: Insertion,
     sending: Sending,
     receiving: Receiving,
+    /// How long an accepted card may wait for its act.
+    pin_life: Duration,
+    /// Until when the accepted card's PIN counts.
+    pin_until: Option<At>,
+    /// The card has signed since its PIN was given.
+    signed: bool,
+    /// The reader asks for the PIN of a signature.
+    signing_on_pad: bool,
+    /// Until when the reader's own keys are left alone.
+    pad_rests: Option<At>,
+    tries_left: u8,
     /// What happened to the last document or card, shown for a while.
     shown: Option<(Screen, At)>,
     delivered: u32,
     returned: Vec<String>,
+    /// Correspondents whose certificate changed, for the person whose card is in.
+    changed: Vec<String>,
     overdue: Option<(u32, Duration)>,
 }
 
 impl Desk {
-    /// See [`Sending::new`].
-    pub fn new(hold: Duration, machine_addresses: Vec<String>) -> Self {
+    /// `pin_life`: how long an accepted card may wait for its act before its PIN is asked anew. The others: see
+    /// [`Sending::new`].
+    pub fn new(hold: Duration, machine_addresses: Vec<String>, pin_life: Duration) -> Self {
         Self {
             card: CardSession::Out,
             insertion: 0,
             sending: Sending::new(hold, machine_addresses),
             receiving: Receiving::default(),
+            pin_life,
+            pin_until: None,
+            signed: false,
+            signing_on_pad: false,
+            pad_rests: None,
+            tries_left: 0,
             shown: None,
             delivered: 0,
             returned: Vec::new(),
+            changed: Vec::new(),
             overdue: None,
         }
     }
@@ -96,12 +137,21 @@ impl Desk {
             Event::Card(insertion, input) => {
                 if matches!(input, CardInput::Inserted) {
                     self.insertion = insertion;
+                    self.pad_rests = None;
                 }
                 if insertion == self.insertion {
+                    match input {
+                        CardInput::Read { tries_left, .. }
+                        | CardInput::PinRefused { tries_left }
+                        | CardInput::PinUntried { tries_left } => self.tries_left = tries_left,
+                        CardInput::PadCancelled => self.pad_rests = Some(at + PAD_RESTS),
+                        _ => {}
+                    }
                     let answers = self.card.handle(input);
                     self.card_acts(at, answers, &mut actions);
                 }
             }
+            Event::SigningOnPad(insertion, asking) => self.signing_on_pad = asking && insertion == self.insertion,
             Event::Sending(event) => {
                 if matches!(event, SendingEvent::Document { .. }) {
                     // What became of the last document must not hide that the next one waits for a card.
@@ -110,12 +160,17 @@ impl Desk {
                 self.send(at, event, &mut actions);
             }
             Event::Receiving(event) => {
-                actions.extend(self.receiving.handle(event).into_iter().map(Action::Receiving));
+                self.receive(at, event, &mut actions);
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
             Event::Returned(address) => {
                 if !self.returned.contains(&address) {
                     self.returned.push(address);
+                }
+            }
+            Event::CertificateChanged(address) => {
+                if self.changed.len() < CHANGED && !self.changed.contains(&address) {
+                    self.changed.push(address);
                 }
             }
             Event::ReportsTaken => {
@@ -126,36 +181,104 @@ impl Desk {
             Event::Tick => self.send(at, SendingEvent::Tick, &mut actions),
         }
         self.shown.take_if(|(_, until)| *until <= at);
+        self.rest(at, &mut actions);
         self.seat(at, &mut actions);
+        self.pad_rests.take_if(|until| *until <= at);
+        if self.pad_rests.is_none()
+            && let Some(asking) = self.card.ask_on_pad()
+        {
+            self.card_acts(at, vec![asking], &mut actions);
+        }
         actions
     }
 
+    /// A PIN is good for one act: what was there to be sent, or one RECEIVE. It is forgotten when that is over, and when
+    /// nothing was begun in time.
+    fn rest(&mut self, at: At, actions: &mut Vec<Action>) {
+        self.signed |= self.sending.take_signed() | self.receiving.take_signed();
+        if self.card.accepted().is_none() || self.sending.at_work() || self.receiving.at_work() {
+            return;
+        }
+        if self.signed || self.pin_until.is_some_and(|until| until <= at) {
+            let answers = self.card.act_over();
+            self.card_acts(at, answers, actions);
+        }
+    }
+
     fn send(&mut self, at: At, event: SendingEvent, actions: &mut Vec<Action>) {
-        actions.extend(self.sending.handle(at, event).into_iter().map(Action::Sending));
+        let mut check = false;
+        for action in self.sending.handle(at, event) {
+            match action {
+                SendingAction::CheckCard => check = true,
+                other => actions.push(Action::Sending(other)),
+            }
+        }
+        if check {
+            self.check_again(at, actions);
+        }
         if let Some(outcome) = self.sending.take_outcome() {
             let screen = outcome.map_or_else(Screen::NotSent, |()| Screen::Sent);
             self.shown = Some((screen, at + OUTCOME_SHOWN));
         }
     }
 
+    fn receive(&mut self, at: At, event: ReceivingEvent, actions: &mut Vec<Action>) {
+        let mut check = false;
+        for action in self.receiving.handle(event) {
+            match action {
+                ReceivingAction::CheckCard => check = true,
+                other => actions.push(Action::Receiving(other)),
+            }
+        }
+        if check {
+            self.check_again(at, actions);
+        }
+    }
+
+    fn check_again(&mut self, at: At, actions: &mut Vec<Action>) {
+        let answers = self.card.check_again();
+        self.card_acts(at, answers, actions);
+    }
+
     fn card_acts(&mut self, at: At, answers: Vec<CardAction>, actions: &mut Vec<Action>) {
         for answer in answers {
             match answer {
                 CardAction::Read => actions.push(Action::ReadCard(self.insertion)),
-                CardAction::VerifyPin(pin) => actions.push(Action::VerifyPin(self.insertion, pin)),
+                CardAction::ReadAgain => actions.push(Action::ReadAgain(self.insertion)),
+                CardAction::VerifyPin(pin, shown) => actions.push(Action::VerifyPin(self.insertion, pin, shown)),
+                CardAction::VerifyPinOnPad(shown) => actions.push(Action::VerifyPinOnPad(self.insertion, shown)),
                 CardAction::CheckCertificate => actions.push(Action::CheckCertificate(self.insertion)),
+                CardAction::CheckAgain => actions.push(Action::CheckAgain(self.insertion)),
+                CardAction::LetGo => actions.push(Action::LetGo(self.insertion)),
                 CardAction::Tell(change) => {
                     if matches!(change, CardChange::Out | CardChange::Invalid(_)) {
                         actions.push(Action::ForgetCard);
                     }
+                    match &change {
+                        CardChange::Inserted(owner) => self.sending.card_came(self.receiving.awaits(owner)),
+                        CardChange::Valid(_) => {
+                            self.signed = false;
+                            self.pin_until = Some(at + self.pin_life);
+                        }
+                        CardChange::Rested => actions.push(Action::ForgetPin),
+                        _ => {}
+                    }
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
-                        CardChange::Out => drop(self.shown.take_if(|(screen, _)| *screen == Screen::Sent)),
+                        CardChange::Out => {
+                            self.shown.take_if(|(screen, _)| *screen == Screen::Sent);
+                            // Told when the person's business is done, and they still stand there.
+                            let addresses = std::mem::take(&mut self.changed);
+                            if !addresses.is_empty() {
+                                self.shown = Some((Screen::CertificateChanged { addresses }, at + OUTCOME_SHOWN));
+                            }
+                        }
+                        // What became of the act is still to be read.
+                        CardChange::Rested => {}
                         // A new card begins with a clean screen.
                         _ => self.shown = None,
                     }
-                    let told = self.receiving.handle(ReceivingEvent::Card(change.clone()));
-                    actions.extend(told.into_iter().map(Action::Receiving));
+                    self.receive(at, ReceivingEvent::Card(change.clone()), actions);
                     self.send(at, SendingEvent::Card(change), actions);
                 }
             }
@@ -166,12 +289,23 @@ impl Desk {
     /// for its PIN as soon as there is.
     fn seat(&mut self, at: At, actions: &mut Vec<Action>) {
         let Some(owner) = self.card.owner() else { return };
-        let concerned = !self.receiving.alerting() || self.receiving.awaits(owner) || self.sending.holds_for(owner);
-        if concerned {
+        let holds = self.sending.holds_for(owner);
+        if matches!(self.card, CardSession::Rested(_)) && !holds && !self.receiving.wants(owner) {
+            return;
+        }
+        if holds || self.receiving.awaits(owner) || !self.receiving.alerting() {
             let answers = self.card.resume();
             self.card_acts(at, answers, actions);
         } else {
             self.card.park();
+        }
+    }
+
+    /// The owner whose card was accepted in this insertion, whether or not its PIN was spent since.
+    fn at_the_desk(&self) -> Option<&Owner> {
+        match &self.card {
+            CardSession::Rested(owner) => Some(owner),
+            card => card.accepted(),
         }
     }
 
@@ -184,13 +318,18 @@ impl Desk {
     pub fn next_timer(&self, at: At) -> Option<At> {
         let second = matches!(self.screen(at), Screen::Held { .. }).then(|| at + Duration::from_secs(1));
         let shown = self.shown.as_ref().map(|(_, until)| *until);
-        [self.sending.next_timer(), shown, second].into_iter().flatten().min()
+        let waiting = self.card.accepted().is_some() && !self.sending.at_work() && !self.receiving.at_work();
+        let pin = self.pin_until.filter(|_| waiting);
+        [self.sending.next_timer(), shown, second, pin, self.pad_rests].into_iter().flatten().min()
     }
 
     /// The one screen: what the person has to know or do next.
     pub fn screen(&self, at: At) -> Screen {
         if let Some(screen) = self.card.screen() {
             return screen;
+        }
+        if let Some(owner) = self.card.owner().filter(|_| self.signing_on_pad) {
+            return Screen::Pin { name: owner.name.clone(), entered: 0, tries_left: self.tries_left };
         }
         let receiving = self.receiving.screen();
         let busy = |screen: &Screen| matches!(screen, Screen::Receiving { .. });
@@ -204,7 +343,7 @@ impl Desk {
         if let Some((screen, _)) = &self.shown {
             return screen.clone();
         }
-        if self.card.accepted().is_some() && receiving.is_some() {
+        if self.at_the_desk().is_some() && receiving.is_some() {
             return receiving.unwrap_or(Screen::Idle);
         }
         if let Some(screen) = sending {
@@ -216,11 +355,12 @@ impl Desk {
         if !self.returned.is_empty() {
             return Screen::NotSent(NotSent::Returned(self.returned.clone()));
         }
+        // Whoever was accepted has to know that they can begin; what was delivered is still there when they are done.
+        if let Some(owner) = self.at_the_desk() {
+            return Screen::Ready { name: owner.name.clone() };
+        }
         if self.delivered > 0 {
             return Screen::Delivered { count: self.delivered };
-        }
-        if let Some(owner) = self.card.accepted() {
-            return Screen::Ready { name: owner.name.clone() };
         }
         if let Some((count, since)) = self.overdue {
             return Screen::Overdue { count, since };

@@ -37,6 +37,14 @@ pub enum CardChange {
     Valid(Owner),
     /// ST603, ST909: it is not, or the card cannot be used.
     Invalid(CardFault),
+    /// ST602, ST908 for an act with a card that was accepted before: the certificate server is being asked anew.
+    CheckingAgain,
+    /// ST603, ST909: it is still valid; that counts for the act that waits, and for no later one.
+    StillValid(Owner),
+    /// The certificate server cannot be asked now. Nothing is known against the card; the act is not done.
+    Unchecked,
+    /// The act for which the PIN was given is over. The card is in, and is asked for its PIN anew before the next one.
+    Rested,
     /// The card is out.
     Out,
 }

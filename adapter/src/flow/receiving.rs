@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use sealfax_drivers::display::{NotSent, Screen};
+use sealfax_drivers::display::{CardFault, NotSent, Screen};
 
 use super::{CardChange, Owner, Step};
 
@@ -36,8 +36,10 @@ pub enum Unfit {
     CannotOpen(&'static str),
     /// ST920.
     NotGenuine(&'static str),
+    /// ST920: what the certificate server says of the sender cannot be relied on. Nothing is known against the mail.
+    Unconfirmed(&'static str),
     /// The certificate server cannot be asked: fail closed, try again later.
-    Unchecked,
+    Unchecked(&'static str),
     /// The card was pulled meanwhile.
     CardGone,
 }
@@ -76,6 +78,8 @@ pub enum ReceivingAction {
     Step(Step),
     /// No card is accepted: let the terminal have its own mailbox and waiting reports.
     Ordinary(SessionId),
+    /// ST908: the card was accepted earlier; before it opens anything, the certificate server is asked anew.
+    CheckCard,
     /// ST913: fetch this person's mailbox with the login on the card.
     Fetch(SessionId, Owner),
     /// ST914: decrypt with the card's key.
@@ -119,6 +123,8 @@ struct Mail {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Stage {
+    /// ST908: whether the card is still valid.
+    CheckingCard,
     Fetching,
     Opening,
     /// The terminal has been given what is fit.
@@ -147,6 +153,8 @@ enum Card {
     Out,
     Pending(Owner),
     Valid(Owner),
+    /// Accepted, and done with what its PIN was given for.
+    Rested(Owner),
     Invalid,
 }
 
@@ -169,11 +177,12 @@ pub struct Receiving {
     arrivals: u64,
     session: Option<Session>,
     outcome: Option<Outcome>,
+    signed: bool,
 }
 
 impl Default for Receiving {
     fn default() -> Self {
-        Self { card: Card::Out, alerts: BTreeMap::new(), arrivals: 0, session: None, outcome: None }
+        Self { card: Card::Out, alerts: BTreeMap::new(), arrivals: 0, session: None, outcome: None, signed: false }
     }
 }
 
@@ -266,10 +275,36 @@ impl Receiving {
                 self.card = Card::Valid(owner);
             }
             CardChange::Invalid(_) => {
-                if self.card_is_awaited() {
+                if self.card_is_awaited() || self.session.is_some() {
                     actions.push(STEP_911);
                 }
                 self.card = Card::Invalid;
+                self.outcome = None;
+                self.abandon(actions);
+            }
+            CardChange::CheckingAgain => {
+                if self.checking().is_some() {
+                    actions.push(STEP_908);
+                }
+            }
+            CardChange::StillValid(owner) => {
+                self.card = Card::Valid(owner);
+                if self.checking().is_some() {
+                    actions.push(STEP_909);
+                    self.fetch(actions);
+                }
+            }
+            CardChange::Unchecked => {
+                if let Some(id) = self.checking() {
+                    self.session = None;
+                    self.outcome = Some(Outcome::Unfit(Unfit::Unchecked(CardFault::Unchecked.code())));
+                    actions.push(ReceivingAction::Refuse(id));
+                }
+            }
+            CardChange::Rested => {
+                if let Card::Valid(owner) = &self.card {
+                    self.card = Card::Rested(owner.clone());
+                }
             }
             CardChange::Out => {
                 self.card = Card::Out;
@@ -279,13 +314,18 @@ impl Receiving {
         }
     }
 
-    /// The card is gone: what is not opened stays sealed, what is handed is cut off, what is being confirmed fails by
+    /// The session that waits for the certificate server's word on its card.
+    fn checking(&self) -> Option<SessionId> {
+        self.session.as_ref().filter(|session| session.stage == Stage::CheckingCard).map(|session| session.id)
+    }
+
+    /// The card is gone or found not valid: what is not opened stays sealed, what is handed is cut off, what is being confirmed fails by
     /// itself. The alert stays in every case.
     fn abandon(&mut self, actions: &mut Vec<ReceivingAction>) {
         let Some(session) = &mut self.session else { return };
         let id = session.id;
         match session.stage {
-            Stage::Fetching | Stage::Opening => {
+            Stage::CheckingCard | Stage::Fetching | Stage::Opening => {
                 self.session = None;
                 actions.push(ReceivingAction::Refuse(id));
             }
@@ -294,7 +334,7 @@ impl Receiving {
         }
     }
 
-    /// ST912, ST913.
+    /// ST912. Whatever was said of the card when it was inserted: RECEIVE is pressed now.
     fn receive(&mut self, id: SessionId, actions: &mut Vec<ReceivingAction>) {
         let Card::Valid(owner) = self.card.clone() else {
             actions.push(ReceivingAction::Ordinary(id));
@@ -306,12 +346,26 @@ impl Receiving {
             return;
         }
         self.outcome = None;
-        // Notices that come from here on are for mails this fetch may not see.
+        self.answered(&owner);
+        actions.extend([STEP_912, ReceivingAction::CheckCard]);
+        self.session = Some(Session { id, owner, stage: Stage::CheckingCard, mails: Vec::new() });
+    }
+
+    /// What was announced so far is being taken; only news takes the screen back from what becomes of it.
+    fn answered(&mut self, owner: &Owner) {
         if let Some(alert) = self.alerts.get_mut(&owner.address) {
             alert.documents = 0;
         }
-        actions.extend([STEP_912, STEP_913, ReceivingAction::Fetch(id, owner.clone())]);
-        self.session = Some(Session { id, owner, stage: Stage::Fetching, mails: Vec::new() });
+    }
+
+    /// ST913.
+    fn fetch(&mut self, actions: &mut Vec<ReceivingAction>) {
+        let Some(session) = &mut self.session else { return };
+        session.stage = Stage::Fetching;
+        let (id, owner) = (session.id, session.owner.clone());
+        // Notices that come from here on are for mails this fetch may not see.
+        self.answered(&owner);
+        actions.extend([STEP_913, ReceivingAction::Fetch(id, owner)]);
     }
 
     fn fetched(&mut self, id: SessionId, mails: Vec<(MailId, Fetched)>, actions: &mut Vec<ReceivingAction>) {
@@ -360,8 +414,8 @@ impl Receiving {
     fn unfit(&mut self, unfit: Unfit, actions: &mut Vec<ReceivingAction>) {
         match unfit {
             Unfit::CannotOpen(_) => actions.push(STEP_916),
-            Unfit::NotGenuine(_) => actions.push(STEP_920),
-            Unfit::Unchecked | Unfit::CardGone => {}
+            Unfit::NotGenuine(_) | Unfit::Unconfirmed(_) => actions.push(STEP_920),
+            Unfit::Unchecked(_) | Unfit::CardGone => {}
         }
         self.outcome = Some(Outcome::Unfit(unfit));
         self.open_next(actions);
@@ -379,7 +433,7 @@ impl Receiving {
         };
         mail.progress = match result {
             Ok(()) => to,
-            Err(Unfit::Unchecked | Unfit::CardGone) => Progress::Unjudged,
+            Err(Unfit::Unconfirmed(_) | Unfit::Unchecked(_) | Unfit::CardGone) => Progress::Unjudged,
             Err(Unfit::CannotOpen(_) | Unfit::NotGenuine(_)) => Progress::Unfit,
         };
         true
@@ -410,6 +464,7 @@ impl Receiving {
     }
 
     fn confirmed(&mut self, id: MailId, queued: bool, actions: &mut Vec<ReceivingAction>) {
+        self.signed = true;
         let Some(mail) =
             self.session.as_mut().filter(|session| session.stage == Stage::Confirming).and_then(|session| {
                 session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit)
@@ -460,6 +515,22 @@ impl Receiving {
         self.session.as_ref().is_some_and(|session| session.id == id && session.stage == *stage)
     }
 
+    /// Whether this person's PIN is to be asked for, now that it was used once. What was refused is read first: it is
+    /// told until the card is out.
+    pub fn wants(&self, owner: &Owner) -> bool {
+        self.awaits(owner) && !matches!(self.outcome, Some(Outcome::Unfit(_)))
+    }
+
+    /// A session is under way.
+    pub fn at_work(&self) -> bool {
+        self.session.is_some()
+    }
+
+    /// Whether the card was asked to sign since this was last asked.
+    pub fn take_signed(&mut self) -> bool {
+        std::mem::take(&mut self.signed)
+    }
+
     fn card_is_awaited(&self) -> bool {
         matches!(&self.card, Card::Pending(owner) | Card::Valid(owner) if self.awaits(owner))
     }
@@ -505,16 +576,25 @@ impl Receiving {
         }
         match (&self.card, self.outcome) {
             // What was refused is told until the card is out or RECEIVE is pressed again, whatever comes meanwhile.
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => {
+            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => {
                 return Some(Screen::CannotOpen { code });
             }
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::NotGenuine(code)))) => {
+            (
+                Card::Valid(_) | Card::Rested(_),
+                Some(Outcome::Unfit(Unfit::NotGenuine(code) | Unfit::Unconfirmed(code))),
+            ) => {
                 return Some(Screen::NotGenuine { code });
             }
             // A notice that came after the fetch began is news: it takes the screen back.
-            (Card::Valid(owner), _) if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
-            (Card::Valid(_), Some(Outcome::Done(documents))) => return Some(Screen::Done { documents }),
-            (Card::Valid(_), Some(Outcome::Unfit(Unfit::Unchecked | Unfit::CardGone) | Outcome::Unreachable)) => {
+            (Card::Valid(owner) | Card::Rested(owner), _)
+                if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
+            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Done(documents))) => {
+                return Some(Screen::Done { documents });
+            }
+            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::Unchecked(code)))) => {
+                return Some(Screen::NotSent(NotSent::CertificateServerUnreachable(code)));
+            }
+            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::CardGone) | Outcome::Unreachable)) => {
                 return Some(Screen::NotSent(NotSent::ServerUnreachable));
             }
             _ => {}

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use sealfax_drivers::display::{NotSent, Screen};
+use sealfax_drivers::display::{CardFault, NotSent, Screen};
 
 use super::{At, CardChange, Owner, Step};
 
@@ -46,6 +46,8 @@ pub enum SendingEvent {
 pub enum SendingAction {
     /// Write the step down.
     Step(Step),
+    /// ST602: the card was accepted earlier; before it signs, the certificate server is asked anew.
+    CheckCard,
     /// ST606: ask the certificate server for the certificates of these addresses.
     FindCertificates(DocumentId, Vec<String>),
     /// ST608, ST609: sign with this owner's card, then encrypt.
@@ -62,6 +64,8 @@ enum Stage {
     Held {
         until: At,
     },
+    /// ST602: whether its sender's card is still valid.
+    CheckingCard,
     FindingCertificates,
     Sealing,
     Submitting,
@@ -80,7 +84,7 @@ enum Card {
     Out,
     Pending,
     Valid(Owner),
-    Invalid,
+    Invalid(CardFault),
 }
 
 /// The machine of Fig. 7.
@@ -89,20 +93,36 @@ pub struct Sending {
     hold: Duration,
     machine_addresses: Vec<String>,
     card: Card,
+    /// Whose card is in, proven or not; `None` while nothing could be read from it.
+    owner: Option<Owner>,
+    /// The owner of the card came to receive: what the machine holds in nobody's name is not theirs to send.
+    came_to_receive: bool,
     documents: VecDeque<Document>,
     outcome: Option<Result<(), NotSent>>,
+    signed: bool,
 }
 
 impl Sending {
     /// `hold`: how long a document waits for its sender's card. `machine_addresses`: origins that belong to the fax
     /// machine rather than to a person; whoever's card is in sends in their own name then.
     pub fn new(hold: Duration, machine_addresses: Vec<String>) -> Self {
-        Self { hold, machine_addresses, card: Card::Out, documents: VecDeque::new(), outcome: None }
+        Self {
+            hold,
+            machine_addresses,
+            card: Card::Out,
+            owner: None,
+            came_to_receive: false,
+            documents: VecDeque::new(),
+            outcome: None,
+            signed: false,
+        }
     }
 
     /// One event.
     pub fn handle(&mut self, at: At, event: SendingEvent) -> Vec<SendingAction> {
         let mut actions = Vec::new();
+        // What the certificate server has just said counts for the document that waited for it, and for no later one.
+        let just_checked = matches!(event, SendingEvent::Card(CardChange::Valid(_)));
         match event {
             SendingEvent::Card(change) => self.card_changed(change, &mut actions),
             SendingEvent::Document { id, from, recipients } => {
@@ -125,6 +145,7 @@ impl Sending {
             }
             SendingEvent::Sealed(id, sealed) => {
                 if self.stage(id) == Some(Stage::Sealing) {
+                    self.signed = true;
                     match sealed {
                         Ok(()) => {
                             actions.push(STEP_610);
@@ -145,25 +166,20 @@ impl Sending {
                 }
             }
             SendingEvent::Tick => {
-                let late: Vec<DocumentId> = self
-                    .documents
-                    .iter()
-                    .filter(|document| matches!(document.stage, Stage::Held { until } if until <= at))
-                    .map(|document| document.id)
-                    .collect();
-                for id in late {
+                for id in self.in_stages(|stage| matches!(stage, Stage::Held { until } if until <= at)) {
                     self.fail(id, NotSent::CardDidNotCome, &mut actions);
                 }
             }
         }
-        self.begin_next(&mut actions);
+        self.begin_next(just_checked, &mut actions);
         actions
     }
 
     fn card_changed(&mut self, change: CardChange, actions: &mut Vec<SendingAction>) {
         match change {
-            CardChange::Inserted(_) => {
+            CardChange::Inserted(owner) => {
                 actions.push(STEP_601);
+                self.owner = Some(owner);
                 self.card = Card::Pending;
             }
             CardChange::Checking => actions.push(STEP_602),
@@ -172,30 +188,47 @@ impl Sending {
                 actions.push(STEP_604);
                 self.card = Card::Valid(owner);
             }
-            CardChange::Invalid(_) => {
+            CardChange::Invalid(fault) => {
                 actions.push(STEP_613);
-                self.card = Card::Invalid;
-                let held: Vec<DocumentId> = self
-                    .documents
-                    .iter()
-                    .filter(|document| matches!(document.stage, Stage::Held { .. }))
-                    .map(|document| document.id)
-                    .collect();
-                for id in held {
-                    self.refuse_for_card(id, actions);
+                self.card = Card::Invalid(fault);
+                // What is sealed already was signed by a card that was valid then. What is held waits on for its
+                // sender's card, unless this was it.
+                let refused = |document: &&Document| match document.stage {
+                    Stage::Submitting => false,
+                    Stage::Held { .. } => self.speaks_for(fault, &document.from),
+                    _ => true,
+                };
+                let refused: Vec<_> = self.documents.iter().filter(refused).map(|document| document.id).collect();
+                for id in refused {
+                    self.refuse_for_card(id, fault, actions);
                 }
             }
+            CardChange::CheckingAgain => {
+                if !self.in_stages(|stage| stage == Stage::CheckingCard).is_empty() {
+                    actions.push(STEP_602);
+                }
+            }
+            CardChange::StillValid(owner) => {
+                self.card = Card::Valid(owner);
+                for id in self.in_stages(|stage| stage == Stage::CheckingCard) {
+                    actions.push(STEP_603);
+                    self.begin(id, actions);
+                }
+            }
+            CardChange::Unchecked => {
+                for id in self.in_stages(|stage| stage == Stage::CheckingCard) {
+                    self.fail(id, NotSent::CertificateServerUnreachable(CardFault::Unchecked.code()), actions);
+                }
+            }
+            CardChange::Rested => self.card = Card::Pending,
             CardChange::Out => {
                 self.card = Card::Out;
+                self.owner = None;
                 self.outcome = None;
                 // What is not sealed yet needs the card that is gone. What is sealed goes on without it.
-                let stranded: Vec<DocumentId> = self
-                    .documents
-                    .iter()
-                    .filter(|document| matches!(document.stage, Stage::FindingCertificates | Stage::Sealing))
-                    .map(|document| document.id)
-                    .collect();
-                for id in stranded {
+                let needs_card =
+                    |stage| matches!(stage, Stage::CheckingCard | Stage::FindingCertificates | Stage::Sealing);
+                for id in self.in_stages(needs_card) {
                     self.fail(id, NotSent::CardPulled, actions);
                 }
             }
@@ -216,12 +249,17 @@ impl Sending {
         actions.push(STEP_605);
         let document = Document { id, from, recipients, stage: Stage::Held { until: at + self.hold } };
         let acceptable = !document.recipients.is_empty();
-        let stranger = matches!(&self.card, Card::Valid(owner) if !self.may_send(owner, &document.from));
+        let invalid = match self.card {
+            Card::Invalid(fault) if self.speaks_for(fault, &document.from) => Some(fault),
+            _ => None,
+        };
+        let stranger = matches!(&self.card, Card::Valid(owner)
+            if owner.address != document.from && !self.is_machine(&document.from));
         self.documents.push_back(document);
         if !acceptable {
             self.fail(id, NotSent::Unacceptable, actions);
-        } else if self.card == Card::Invalid {
-            self.refuse_for_card(id, actions);
+        } else if let Some(fault) = invalid {
+            self.refuse_for_card(id, fault, actions);
         } else if stranger {
             self.fail(id, NotSent::NotYourAddress, actions);
         } else if !matches!(self.card, Card::Valid(_)) {
@@ -229,31 +267,72 @@ impl Sending {
         }
     }
 
-    /// A6: only the owner of the card sends from that address.
+    /// A6: only the owner of the card sends from that address. What comes in the machine's name is sent by who comes to
+    /// send it, not by who happens to fetch a document of their own meanwhile.
     fn may_send(&self, owner: &Owner, from: &str) -> bool {
-        owner.address == from || self.machine_addresses.iter().any(|machine| machine == from)
+        owner.address == from || (!self.came_to_receive && self.is_machine(from))
+    }
+
+    /// Whether what is wrong with the card in the slot is the answer to a document from there. A card that cannot be
+    /// read, put in the wrong way round perhaps, is nobody's, and says nothing of anybody's documents.
+    fn speaks_for(&self, fault: CardFault, from: &str) -> bool {
+        fault != CardFault::Unreadable && self.owner.as_ref().is_some_and(|owner| self.may_send(owner, from))
+    }
+
+    fn is_machine(&self, from: &str) -> bool {
+        self.machine_addresses.iter().any(|machine| machine == from)
+    }
+
+    /// A card was inserted, and documents wait for its owner or not.
+    pub fn card_came(&mut self, to_receive: bool) {
+        self.came_to_receive = to_receive;
+    }
+
+    /// A document is on its way.
+    pub fn at_work(&self) -> bool {
+        self.documents.iter().any(|document| !matches!(document.stage, Stage::Held { .. }))
+    }
+
+    /// Whether the card was asked to sign since this was last asked.
+    pub fn take_signed(&mut self) -> bool {
+        std::mem::take(&mut self.signed)
     }
 
     /// One document at a time, in order of arrival; held ones of other people are passed over.
-    fn begin_next(&mut self, actions: &mut Vec<SendingAction>) {
+    fn begin_next(&mut self, just_checked: bool, actions: &mut Vec<SendingAction>) {
         let Card::Valid(owner) = self.card.clone() else { return };
-        if self.documents.iter().any(|document| !matches!(document.stage, Stage::Held { .. })) {
+        if self.at_work() {
             return;
         }
-        let Some(position) = self.documents.iter().position(|document| self.may_send(&owner, &document.from)) else {
-            return;
-        };
-        if let Some(document) = self.documents.get_mut(position) {
-            document.stage = Stage::FindingCertificates;
-            self.outcome = None;
-            actions.push(STEP_606);
-            actions.push(SendingAction::FindCertificates(document.id, document.recipients.clone()));
+        let next = self.documents.iter().find(|document| self.may_send(&owner, &document.from));
+        let Some(id) = next.map(|document| document.id) else { return };
+        self.outcome = None;
+        if just_checked {
+            self.begin(id, actions);
+        } else {
+            self.set_stage(id, Stage::CheckingCard);
+            actions.push(SendingAction::CheckCard);
         }
     }
 
-    fn refuse_for_card(&mut self, id: DocumentId, actions: &mut Vec<SendingAction>) {
+    /// ST606.
+    fn begin(&mut self, id: DocumentId, actions: &mut Vec<SendingAction>) {
+        if let Some(document) = self.documents.iter_mut().find(|document| document.id == id) {
+            document.stage = Stage::FindingCertificates;
+            actions.push(STEP_606);
+            actions.push(SendingAction::FindCertificates(id, document.recipients.clone()));
+        }
+    }
+
+    /// ST614, ST615. Where nothing is known against the card, the terminal may try again.
+    fn refuse_for_card(&mut self, id: DocumentId, fault: CardFault, actions: &mut Vec<SendingAction>) {
         actions.push(STEP_614);
-        self.answer(id, Err(NotSent::CardInvalid), actions);
+        let why = match fault {
+            CardFault::Unchecked => NotSent::CertificateServerUnreachable(fault.code()),
+            fault if fault.is_of_the_answer() => NotSent::CardNotConfirmed,
+            _ => NotSent::CardInvalid,
+        };
+        self.answer(id, Err(why), actions);
     }
 
     fn fail(&mut self, id: DocumentId, why: NotSent, actions: &mut Vec<SendingAction>) {
@@ -265,6 +344,10 @@ impl Sending {
         self.documents.retain(|document| document.id != id);
         self.outcome = Some(answer.clone());
         actions.push(SendingAction::Answer(id, answer));
+    }
+
+    fn in_stages(&self, wanted: impl Fn(Stage) -> bool) -> Vec<DocumentId> {
+        self.documents.iter().filter(|document| wanted(document.stage)).map(|document| document.id).collect()
     }
 
     fn stage(&self, id: DocumentId) -> Option<Stage> {
@@ -300,7 +383,7 @@ impl Sending {
 
     /// What Fig. 7 has to show now; `None` leaves the screen to others.
     pub fn screen(&self, at: At) -> Option<Screen> {
-        if self.documents.iter().any(|document| !matches!(document.stage, Stage::Held { .. })) {
+        if self.at_work() {
             return Some(Screen::Sending);
         }
         let until = self.next_timer()?;

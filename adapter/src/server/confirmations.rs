@@ -72,12 +72,17 @@ impl Confirmations {
             return Ok(self.refused("CONFIRM-001", "a confirmation has no single From"));
         };
         let certificates = match self.office.trust.certificates(&signer, path::Use::Sign).await {
-            Ok(certificates) => certificates,
+            Ok(found) => found.certificates,
             Err(Untrusted::Unreachable(why)) => {
                 self.office.failed("CONFIRM-002", why);
                 return Ok(Verdict::Later);
             }
-            Err(error) => return Ok(self.refused("CONFIRM-003", error.to_string())),
+            Err(error) => {
+                self.office.suspicious("CONFIRM-003", error.to_string());
+                // What was said of the certificate cannot be relied on now; later it may be.
+                let later = matches!(&error, Untrusted::NotAccepted { fault, .. } if fault.is_of_the_answer());
+                return Ok(if later { Verdict::Later } else { Verdict::Refused });
+            }
         };
         let now = self.office.seams.clock.now();
         let anchors = self.office.trust.anchors();
@@ -150,6 +155,13 @@ impl Confirmations {
     }
 
     fn close(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
+        match delivered.transmission.transmission.clone() {
+            Some(id) => id.during(|| self.close_followed(confirmation, delivered)),
+            None => self.close_followed(confirmation, delivered),
+        }
+    }
+
+    fn close_followed(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
         let transmission = &delivered.transmission;
         let record = Transmission {
             message_id: transmission.message_id.clone(),

@@ -11,30 +11,45 @@ use crate::flow::desk::Event;
 use crate::ledger::Owed;
 use crate::office::Office;
 
+/// How long it rests when nothing is owed and nothing is open, if nobody wakes it.
+const REST: Duration = Duration::from_secs(60);
+
 /// Runs for as long as the adapter.
 pub(crate) async fn run(office: Arc<Office>) {
     let pause = Duration::from_secs(office.config.confirmations.retry_seconds.max(1));
     loop {
-        pay(&office).await;
-        look_for_overdue(&office);
+        let owing = pay(&office).await;
+        let waiting = look_for_overdue(&office);
+        let pause = if owing || waiting { pause } else { pause.max(REST) };
         let _ = tokio::time::timeout(pause, office.owed.notified()).await;
     }
 }
 
-async fn pay(office: &Office) {
+/// Whether something is still owed then, as far as that is known.
+async fn pay(office: &Office) -> bool {
     let owed = match office.ledger.owed() {
         Ok(owed) => owed,
-        Err(error) => return office.failed("LEDGER-001", error.to_string()),
+        Err(error) => {
+            office.failed("LEDGER-001", error.to_string());
+            return true;
+        }
     };
+    let mut owing = false;
     for (id, owed) in owed {
         let paid = match &owed {
-            Owed::Confirmation { to, mail } => confirm(office, to, mail).await,
+            Owed::Confirmation { to, mail, transmission } => match transmission.clone() {
+                Some(id) => id.follow(confirm(office, to, mail)).await,
+                None => confirm(office, to, mail).await,
+            },
             Owed::History(record) => register(office, record).await,
         };
+        owing |= !paid;
         if paid && let Err(error) = office.ledger.paid(&id) {
             office.failed("LEDGER-001", error.to_string());
+            owing = true;
         }
     }
+    owing
 }
 
 /// ST922. The null return path keeps a confirmation from ever being answered. `true`: it need not be tried again.
@@ -77,10 +92,14 @@ async fn register(office: &Office, record: &history::Transmission) -> bool {
     }
 }
 
-fn look_for_overdue(office: &Office) {
+/// Whether a confirmation is waited for, as far as that is known.
+fn look_for_overdue(office: &Office) -> bool {
     let open = match office.ledger.all_open() {
         Ok(open) => open,
-        Err(error) => return office.failed("LEDGER-001", error.to_string()),
+        Err(error) => {
+            office.failed("LEDGER-001", error.to_string());
+            return true;
+        }
     };
     let limit = Duration::from_secs(office.config.confirmations.overdue_seconds);
     let now = office.seams.clock.now();
@@ -89,4 +108,5 @@ fn look_for_overdue(office: &Office) {
     let count = u32::try_from(late.len()).unwrap_or(u32::MAX);
     let since = late.into_iter().max().unwrap_or_default();
     office.tell(Event::Overdue { count, since: Duration::from_secs(since.as_secs() / 60 * 60) });
+    !open.is_empty()
 }

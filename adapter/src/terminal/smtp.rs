@@ -34,6 +34,12 @@ impl Receiver for TerminalSmtp {
     }
 
     async fn message(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+        self.office.new_transmission().follow(self.take(peer, envelope, data)).await
+    }
+}
+
+impl TerminalSmtp {
+    async fn take(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
         self.office.did(&["I1", "I3", "A1", "A2"], "the terminal's mail data came after 354");
         let from = match origin(&data) {
             Some(from) => from,
@@ -58,6 +64,20 @@ fn reply(why: &NotSent) -> Reply {
         NotSent::NoCertificate(addresses) => {
             Reply::new(550, "5.7.5", format!("Not sent: no valid certificate for {}", addresses.join(", ")))
         }
+        NotSent::BadCertificate { address, fault } => {
+            let words =
+                format!("Not sent: the certificate of {address} is not accepted ({})", fault.correspondent_code());
+            match fault.is_of_the_answer() {
+                true => Reply::new(451, "4.7.5", words),
+                false => Reply::new(550, "5.7.5", words),
+            }
+        }
+        NotSent::CertificateServerUnreachable(_) => {
+            Reply::new(451, "4.4.1", "Not sent: certificate server cannot be reached, try again later")
+        }
+        NotSent::CardNotConfirmed => {
+            Reply::new(451, "4.7.0", "Not sent: the card cannot be confirmed, try again later")
+        }
         NotSent::ServerUnreachable => Reply::new(451, "4.4.1", "Not sent: server cannot be reached, try again later"),
         NotSent::Refused(code) if *code >= 500 => {
             Reply::new(554, "5.0.0", format!("Not sent: the mail server refused it ({code})"))
@@ -65,6 +85,8 @@ fn reply(why: &NotSent) -> Reply {
         NotSent::Refused(code) => Reply::new(451, "4.0.0", format!("Not sent: the mail server is not ready ({code})")),
         NotSent::CardDidNotCome => Reply::new(451, "4.7.0", "Not sent: insert your card and send again"),
         NotSent::CardPulled => Reply::new(451, "4.7.0", "Not sent: the card was removed, send again"),
+        NotSent::PinNotGiven => Reply::new(451, "4.7.0", "Not sent: no PIN was typed, send again"),
+        NotSent::CardFailed => Reply::new(451, "4.7.0", "Not sent: the card did not sign, insert it and send again"),
         NotSent::CardInvalid => Reply::new(550, "5.7.0", "Not sent: the card is not valid"),
         NotSent::NotYourAddress => Reply::new(550, "5.7.1", "Not sent: the sender is not the owner of the card"),
         _ => Reply::new(554, "5.6.0", "Not sent: the document cannot be sealed"),

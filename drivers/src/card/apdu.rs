@@ -3,10 +3,18 @@
 
 use super::{CardChannel, CardError};
 use std::fmt::{self, Write as _};
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// The most octets that one answer may grow to through GET RESPONSE.
 pub const MAX_RESPONSE: usize = 64 * 1024;
+
+/// The most GET RESPONSE of one answer: twice what the longest takes in full pieces.
+const MAX_ROUNDS: usize = 512;
+
+/// How long one command may take with its chain and the pieces of its answer, however quickly each of them comes: longer
+/// than any card takes to make a key.
+const EXCHANGE: Duration = Duration::from_secs(300);
 
 /// The most octets of data in one short command, and in one link of a chain.
 pub const MAX_SHORT_DATA: usize = 255;
@@ -21,6 +29,8 @@ pub const CHAIN: u8 = 0x10;
 pub mod status {
     /// Done.
     pub const OK: u16 = 0x9000;
+    /// Verification failed, with no word of tries.
+    pub const NOT_VERIFIED: u16 = 0x6300;
     /// Wrong length.
     pub const WRONG_LENGTH: u16 = 0x6700;
     /// Logical channel not supported.
@@ -37,8 +47,12 @@ pub mod status {
     pub const CONDITIONS: u16 = 0x6985;
     /// Incorrect parameters in the command data field.
     pub const WRONG_DATA: u16 = 0x6A80;
+    /// Function not supported.
+    pub const NO_FUNCTION: u16 = 0x6A81;
     /// File or application not found.
     pub const NOT_FOUND: u16 = 0x6A82;
+    /// Not enough memory space.
+    pub const NO_MEMORY: u16 = 0x6A84;
     /// Incorrect P1-P2.
     pub const WRONG_P1P2: u16 = 0x6A86;
     /// Referenced data or reference data not found.
@@ -69,6 +83,10 @@ pub mod ins {
     pub const GET_DATA: u8 = 0xCB;
     /// PUT DATA.
     pub const PUT_DATA: u8 = 0xDB;
+    /// GET METADATA, which no standard has and many cards know.
+    pub const GET_METADATA: u8 = 0xF7;
+    /// SET MANAGEMENT KEY, which no standard has and many cards know.
+    pub const SET_MANAGEMENT_KEY: u8 = 0xFF;
 }
 
 /// The command's name in the standard.
@@ -83,6 +101,8 @@ pub const fn name(instruction: u8) -> &'static str {
         ins::GET_RESPONSE => "GET RESPONSE",
         ins::GET_DATA => "GET DATA",
         ins::PUT_DATA => "PUT DATA",
+        ins::GET_METADATA => "GET METADATA",
+        ins::SET_MANAGEMENT_KEY => "SET MANAGEMENT KEY",
         _ => "command",
     }
 }
@@ -306,6 +326,7 @@ pub const fn meaning(sw: u16) -> &'static str {
         status::OK => "done",
         0x6100..=0x61FF => "more data available",
         0x63C0..=0x63CF => "so many tries left as the last digit says",
+        status::NOT_VERIFIED => "verification failed",
         status::WRONG_LENGTH => "wrong length",
         status::NO_LOGICAL_CHANNEL => "logical channel not supported",
         status::NO_SECURE_MESSAGING => "secure messaging not supported",
@@ -314,6 +335,8 @@ pub const fn meaning(sw: u16) -> &'static str {
         status::BLOCKED => "authentication method blocked",
         status::CONDITIONS => "conditions of use not satisfied",
         status::WRONG_DATA => "incorrect parameters in the data field",
+        status::NO_FUNCTION => "function not supported",
+        status::NO_MEMORY => "not enough memory",
         status::NOT_FOUND => "object or application not found",
         status::WRONG_P1P2 => "incorrect P1-P2",
         status::NO_REFERENCE => "referenced data not found",
@@ -349,15 +372,17 @@ pub fn exchange(channel: &mut dyn CardChannel, command: &Command) -> Result<Resp
 /// the answer on 61xx. Status words other than those two are the caller's to judge.
 pub fn exchange_as(channel: &mut dyn CardChannel, command: &Command, form: Form) -> Result<Response, CardError> {
     let named = name(command.ins);
+    let begin = Instant::now();
     let mut answer = match form {
         Form::Extended if command.short().is_none() => {
             let octets = command.extended().ok_or(too_long(named))?;
             transmit(channel, command, &octets)?
         }
-        _ => send_chain(channel, command)?,
+        _ => send_chain(channel, command, begin)?,
     };
     let mut rounds = 0usize;
     while answer.status >> 8 == 0x61 {
+        in_time(begin)?;
         let before = answer.data.len();
         let more = get_response(channel, command.cla, answer.status)?;
         append(&mut answer.data, &more.data);
@@ -367,7 +392,7 @@ pub fn exchange_as(channel: &mut dyn CardChannel, command: &Command, form: Form)
             return Err(CardError::Malformed { command: named, what: "it promises more data and sends none" });
         }
         rounds += 1;
-        if answer.data.len() > MAX_RESPONSE || rounds > MAX_RESPONSE {
+        if answer.data.len() > MAX_RESPONSE || rounds >= MAX_ROUNDS {
             return Err(CardError::Malformed { command: named, what: "it is longer than any answer may be" });
         }
     }
@@ -378,8 +403,12 @@ fn too_long(command: &'static str) -> CardError {
     CardError::Malformed { command, what: "the command is too long to be sent" }
 }
 
+fn in_time(begin: Instant) -> Result<(), CardError> {
+    if begin.elapsed() > EXCHANGE { Err(CardError::TimedOut) } else { Ok(()) }
+}
+
 /// Sends all links of a chain; stops at the first one that is refused.
-fn send_chain(channel: &mut dyn CardChannel, command: &Command) -> Result<Response, CardError> {
+fn send_chain(channel: &mut dyn CardChannel, command: &Command, begin: Instant) -> Result<Response, CardError> {
     let named = name(command.ins);
     let link = |cla: u8, data: &[u8], ne: u32| Command {
         cla,
@@ -398,6 +427,7 @@ fn send_chain(channel: &mut dyn CardChannel, command: &Command) -> Result<Respon
         if answer.status != status::OK {
             return Ok(answer);
         }
+        in_time(begin)?;
         rest = tail;
     }
     let mut last = link(command.cla, rest, command.ne.min(256));

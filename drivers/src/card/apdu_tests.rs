@@ -133,6 +133,10 @@ fn a_card_that_promises_for_ever_is_left() {
     let endless = [vec![7; 256], vec![0x61, 0]].concat();
     let mut endless = Noise(std::iter::repeat_n(endless, 1000).collect());
     assert!(matches!(exchange(&mut endless, &command(&[], 256)), Err(CardError::Malformed { .. })));
+    // Octet by octet a card could hold us for hours within any length.
+    let mut slow = Noise(std::iter::repeat_n(vec![7, 0x61, 0], 1000).collect());
+    assert!(matches!(exchange(&mut slow, &command(&[], 256)), Err(CardError::Malformed { .. })));
+    assert!(slow.0.len() > 400, "it was asked {} times", 1000 - slow.0.len());
     let mut mute = Noise([vec![0x90]].into());
     assert!(matches!(exchange(&mut mute, &command(&[], 0)), Err(CardError::Malformed { .. })));
 }

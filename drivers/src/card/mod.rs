@@ -4,11 +4,20 @@
 //! Backends: PC/SC (`pcsc`), and the rig's virtual card. Everything above a [`CardChannel`] is the same for both.
 
 pub mod apdu;
+pub mod atr;
 pub mod object;
+pub mod part10;
+#[cfg(feature = "pcsc")]
+pub mod pcsc;
+pub mod pin_pad;
 pub mod piv;
+pub mod sight;
+pub mod t0;
 pub mod tlv;
 
+use crate::pattern::NotChosen;
 use async_trait::async_trait;
+pub use pin_pad::PinPadReader;
 
 /// What happens at a reader's slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +46,30 @@ pub enum CardError {
     /// The reader or its daemon failed.
     #[error("the card reader failed: {0}; unplug it and plug it in again")]
     Reader(String),
+    /// None of the readers that are there, or several of them, fit the configured name.
+    #[error("which card reader? {0}")]
+    NotChosen(#[from] NotChosen),
+    /// The card did not answer a command in time; what it did of it is not known.
+    #[error("the card did not answer in time; take it out and insert it again")]
+    TimedOut,
+    /// The card does not answer its reset.
+    #[error("the card does not answer; insert it with its contacts first and facing the right way")]
+    Mute,
+    /// The reader has no keys, or they cannot take a PIN of this card's size.
+    #[error("the card reader has no keys for this card's PIN; enter it at the adapter's keypad")]
+    NoPinPad,
+    /// Nobody typed on the reader's keys in time; no try is spent.
+    #[error("no PIN was typed at the card reader in time; start again")]
+    PinEntryTimedOut,
+    /// The person gave up at the reader's keys; no try is spent.
+    #[error("the PIN entry was cancelled at the card reader")]
+    PinEntryCancelled,
+    /// What was typed on the reader's keys has too few or too many digits; no try is spent.
+    #[error("the PIN typed at the card reader was too short or too long; type its 6 to 8 digits")]
+    PinEntryLength,
+    /// The new PIN and its repetition differ; the PIN is as it was.
+    #[error("the new PIN was not typed twice the same way; start again")]
+    NewPinsDiffer,
     /// The card answered with a status word that the command does not expect (ISO 7816-4, 5.6).
     #[error("the card refused {command} with status {status:04x}")]
     Status {
@@ -65,12 +98,24 @@ pub enum CardError {
         /// Tries left, at least one.
         left: u8,
     },
-    /// One try is left, and the caller did not allow it to be spent.
+    /// Fewer tries are left than the caller allowed to be spent: mostly one.
     #[error("one more wrong PIN blocks the card; allow the last try, or ask your administrator")]
     LastTry,
     /// The PIN (or the unblocking key) is blocked.
     #[error("the card is blocked; ask your administrator to unblock it")]
     Blocked,
+    /// The card wants its management key (9B) before it lets itself be written.
+    #[error("the card lets only its administrator write; authenticate with its management key first")]
+    ManagementRequired,
+    /// The card has another management key (9B), or does not prove that it has this one. No try is spent.
+    #[error("the card's management key is another; use the administrator's secret that this card was issued with")]
+    WrongManagementKey,
+    /// The card has no room for what is to be written.
+    #[error("the card has no room for {0}; use a card with larger data objects, or a shorter certificate")]
+    NoRoom(&'static str),
+    /// The card does not know a command that is no part of the standard, or an algorithm.
+    #[error("the card does not know {0}; choose another way or another card")]
+    Unsupported(&'static str),
     /// The caller's block does not fit the key.
     #[error("the key takes a block of {expected} octets, not {found}; check the certificate's algorithm")]
     BlockLength {
@@ -90,7 +135,13 @@ pub trait CardReader: Send {
     /// Waits for the next event. The first call reports the present state if a card is in.
     async fn next_event(&mut self) -> Result<CardEvent, CardError>;
 
-    /// Opens an exclusive channel to the card that is in.
+    /// Why there is no reader, where more is known of it than [`CardEvent::ReaderLost`] says.
+    fn fault(&self) -> Option<CardError> {
+        None
+    }
+
+    /// Opens an exclusive channel to the card that is in. Blocks while the card answers its reset: call it where
+    /// blocking is allowed.
     fn connect(&self) -> Result<Box<dyn CardChannel>, CardError>;
 }
 
@@ -101,4 +152,14 @@ pub trait CardChannel: Send {
     /// Sends one command APDU and returns the response APDU with its status word. Blocks until the card answers:
     /// call it where blocking is allowed.
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, CardError>;
+
+    /// Whether both reader and card say that they take extended length fields (ISO 7816-4, 5.2).
+    fn takes_extended_length(&self) -> bool {
+        false
+    }
+
+    /// The reader's own keys, if it has some.
+    fn as_pin_pad(&mut self) -> Option<&mut dyn PinPadReader> {
+        None
+    }
 }

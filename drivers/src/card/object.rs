@@ -76,6 +76,27 @@ pub fn packed_certificate_object(der: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The content of a CHUID (part 1, 3.1.2 and appendix A, table 9) for a card that no United States agency issued: a
+/// FASC-N of nines, our GUID (a UUID, RFC 9562), the date YYYYMMDD on which the card is to be replaced, no signature.
+pub fn chuid(guid: &[u8; 16], expires: &[u8; 8]) -> Vec<u8> {
+    // Agency, system and credential number all nines, in BCD with parity (Technical Implementation Guidance 2.4).
+    const FASC_N: [u8; 25] = [
+        0xD4, 0xE7, 0x39, 0xDA, 0x73, 0x9C, 0xED, 0x39, 0xCE, 0x73, 0x9D, 0x83, 0x68, 0x58, 0x21, 0x08, 0x42, 0x10,
+        0x84, 0x21, 0xC8, 0x42, 0x10, 0xC3, 0xEB,
+    ];
+    const FASC_N_TAG: u32 = 0x30;
+    const GUID: u32 = 0x34;
+    const EXPIRATION_DATE: u32 = 0x35;
+    const ISSUER_SIGNATURE: u32 = 0x3E;
+    let mut out = Vec::new();
+    tlv::write(&mut out, FASC_N_TAG, &FASC_N);
+    tlv::write(&mut out, GUID, guid);
+    tlv::write(&mut out, EXPIRATION_DATE, expires);
+    tlv::write(&mut out, ISSUER_SIGNATURE, &[]);
+    tlv::write(&mut out, ERROR_DETECTION_CODE, &[]);
+    out
+}
+
 /// The card's GUID from the content of its CHUID: the same for the card's whole life, told without a PIN.
 pub fn guid(content: &[u8]) -> Result<Option<[u8; 16]>, CardError> {
     let guid = tlv::find(content, 0x34).map_err(malformed)?;

@@ -1,7 +1,17 @@
 //! The client of a PIV card application (NIST SP 800-73-5 part 2), over any [`CardChannel`].
 //!
 //! Every call blocks until the card has answered. A signature with 9C wants [`Piv::verify_pin`] in the call just
-//! before it; 9D wants it once.
+//! before it; 9D wants it once. Writing wants [`Piv::authenticate_management`] once.
+
+mod administration;
+mod algorithm;
+mod management_key;
+mod metadata;
+mod public_key;
+
+pub use algorithm::Algorithm;
+pub use management_key::{Authentication, ManagementAlgorithm, ManagementKey};
+pub use metadata::{Metadata, Reference};
 
 use super::{
     CardChannel, CardError,
@@ -22,6 +32,17 @@ const AID_WITHOUT_VERSION: usize = 9;
 const PIN: u8 = 0x80;
 /// Key reference of the PIN unblocking key.
 const PUK: u8 = 0x81;
+/// Key reference of the card management key.
+const MANAGEMENT: u8 = 0x9B;
+
+/// Tags of GENERAL AUTHENTICATE's dynamic authentication template (part 2, 3.2.4, table 7).
+mod dynamic {
+    pub(super) const TEMPLATE: u32 = 0x7C;
+    pub(super) const WITNESS: u32 = 0x80;
+    pub(super) const CHALLENGE: u32 = 0x81;
+    pub(super) const RESPONSE: u32 = 0x82;
+    pub(super) const EXPONENTIATION: u32 = 0x85;
+}
 
 /// Tags of data objects (part 1, table 3).
 pub mod tag {
@@ -80,67 +101,6 @@ impl Slot {
     }
 }
 
-/// What kind of key it is (NIST SP 800-78-5, table 7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Algorithm {
-    /// RSA with a modulus of 2048 bits.
-    Rsa2048,
-    /// RSA with a modulus of 3072 bits.
-    Rsa3072,
-    /// ECC on the curve P-256.
-    P256,
-}
-
-impl Algorithm {
-    /// The algorithm identifier, P1 of GENERAL AUTHENTICATE.
-    pub const fn identifier(self) -> u8 {
-        match self {
-            Self::Rsa2048 => 0x07,
-            Self::Rsa3072 => 0x05,
-            Self::P256 => 0x11,
-        }
-    }
-
-    /// Octets of an RSA block, or of a coordinate.
-    pub const fn block(self) -> usize {
-        match self {
-            Self::Rsa2048 => 256,
-            Self::Rsa3072 => 384,
-            Self::P256 => 32,
-        }
-    }
-
-    /// The algorithm of the key that an X.509 certificate in DER certifies; `None` if it is none of ours.
-    pub fn of_certificate(der: &[u8]) -> Option<Self> {
-        const SEQUENCE: u32 = 0x30;
-        const OID: u32 = 0x06;
-        const BIT_STRING: u32 = 0x03;
-        const VERSION: u32 = 0xA0;
-        const RSA_ENCRYPTION: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1];
-        const EC_PUBLIC_KEY: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 2, 1];
-        const PRIME256V1: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 3, 1, 7];
-        let certificate = tlv::single(der, SEQUENCE).ok()?;
-        let tbs = tlv::Reader::new(certificate).next()?.ok()?.value;
-        // serialNumber, signature, issuer, validity, subject stand before the key (RFC 5280, 4.1).
-        let key = tlv::Reader::new(tbs).flatten().filter(|field| field.tag != VERSION).nth(5)?.value;
-        let mut key = tlv::Reader::new(key).flatten();
-        let algorithm = key.next().filter(|a| a.tag == SEQUENCE)?.value;
-        let bits = key.next().filter(|b| b.tag == BIT_STRING)?.value;
-        let mut algorithm = tlv::Reader::new(algorithm).flatten();
-        match algorithm.next().filter(|oid| oid.tag == OID)?.value {
-            RSA_ENCRYPTION => {
-                let rsa = tlv::single(bits.strip_prefix(&[0])?, SEQUENCE).ok()?;
-                let modulus = tlv::Reader::new(rsa).next()?.ok()?.value;
-                let modulus = modulus.strip_prefix(&[0]).unwrap_or(modulus);
-                [Self::Rsa2048, Self::Rsa3072].into_iter().find(|a| a.block() == modulus.len())
-            }
-            EC_PUBLIC_KEY => (algorithm.next()?.value == PRIME256V1).then_some(Self::P256),
-            _ => None,
-        }
-    }
-}
-
 /// What the card says about its PIN without being shown one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PinStatus {
@@ -160,11 +120,24 @@ pub enum LastTry {
     Refuse,
     /// Yes: the person was told and wants it.
     Allow,
+    /// As the person was told: so many tries were shown to them. A card that has fewer by now is not asked, since what
+    /// they would risk is not what they saw.
+    Shown(u8),
+}
+
+impl LastTry {
+    const fn allows(self, left: u8) -> bool {
+        match self {
+            Self::Refuse => left > 1,
+            Self::Allow => true,
+            Self::Shown(shown) => left >= shown,
+        }
+    }
 }
 
 /// A selected PIV card application.
 pub struct Piv {
-    channel: Box<dyn CardChannel>,
+    pub(super) channel: Box<dyn CardChannel>,
     form: Form,
 }
 
@@ -177,9 +150,14 @@ impl std::fmt::Debug for Piv {
 impl Piv {
     /// Selects the PIV application (part 2, 3.1.1). A card without one is [`CardError::Missing`].
     pub fn select(channel: Box<dyn CardChannel>) -> Result<Self, CardError> {
-        let mut piv = Self { channel, form: Form::Short };
+        let form = if channel.takes_extended_length() { Form::Extended } else { Form::Short };
+        let mut piv = Self { channel, form };
         let (name, _) = AID.split_at(AID_WITHOUT_VERSION);
         let answer = piv.exchange(&Command::new(ins::SELECT, 0x04, 0x00, name, 256))?;
+        // A card that does not select by name at all, as money and transport cards may not, has no such application.
+        if let status::NO_INSTRUCTION | status::NO_CLASS | status::NO_FUNCTION = answer.status {
+            return Err(CardError::Missing("PIV application"));
+        }
         expect_ok(ins::SELECT, &answer, "PIV application")?;
         let malformed = |e: tlv::TlvError| CardError::Malformed { command: apdu::name(ins::SELECT), what: e.what() };
         tlv::single(&answer.data, 0x61).map_err(malformed)?;
@@ -237,6 +215,19 @@ impl Piv {
         Ok(policy.and_then(|policy| policy.try_into().ok()))
     }
 
+    /// Whether the card wants its Global PIN before that of the PIV application (part 1, 3.3.2: policy `60 20`). Its
+    /// owner then knows a PIN that is not the one shown here, and would spend the tries of the other. A card that gives
+    /// no policy has the PIV PIN alone.
+    pub fn prefers_global_pin(&mut self) -> Result<bool, CardError> {
+        const GLOBAL_PIN: u8 = 0x20;
+        const GLOBAL_PIN_FIRST: u8 = 0x20;
+        match self.pin_usage_policy() {
+            Ok(policy) => Ok(policy.is_some_and(|[pins, first]| pins & GLOBAL_PIN != 0 && first == GLOBAL_PIN_FIRST)),
+            Err(CardError::Status { .. } | CardError::Malformed { .. } | CardError::PinRequired) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where the owner's mail waits (REQUIREMENTS P3, ST913). Wants the PIN first.
     pub fn mailbox_login(&mut self) -> Result<MailboxLogin, CardError> {
         let missing = CardError::Missing("mailbox login (5FC109)");
@@ -258,18 +249,21 @@ impl Piv {
     }
 
     /// Shows the card a PIN. Reads the retry counter first: a blocked card is not asked, and the last try is spent
-    /// only if `last_try` allows it.
+    /// only if `last_try` allows it; else [`CardError::LastTry`].
     pub fn verify_pin(&mut self, pin: &Pin, last_try: LastTry) -> Result<(), CardError> {
-        match self.pin_tries_left()? {
-            PinStatus::Blocked => return Err(CardError::Blocked),
-            PinStatus::TriesLeft(1) if last_try == LastTry::Refuse => {
-                return Err(CardError::LastTry);
-            }
-            PinStatus::TriesLeft(_) | PinStatus::Verified => {}
-        }
+        self.may_try(last_try)?;
         let block = pin.padded();
         let answer = self.exchange(&Command::new(ins::VERIFY, 0, PIN, &block[..], 0))?;
-        judge_reference(ins::VERIFY, answer.status)
+        self.judge_pin(ins::VERIFY, answer.status)
+    }
+
+    /// Reads the retry counter, and whether a PIN may be shown to the card at all.
+    pub(super) fn may_try(&mut self, last_try: LastTry) -> Result<(), CardError> {
+        match self.pin_tries_left()? {
+            PinStatus::Blocked | PinStatus::TriesLeft(0) => Err(CardError::Blocked),
+            PinStatus::TriesLeft(left) if !last_try.allows(left) => Err(CardError::LastTry),
+            PinStatus::TriesLeft(_) | PinStatus::Verified => Ok(()),
+        }
     }
 
     /// Makes the card forget that the PIN was verified (part 2, 3.2.1, P1 = FF). A card too old to know this is left as
@@ -282,17 +276,25 @@ impl Piv {
         }
     }
 
-    /// Replaces the PIN by its owner (part 2, 3.2.2). Never spends the last try.
-    pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<(), CardError> {
-        match self.pin_tries_left()? {
-            PinStatus::Blocked => return Err(CardError::Blocked),
-            PinStatus::TriesLeft(1) => return Err(CardError::LastTry),
-            PinStatus::TriesLeft(_) | PinStatus::Verified => {}
-        }
+    /// Replaces the PIN by its owner (part 2, 3.2.2). A wrong old one spends a try, the last only if `last_try` allows it.
+    pub fn change_pin(&mut self, old: &Pin, new: &Pin, last_try: LastTry) -> Result<(), CardError> {
+        self.may_try(last_try)?;
         let both = pair(&old.padded(), &new.padded());
         let command = Command::new(ins::CHANGE_REFERENCE_DATA, 0, PIN, &both[..], 0);
         let answer = self.exchange(&command)?;
-        judge_reference(ins::CHANGE_REFERENCE_DATA, answer.status)
+        self.judge_pin(ins::CHANGE_REFERENCE_DATA, answer.status)
+    }
+
+    /// A card may say that a PIN is wrong without saying how many tries are left; then it is asked.
+    pub(super) fn judge_pin(&mut self, instruction: u8, sw: u16) -> Result<(), CardError> {
+        if sw != status::NOT_VERIFIED {
+            return judge_reference(instruction, sw);
+        }
+        Err(match self.pin_tries_left()? {
+            PinStatus::TriesLeft(left) => CardError::WrongPin { left },
+            PinStatus::Blocked => CardError::Blocked,
+            PinStatus::Verified => refused(instruction, sw),
+        })
     }
 
     /// Sets a new PIN and a full retry counter with the unblocking key (part 2, 3.2.3). A wrong key spends one of the
@@ -318,20 +320,33 @@ impl Piv {
     /// 32 octets, answered with an `Ecdsa-Sig-Value` in DER. P-256 in 9D: an uncompressed point of 65 octets,
     /// answered with the shared secret's x coordinate.
     pub fn raw(&mut self, slot: Slot, algorithm: Algorithm, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
-        const TEMPLATE: u32 = 0x7C;
-        const RESPONSE: u32 = 0x82;
-        const CHALLENGE: u32 = 0x81;
-        const EXPONENTIATION: u32 = 0x85;
         let agreement = algorithm == Algorithm::P256 && slot == Slot::KeyManagement;
-        let (tag, length) =
-            if agreement { (EXPONENTIATION, 1 + 2 * algorithm.block()) } else { (CHALLENGE, algorithm.block()) };
+        let tag = if agreement { dynamic::EXPONENTIATION } else { dynamic::CHALLENGE };
+        self.operate(slot, algorithm, tag, block)
+    }
+
+    /// A signature with whichever key, as [`Piv::raw`] makes it with 9A and 9C: how a key proves to an authority that
+    /// it is on the card. A P-256 key in 9D is meant for key agreement, and a card may refuse to sign with it.
+    pub fn sign(&mut self, slot: Slot, algorithm: Algorithm, block: &[u8]) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        self.operate(slot, algorithm, dynamic::CHALLENGE, block)
+    }
+
+    fn operate(
+        &mut self,
+        slot: Slot,
+        algorithm: Algorithm,
+        tag: u32,
+        block: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, CardError> {
+        let agreement = tag == dynamic::EXPONENTIATION;
+        let length = if agreement { 1 + 2 * algorithm.block() } else { algorithm.block() };
         if block.len() != length {
             return Err(CardError::BlockLength { expected: length, found: block.len() });
         }
         let mut inner = Zeroizing::new(Vec::with_capacity(length + 2 * tlv::HEADER));
-        tlv::write(&mut inner, RESPONSE, &[]);
+        tlv::write(&mut inner, dynamic::RESPONSE, &[]);
         tlv::write(&mut inner, tag, block);
-        let template = tlv::encode(TEMPLATE, &inner);
+        let template = tlv::encode(dynamic::TEMPLATE, &inner);
         let command =
             Command::new(ins::GENERAL_AUTHENTICATE, algorithm.identifier(), slot.key_reference(), &template, 256);
         let answer = self.exchange(&command)?;
@@ -339,8 +354,8 @@ impl Piv {
             return Err(refused(ins::GENERAL_AUTHENTICATE, answer.status));
         }
         let malformed = |what| CardError::Malformed { command: apdu::name(ins::GENERAL_AUTHENTICATE), what };
-        let found = tlv::single(&answer.data, TEMPLATE)
-            .and_then(|template| tlv::single(template, RESPONSE))
+        let found = tlv::single(&answer.data, dynamic::TEMPLATE)
+            .and_then(|template| tlv::single(template, dynamic::RESPONSE))
             .map_err(|e| malformed(e.what()))?;
         let sound = match algorithm {
             Algorithm::Rsa2048 | Algorithm::Rsa3072 => found.len() == algorithm.block(),

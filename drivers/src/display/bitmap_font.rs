@@ -3,6 +3,9 @@
 //! Its Japanese glyphs are 16 pixels high. They are doubled three times with Scale2x, which keeps diagonals and curves
 //! where plain enlarging would leave stairs, and sampled down from there, so that they may have any size.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use embedded_graphics::Pixel;
 use embedded_graphics::geometry::OriginDimensions;
 use embedded_graphics::pixelcolor::BinaryColor;
@@ -16,6 +19,9 @@ pub const CAP_RATIO: f32 = 0.74;
 
 /// Largest glyph taken from a face, in its own pixels.
 const MAX_GLYPH: u32 = 128;
+
+/// Most glyphs that are kept ready, of 16 KiB each at most: more than two screens show.
+const MOST_READY: usize = 128;
 
 /// A face, asked in order; the first that has a glyph draws it.
 struct Face {
@@ -61,12 +67,23 @@ pub struct Glyph {
 }
 
 impl Glyph {
-    /// The glyph of a character, if any face has it.
-    pub fn of(c: char) -> Option<Self> {
+    /// The glyph of a character, if any face has it. What was made ready for one screen is there for the next: on a small
+    /// board that is most of the time a screen takes.
+    pub fn of(c: char) -> Option<Arc<Self>> {
+        static READY: Mutex<BTreeMap<char, Arc<Glyph>>> = Mutex::new(BTreeMap::new());
         if !basic(c) {
             return None;
         }
-        FACES.iter().find_map(|face| face.glyph(c))
+        let mut ready = READY.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(glyph) = ready.get(&c) {
+            return Some(glyph.clone());
+        }
+        let glyph = Arc::new(FACES.iter().find_map(|face| face.glyph(c))?);
+        if ready.len() >= MOST_READY {
+            ready.clear();
+        }
+        ready.insert(c, glyph.clone());
+        Some(glyph)
     }
 
     /// Calls `paint` with each touched pixel and its coverage; the origin lies at (`x`, `baseline`).
@@ -80,17 +97,30 @@ impl Glyph {
         let (left, top) = (x + self.left as f32 * kx, baseline + self.top as f32 * ky);
         let right = left + self.mask.width as f32 * kx;
         let bottom = top + self.mask.height as f32 * ky;
-        for py in top.floor() as i32..=bottom.ceil() as i32 {
-            for px in left.floor() as i32..=right.ceil() as i32 {
-                let mut hits = 0;
-                for sub in 0..SAMPLES * SAMPLES {
-                    let step = |n: i32| (n as f32 + 0.5) / SAMPLES as f32;
-                    let u = (px as f32 + step(sub % SAMPLES) - left) / kx;
-                    let v = (py as f32 + step(sub / SAMPLES) - top) / ky;
-                    hits += i32::from(self.mask.get(u.floor() as i32, v.floor() as i32));
+        // Where a sample falls depends on its column and its row apart: asked once each, not for every pixel.
+        let step = |n: i32| (n as f32 + 0.5) / SAMPLES as f32;
+        let places = |from: f32, to: f32, start: f32, scale: f32| -> Vec<(i32, [i32; SAMPLES as usize])> {
+            let pixels = from.floor() as i32..=to.ceil() as i32;
+            let of = |p: i32, n: i32| ((p as f32 + step(n) - start) / scale).floor() as i32;
+            pixels.map(|p| (p, [of(p, 0), of(p, 1), of(p, 2), of(p, 3)])).collect()
+        };
+        // A column's place in a row of sums that has a nought before and behind it.
+        let width = self.mask.width as i32;
+        let columns = places(left, right, left, kx);
+        let columns = columns.into_iter().map(|(px, at)| (px, at.map(|u| (u.clamp(-1, width) + 1) as usize)));
+        let columns: Vec<_> = columns.collect();
+        let mut sums = vec![0_u8; self.mask.width as usize + 2];
+        for (py, rows) in places(top, bottom, top, ky) {
+            sums.fill(0);
+            for row in rows {
+                for (sum, on) in sums.iter_mut().skip(1).zip(self.mask.row(row)) {
+                    *sum += u8::from(*on);
                 }
+            }
+            for (px, at) in &columns {
+                let hits: u8 = at.iter().filter_map(|place| sums.get(*place)).sum();
                 if hits > 0 {
-                    paint(px, py, hits as f32 / (SAMPLES * SAMPLES) as f32);
+                    paint(*px, py, f32::from(hits) / (SAMPLES * SAMPLES) as f32);
                 }
             }
         }
@@ -147,6 +177,13 @@ impl Mask {
     fn index(&self, x: i32, y: i32) -> Option<usize> {
         let (x, y) = (u32::try_from(x).ok()?, u32::try_from(y).ok()?);
         (x < self.width && y < self.height).then(|| y as usize * self.width as usize + x as usize)
+    }
+
+    /// A row's pixels; none where there is no row.
+    fn row(&self, y: i32) -> &[bool] {
+        let width = self.width as usize;
+        let row = self.index(0, y).and_then(|from| self.on.get(from..from + width));
+        row.unwrap_or_default()
     }
 
     fn get(&self, x: i32, y: i32) -> bool {

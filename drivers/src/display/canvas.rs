@@ -22,6 +22,11 @@ impl Canvas {
         Self { frame: Frame { rgb } }
     }
 
+    /// A picture that is drawn on once more.
+    pub fn on(frame: Frame) -> Self {
+        Self { frame }
+    }
+
     /// The finished picture.
     pub fn into_frame(self) -> Frame {
         self.frame
@@ -49,9 +54,13 @@ impl Canvas {
 
     /// Fills whole pixels from (`left`, `top`) to before (`right`, `bottom`).
     pub fn fill(&mut self, left: i32, top: i32, right: i32, bottom: i32, colour: Rgb888) {
-        for y in top..bottom {
-            for x in left..right {
-                self.blend(x, y, colour, 1.0);
+        let inside = |v: i32, most: u32| u32::try_from(v).unwrap_or_default().min(most) as usize;
+        let (left, right) = (inside(left, Frame::WIDTH), inside(right, Frame::WIDTH));
+        let row = Frame::WIDTH as usize * 3;
+        for y in inside(top, Frame::HEIGHT)..inside(bottom, Frame::HEIGHT) {
+            let pixels = self.frame.rgb.get_mut(y * row + left * 3..y * row + right.max(left) * 3).unwrap_or_default();
+            for pixel in pixels.chunks_exact_mut(3) {
+                pixel.copy_from_slice(&[colour.r(), colour.g(), colour.b()]);
             }
         }
     }

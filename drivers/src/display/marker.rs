@@ -18,6 +18,12 @@ const LEFT: i32 = Frame::WIDTH as i32 - 16 - COLUMNS * CELL;
 const TOP: i32 = Frame::HEIGHT as i32 - 14 - ROWS * CELL;
 const SYNC: u8 = 0b1010_1100;
 
+/// Most that a picture wanders down (`care`).
+const WANDERS: i32 = 8;
+/// Where the marker stands in a [`Frame`], wherever the picture wandered: its first row, and how many rows it may take. A
+/// rig that only wants the marker need not take the whole picture.
+pub const ROWS_OF_PICTURE: (u32, u32) = (TOP as u32, (ROWS * CELL + WANDERS) as u32);
+
 /// What the marker says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Marker {
@@ -28,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 20] = [
+const KINDS: [(ScreenKind, u8); 22] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -49,6 +55,8 @@ const KINDS: [(ScreenKind, u8); 20] = [
     (ScreenKind::NotSent, 18),
     (ScreenKind::Delivered, 19),
     (ScreenKind::Overdue, 20),
+    (ScreenKind::CertificateChanged, 21),
+    (ScreenKind::Diagnosis, 22),
 ];
 
 impl Marker {
@@ -87,12 +95,18 @@ impl Marker {
     }
 }
 
-/// Reads the marker off a picture: the middle of each cell decides, so that a captured picture may be soft at the edges.
+/// Reads the marker off a picture, wherever the picture wandered: the middle of each cell decides, so that a captured
+/// picture may be soft at the edges.
 pub fn read(frame: &Frame) -> Option<Marker> {
+    super::care::PATH.iter().find_map(|shift| read_at(frame, *shift))
+}
+
+fn read_at(frame: &Frame, (right, down): (i32, i32)) -> Option<Marker> {
     let mut rows = [0_u8; ROWS as usize];
     for (row, bits) in (0..).zip(rows.iter_mut()) {
         for column in 0..COLUMNS {
-            *bits = *bits << 1 | u8::from(lit(frame, LEFT + column * CELL, TOP + row * CELL)?);
+            let (x, y) = (LEFT + right + column * CELL, TOP + down + row * CELL);
+            *bits = *bits << 1 | u8::from(lit(frame, x, y)?);
         }
     }
     Marker::from_rows(rows)

@@ -3,26 +3,44 @@
 
 mod bitmap_font;
 mod canvas;
+mod card_fault;
+pub mod care;
+mod drawer;
+mod drm;
+pub mod edid;
+pub mod fit;
 mod font;
+mod font_file;
+mod framebuffer;
 pub mod marker;
 pub mod palette;
 mod pictogram;
+pub mod pixels;
 mod png;
 mod safe;
 mod scalable_font;
 mod screen;
 mod screens;
 mod signals;
+pub mod spoken;
 mod virtual_display;
 mod words;
 
+use std::time::Duration;
+
+pub use card_fault::CardFault;
+pub use care::Cared;
+pub use drawer::Drawer;
+pub use drm::DrmDisplay;
 pub use font::Font;
+pub use framebuffer::FramebufferDisplay;
 pub use marker::Marker;
 pub use png::PngDisplay;
 pub use safe::safe;
 pub use scalable_font::{FontError, ScalableFont};
-pub use screen::{CardFault, Fault, Language, NotSent, Screen, ScreenKind, Status};
+pub use screen::{DiagnosisLine, DiagnosisMark, Fault, Language, NotSent, Screen, ScreenKind, Status};
 pub use screens::{NAME_CAPITAL, Style, draw};
+pub use spoken::Spoken;
 pub use virtual_display::{DisplayObserver, VirtualDisplay};
 pub use words::{MAX_NAMES, Phrase, Words};
 
@@ -53,6 +71,9 @@ pub enum DisplayError {
     /// The screen or its device refused.
     #[error("the display could not be drawn: {0}; check the HDMI cable and run `sealfax-adapter diagnose display`")]
     Device(String),
+    /// Nothing is plugged in.
+    #[error("no screen is plugged into {0}; plug one in and switch it on, it is found by itself")]
+    Unplugged(String),
     /// A picture could not be saved.
     #[error("the picture {path} could not be saved; check the directory and the space left")]
     Save {
@@ -64,8 +85,36 @@ pub enum DisplayError {
     },
 }
 
+impl DisplayError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Device(_) | Self::Save { .. } => "DISPLAY-001",
+            Self::Unplugged(_) => "DISPLAY-003",
+        }
+    }
+}
+
 /// A screen.
 pub trait Display: Send {
     /// Shows `frame`; `screen` and `status` are what it was drawn from, for displays that keep a record.
     fn show(&mut self, screen: &Screen, status: &Status, frame: &Frame) -> Result<(), DisplayError>;
+
+    /// A person is there: a screen that went dark is to light up when it is next shown something.
+    fn wake(&mut self) {}
+
+    /// Whether this would be shown as darkness, as it is already: then it need not even be drawn.
+    fn dark(&self, _screen: &Screen, _status: &Status) -> bool {
+        false
+    }
+
+    /// In what time [`Display::look`] wants to be called; `None`: not for what is shown now.
+    fn attention(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Looks after what changes by itself, such as a screen that was plugged in. `true`: show the picture again.
+    fn look(&mut self) -> Result<bool, DisplayError> {
+        Ok(false)
+    }
 }

@@ -42,7 +42,8 @@ pub fn field(kind: ScreenKind) -> Pair {
     use ScreenKind as K;
     match kind {
         K::Idle => DARK,
-        K::Arrived | K::Held | K::Overdue => AMBER,
+        K::Diagnosis => EDGE,
+        K::Arrived | K::Held | K::Overdue | K::CertificateChanged => AMBER,
         K::Pin | K::Checking => BLUE,
         K::WrongCard | K::CardInvalid | K::PinWrong | K::PinBlocked | K::CannotOpen | K::NotGenuine | K::NotSent => RED,
         K::PressReceive | K::Receiving | K::Done | K::Ready | K::Sending | K::Sent | K::Delivered => GREEN,

@@ -217,7 +217,7 @@ impl<'a> Pen<'a> {
                 self.page();
                 self.badge(|pen| pen.cross(8.5, 6.5));
             }
-            K::NotGenuine => self.warning(),
+            K::NotGenuine | K::CertificateChanged => self.warning(),
             K::Ready => {
                 self.card();
                 self.badge(|pen| pen.tick(1.1, 6.5));
@@ -231,6 +231,10 @@ impl<'a> Pen<'a> {
             K::Delivered => {
                 self.envelope();
                 self.badge(|pen| pen.tick(1.1, 6.5));
+            }
+            K::Diagnosis => {
+                self.ring((-10.0, -10.0), 34.0, STROKE + 1.0);
+                self.stroke(&[(16.0, 16.0), (42.0, 42.0)], 12.0);
             }
             K::Overdue => {
                 self.clock();
@@ -258,6 +262,19 @@ impl<'a> Pen<'a> {
         } else {
             self.ring((0.0, 0.0), 46.0, 9.0);
         }
+    }
+
+    /// Something that waits: an open ring with two bars.
+    pub fn waiting(&mut self) {
+        self.ring((0.0, 0.0), 46.0, 9.0);
+        self.stroke(&[(-11.0, -15.0), (-11.0, 15.0)], 10.0);
+        self.stroke(&[(11.0, -15.0), (11.0, 15.0)], 10.0);
+    }
+
+    /// Something that is not known: an open ring with a dash.
+    pub fn open(&mut self) {
+        self.ring((0.0, 0.0), 46.0, 9.0);
+        self.stroke(&[(-15.0, 0.0), (15.0, 0.0)], 10.0);
     }
 
     /// The triangle before the fault band.

@@ -7,6 +7,8 @@ use swash::scale::{Render, ScaleContext, Source};
 use swash::zeno::{Format, Transform, Vector};
 use swash::{CacheKey, FontRef};
 
+use super::font_file::FontFile;
+
 /// Largest font file that is read; the largest in use, a pan-CJK collection, has 20 MiB.
 const MAX_FILE: u64 = 64 << 20;
 
@@ -61,7 +63,7 @@ pub enum FontError {
 
 /// A font read from a file.
 pub struct ScalableFont {
-    octets: Vec<u8>,
+    octets: FontFile,
     offset: u32,
     key: CacheKey,
     path: PathBuf,
@@ -84,7 +86,7 @@ impl ScalableFont {
             return Err(FontError::TooLarge { path: path.to_owned() });
         }
         let malformed = || FontError::Malformed { path: path.to_owned() };
-        let octets = std::fs::read(path).map_err(read)?;
+        let octets = std::fs::File::open(path).and_then(|file| FontFile::map(&file)).map_err(read)?;
         let font = FontRef::from_index(&octets, 0).ok_or_else(malformed)?;
         let (offset, key) = (font.offset, font.key);
         let em = f32::from(font.metrics(&[]).units_per_em);

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::CardFault;
+
 /// Which language stands first; the other stands beneath.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Language {
@@ -15,35 +17,22 @@ pub enum Language {
     English,
 }
 
-/// Why a card is refused (ST911, ST613).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum CardFault {
-    /// The certificate server says: revoked.
-    Revoked,
-    /// The certificate's period is over.
-    Expired,
-    /// The certificate's period has not begun.
-    NotYetValid,
-    /// The certificate server does not know the certificate.
-    Unknown,
-    /// No path to our trust anchor, or not for e-mail.
-    Untrusted,
-    /// The card lacks a key, a certificate, an address or the mailbox login.
-    Incomplete,
-    /// The certificate server could not be asked: nothing is accepted then.
-    Unchecked,
-    /// The card cannot be read.
-    Unreadable,
-}
-
 /// Why a document was not sent (ST611, ST615).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum NotSent {
     /// No valid certificate for these addresses.
     NoCertificate(Vec<String>),
-    /// The mail server or the certificate server cannot be reached.
+    /// The certificate of one of the recipients is not accepted.
+    BadCertificate {
+        /// Whose.
+        address: String,
+        /// Why.
+        fault: CardFault,
+    },
+    /// The certificate server cannot be reached, with the code of the detail in the journal.
+    CertificateServerUnreachable(&'static str),
+    /// The mail server cannot be reached.
     ServerUnreachable,
     /// The mail server refused the mail; its reply code.
     Refused(u16),
@@ -53,12 +42,46 @@ pub enum NotSent {
     CardDidNotCome,
     /// The card was pulled before the document was sealed.
     CardPulled,
+    /// The card wanted its PIN for the signature, and nobody gave it.
+    PinNotGiven,
+    /// The card is in and did not sign.
+    CardFailed,
     /// The card is not valid.
     CardInvalid,
+    /// Nothing is known against the card; what the certificate server says of it cannot be relied on.
+    CardNotConfirmed,
     /// The terminal's From is not the card owner's address.
     NotYourAddress,
     /// The document cannot be sealed as it is (too large, no recipients, malformed).
     Unacceptable,
+}
+
+/// How one check of the diagnosis ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DiagnosisMark {
+    /// Nothing is wrong.
+    Well,
+    /// Somebody should look.
+    Warning,
+    /// Something is broken.
+    Failed,
+    /// It waits for another check to be mended.
+    Blocked,
+    /// There was nothing to check, or it could not be found out.
+    Open,
+}
+
+/// One check of the diagnosis.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DiagnosisLine {
+    /// How it ended.
+    pub mark: DiagnosisMark,
+    /// The stable name of its first finding.
+    pub code: Option<&'static str>,
+    /// What it is, in Japanese.
+    pub japanese: String,
+    /// What it is, in English.
+    pub english: String,
 }
 
 /// What the screen shows. [`Screen::kind`] is the bare state.
@@ -161,6 +184,18 @@ pub enum Screen {
         /// How long the oldest is overdue.
         since: Duration,
     },
+    /// Another certificate than before appeared for these correspondents, while the old one still counts.
+    CertificateChanged {
+        /// Whose.
+        addresses: Vec<String>,
+    },
+    /// The technician's page, opened by holding the button.
+    Diagnosis {
+        /// One for each check; none while it goes on.
+        lines: Vec<DiagnosisLine>,
+        /// The one thing to do next.
+        advice: Option<Fault>,
+    },
 }
 
 /// The bare state of a [`Screen`], for priorities, tables and the machine-readable marker.
@@ -188,6 +223,8 @@ pub enum ScreenKind {
     NotSent,
     Delivered,
     Overdue,
+    CertificateChanged,
+    Diagnosis,
 }
 
 impl ScreenKind {
@@ -214,6 +251,8 @@ impl ScreenKind {
             Self::NotSent => "not-sent",
             Self::Delivered => "delivered",
             Self::Overdue => "overdue",
+            Self::CertificateChanged => "certificate-changed",
+            Self::Diagnosis => "diagnosis",
         }
     }
 }
@@ -242,6 +281,8 @@ impl Screen {
             Self::NotSent(_) => ScreenKind::NotSent,
             Self::Delivered { .. } => ScreenKind::Delivered,
             Self::Overdue { .. } => ScreenKind::Overdue,
+            Self::CertificateChanged { .. } => ScreenKind::CertificateChanged,
+            Self::Diagnosis { .. } => ScreenKind::Diagnosis,
         }
     }
 }

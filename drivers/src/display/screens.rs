@@ -8,7 +8,7 @@ use super::palette::{self, Pair};
 use super::pictogram::Pen;
 use super::safe::safe;
 use super::words::Words;
-use super::{Frame, Language, Screen, ScreenKind, Status};
+use super::{DiagnosisLine, DiagnosisMark, Frame, Language, Screen, ScreenKind, Status};
 
 /// How a screen is drawn.
 #[derive(Debug, Clone, Default)]
@@ -63,12 +63,24 @@ pub fn draw(screen: &Screen, status: &Status, style: &Style) -> Frame {
     let mut painter = Painter { canvas: &mut canvas, font: &style.font, pair: field };
     let top = TOP_BAR + if status.fault.is_some() { BAND } else { 0.0 };
     let bottom = HEIGHT - BOTTOM_BAR;
-    if screen.kind() == ScreenKind::WrongCard {
+    if let Screen::Diagnosis { lines, .. } = screen {
+        painter.diagnosis(lines, &words, top, bottom);
+    } else if screen.kind() == ScreenKind::WrongCard {
         painter.wrong_card(&words, top, bottom);
     } else {
         painter.state(screen, &words, top, bottom);
     }
     painter.edge(status, style.language);
+    Marker::of(screen, style.language).draw(&mut canvas);
+    canvas.into_frame()
+}
+
+/// The picture of the same screen with the same fault band, its edges as this status has them: what [`draw`] would give, in a
+/// fraction of its time.
+pub(super) fn edges_anew(frame: Frame, screen: &Screen, status: &Status, style: &Style) -> Frame {
+    let mut canvas = Canvas::on(frame);
+    let pair = palette::field(screen.kind());
+    Painter { canvas: &mut canvas, font: &style.font, pair }.edge(status, style.language);
     Marker::of(screen, style.language).draw(&mut canvas);
     canvas.into_frame()
 }
@@ -133,6 +145,68 @@ impl Painter<'_> {
         Pen::new(self.canvas, self.pair, (MARGIN + 116.0, middle), 120.0).envelope();
         self.lay(&names, TEXT_LEFT, middle - height(&names) / 2.0);
         self.pair = red;
+    }
+
+    /// The technician's page: every check in two columns, and at the foot what to do first.
+    fn diagnosis(&mut self, lines: &[DiagnosisLine], words: &Words, top: f32, bottom: f32) {
+        const HEADER: f32 = 78.0;
+        const FOOT: f32 = 104.0;
+        const GAP: f32 = 40.0;
+        let ink = self.pair;
+        let middle = top + HEADER / 2.0;
+        Pen::new(self.canvas, ink, (MARGIN + 26.0, middle), 50.0).draw(ScreenKind::Diagnosis);
+        let end = self.write(&words.first.headline, MARGIN + 72.0, middle + 15.0, 42.0, 1.0);
+        let other = self.font.cut(&words.second.headline, 27.0, WIDTH - MARGIN - end - 28.0);
+        self.write(&other, end + 28.0, middle + 13.0, 27.0, 1.0);
+
+        let advised = !words.first.instruction.is_empty();
+        let foot = bottom - if advised { FOOT } else { 12.0 };
+        let rows = lines.len().div_ceil(2).max(1);
+        let tall = ((foot - top - HEADER) / rows as f32).min(68.0);
+        let wide = (WIDTH - MARGIN * 2.0 - GAP) / 2.0;
+        for (n, line) in lines.iter().enumerate() {
+            let left = MARGIN + if n < rows { 0.0 } else { wide + GAP };
+            let middle = top + HEADER + tall * ((n % rows) as f32 + 0.5);
+            self.check(line, words.language, [left, wide], middle);
+        }
+        self.pair = ink;
+        if advised {
+            self.canvas.fill(MARGIN as i32, foot as i32, (WIDTH - MARGIN) as i32, foot as i32 + 2, ink.ink);
+            let room = WIDTH - MARGIN * 2.0;
+            let first = self.font.cut(&words.first.instruction, 31.0, room);
+            self.write(&first, MARGIN, foot + 47.0, 31.0, 1.0);
+            let second = self.font.cut(&words.second.instruction, 25.0, room);
+            self.write(&second, MARGIN, foot + 86.0, 25.0, 1.0);
+        }
+    }
+
+    /// One check: its mark, its name in both languages, and the code at the right.
+    fn check(&mut self, line: &DiagnosisLine, language: Language, [left, wide]: [f32; 2], middle: f32) {
+        let bad = matches!(line.mark, DiagnosisMark::Failed | DiagnosisMark::Warning);
+        self.pair = if bad { palette::EDGE_FAULT } else { palette::EDGE };
+        let mut pen = Pen::new(self.canvas, self.pair, (left + 18.0, middle), 34.0);
+        match line.mark {
+            DiagnosisMark::Well => pen.health(true),
+            DiagnosisMark::Failed => pen.health(false),
+            DiagnosisMark::Warning => pen.alert(),
+            DiagnosisMark::Blocked => pen.waiting(),
+            DiagnosisMark::Open => pen.open(),
+        }
+        let (first, second) = match language {
+            Language::Japanese => (&line.japanese, &line.english),
+            Language::English => (&line.english, &line.japanese),
+        };
+        let mut room = wide - 52.0;
+        if let Some(code) = line.code {
+            let code = safe(code);
+            let length = self.font.width(&code, 26.0);
+            self.write(&code, left + wide - length, middle + 9.0, 26.0, 1.0);
+            room -= length + 20.0;
+        }
+        let first = self.font.cut(&safe(first), 28.0, room);
+        self.write(&first, left + 52.0, middle + 1.0, 28.0, 1.0);
+        let second = self.font.cut(&safe(second), 18.0, room);
+        self.write(&second, left + 52.0, middle + 23.0, 18.0, 1.0);
     }
 
     fn column(&self, screen: &Screen, words: &Words, scale: f32) -> Vec<Block> {

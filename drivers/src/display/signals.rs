@@ -15,11 +15,13 @@ impl Screen {
     /// How the lamp behaves while this screen shows.
     pub fn lamp(&self) -> LampPattern {
         match self {
-            Self::Idle | Self::Done { .. } | Self::Sent | Self::Delivered { .. } => LampPattern::Off,
+            Self::Idle | Self::Done { .. } | Self::Sent | Self::Delivered { .. } | Self::Diagnosis { .. } => {
+                LampPattern::Off
+            }
             Self::Arrived { .. } | Self::WrongCard { .. } | Self::Held { .. } => LampPattern::HZ_1,
             Self::PressReceive { .. } => LampPattern::HZ_2,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } => LampPattern::HZ_4,
-            Self::Overdue { .. } => LampPattern::HZ_1_SLOW,
+            Self::Overdue { .. } | Self::CertificateChanged { .. } => LampPattern::HZ_1_SLOW,
             Self::Pin { .. }
             | Self::Checking { .. }
             | Self::CardInvalid(_)
@@ -37,7 +39,7 @@ impl Screen {
         match self {
             Self::Arrived { .. } => BuzzerSignal::TwoShort { repeat: Some(EVERY_MINUTE) },
             Self::Overdue { .. } => BuzzerSignal::TwoShort { repeat: Some(EVERY_HOUR) },
-            Self::Held { .. } => BuzzerSignal::TwoShort { repeat: None },
+            Self::Held { .. } | Self::CertificateChanged { .. } => BuzzerSignal::TwoShort { repeat: None },
             Self::Pin { entered, .. } if *entered > 0 => BuzzerSignal::Click,
             Self::WrongCard { .. } | Self::CardInvalid(_) | Self::PinWrong { .. } | Self::PinBlocked => {
                 BuzzerSignal::OneLong
@@ -45,9 +47,12 @@ impl Screen {
             Self::PressReceive { .. } => BuzzerSignal::ThreeRising,
             Self::Done { .. } | Self::Ready { .. } | Self::Sent | Self::Delivered { .. } => BuzzerSignal::OneRising,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } | Self::NotSent(_) => BuzzerSignal::ThreeLow,
-            Self::Idle | Self::Pin { .. } | Self::Checking { .. } | Self::Receiving { .. } | Self::Sending => {
-                BuzzerSignal::Silent
-            }
+            Self::Idle
+            | Self::Pin { .. }
+            | Self::Checking { .. }
+            | Self::Receiving { .. }
+            | Self::Sending
+            | Self::Diagnosis { .. } => BuzzerSignal::Silent,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::safe::safe;
-use super::{CardFault, Language, NotSent, Screen};
+use super::{CardFault, DiagnosisLine, DiagnosisMark, Fault, Language, NotSent, Screen};
 
 /// Most names shown at once; further ones are counted as "+n".
 pub const MAX_NAMES: usize = 4;
@@ -158,6 +158,22 @@ impl Screen {
                 say(&format!("{count}件 配達されました"), "", "レポート印刷中"),
                 say(&format!("{count} delivered"), "", "report printing"),
             ),
+            Self::CertificateChanged { addresses } => {
+                let list = first_of(addresses);
+                (
+                    say(
+                        &format!("相手の証明書が変わりました: {list}"),
+                        "心当たりがなければ管理者に連絡してください",
+                        CardFault::Changed.correspondent_code(),
+                    ),
+                    say(
+                        &format!("The certificate of {list} has changed."),
+                        "Call your administrator unless you expected it",
+                        CardFault::Changed.correspondent_code(),
+                    ),
+                )
+            }
+            Self::Diagnosis { lines, advice } => diagnosis(lines, advice.as_ref()),
             Self::Overdue { count, since } => {
                 let (ja, en) = span(*since);
                 (
@@ -243,45 +259,66 @@ fn span(length: Duration) -> (String, String) {
     (format!("{n}{ja}"), format!("{n} {en}"))
 }
 
-impl CardFault {
-    /// The stable code a person reads to the administrator.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Revoked => "CARD-101",
-            Self::Expired => "CARD-102",
-            Self::NotYetValid => "CARD-103",
-            Self::Unknown => "CARD-104",
-            Self::Untrusted => "CARD-105",
-            Self::Incomplete => "CARD-106",
-            Self::Unchecked => "CARD-107",
-            Self::Unreadable => "CARD-108",
-        }
+/// The technician's page: how many checks failed, what to do first, and each check as one line of the detail.
+fn diagnosis(lines: &[DiagnosisLine], advice: Option<&Fault>) -> (Phrase, Phrase) {
+    if lines.is_empty() {
+        return (say("点検しています", "", ""), say("Diagnosis under way", "", ""));
     }
-
-    fn reason(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Revoked => ("失効", "revoked"),
-            Self::Expired => ("期限切れ", "expired"),
-            Self::NotYetValid => ("有効期間前", "not valid yet"),
-            Self::Unknown => ("未登録", "not registered"),
-            Self::Untrusted => ("発行者不明", "issuer not trusted"),
-            Self::Incomplete => ("内容不足", "incomplete"),
-            Self::Unchecked => ("確認不能", "could not be checked"),
-            Self::Unreadable => ("読取不能", "cannot be read"),
-        }
+    let failed = lines.iter().filter(|line| line.mark == DiagnosisMark::Failed).count();
+    let (ja, en) = match failed {
+        0 => ("点検結果: 故障はありません".to_owned(), "Diagnosis: nothing is broken".to_owned()),
+        n => (format!("点検結果: 故障 {n}件"), format!("Diagnosis: {n} failed")),
+    };
+    let (mut ja_detail, mut en_detail) = (Vec::new(), Vec::new());
+    for line in lines {
+        let (ja_mark, en_mark) = match line.mark {
+            DiagnosisMark::Well => ("良", "ok"),
+            DiagnosisMark::Warning => ("注意", "warning"),
+            DiagnosisMark::Failed => ("故障", "failed"),
+            DiagnosisMark::Blocked => ("待ち", "blocked"),
+            DiagnosisMark::Open => ("不明", "open"),
+        };
+        let code = line.code.map(|code| format!(" {code}")).unwrap_or_default();
+        ja_detail.push(format!("{}: {ja_mark}{code}", safe(&line.japanese)));
+        en_detail.push(format!("{}: {en_mark}{code}", safe(&line.english)));
     }
+    let advised = |words: &dyn Fn(&Fault) -> String| {
+        advice.map(|advice| format!("{}: {}", safe(advice.code), safe(&words(advice)))).unwrap_or_default()
+    };
+    let ja_do = advised(&|advice| advice.japanese.clone());
+    let en_do = advised(&|advice| advice.english.clone());
+    (say(&ja, &ja_do, &ja_detail.join("\n")), say(&format!("{en}."), &en_do, &en_detail.join("\n")))
 }
 
 fn card_invalid(fault: CardFault) -> (Phrase, Phrase) {
     let (ja, en) = fault.reason();
-    let (ja_do, en_do) = match fault {
-        CardFault::Unreadable => ("カードを入れ直してください", "Insert the card again"),
-        CardFault::Unchecked => ("しばらくしてから入れ直してください", "Try again in a while"),
-        _ => ("管理者に連絡してください", "Call your administrator"),
+    let (ja_do, en_do) = fault.instruction();
+    // A card that only could not be checked is not called invalid.
+    let (ja_is, en_is) = if fault.is_of_the_answer() && fault != CardFault::Unchecked {
+        ("カードを確認できません", "Card not confirmed")
+    } else {
+        ("カードは無効です", "Card not valid")
     };
+    (say(&format!("{ja_is}（{ja}）"), ja_do, fault.code()), say(&format!("{en_is} ({en})."), en_do, fault.code()))
+}
+
+/// Of a recipient's certificate.
+fn bad_certificate(address: &str, fault: CardFault) -> (Phrase, Phrase) {
+    let (ja, en) = fault.reason();
+    let address = safe(address);
+    let (ja_do, en_do) = match fault {
+        CardFault::Clock => fault.instruction(),
+        _ => CardFault::Revoked.instruction(),
+    };
+    let (ja_is, en_is) = if fault.is_of_the_answer() {
+        ("確認できません", "not confirmed")
+    } else {
+        ("使えません", "not valid")
+    };
+    let code = fault.correspondent_code();
     (
-        say(&format!("カードは無効です（{ja}）"), ja_do, fault.code()),
-        say(&format!("Card not valid ({en})."), en_do, fault.code()),
+        say(&format!("宛先の証明書は{ja_is}（{ja}）: {address}"), ja_do, code),
+        say(&format!("Certificate of {address} {en_is} ({en})."), en_do, code),
     )
 }
 
@@ -303,6 +340,11 @@ fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
                 say(&format!("No certificate for {list}."), "Check the address", ""),
             )
         }
+        NotSent::BadCertificate { address, fault } => bad_certificate(address, *fault),
+        NotSent::CertificateServerUnreachable(code) => (
+            say("証明書サーバーに接続できません。", "しばらくしてから送り直してください", &safe(code)),
+            say("Cannot reach the certificate server.", "Try again in a while", &safe(code)),
+        ),
         NotSent::Returned(addresses) => {
             let list = first_of(addresses);
             (
@@ -326,9 +368,21 @@ fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
             say("カードが抜かれました。", "カードを入れて送り直してください", ""),
             say("The card was taken out.", "Insert your card and send again", ""),
         ),
+        NotSent::PinNotGiven => (
+            say("暗証番号が入力されませんでした。", "送り直して入力してください", ""),
+            say("No PIN was typed.", "Send again and type it", ""),
+        ),
+        NotSent::CardFailed => (
+            say("カードで署名できませんでした。", "カードを入れ直して送り直してください", ""),
+            say("The card did not sign.", "Insert it again and send again", ""),
+        ),
         NotSent::CardInvalid => (
             say("カードは無効です。", "管理者に連絡してください", ""),
             say("Card not valid.", "Call your administrator", ""),
+        ),
+        NotSent::CardNotConfirmed => (
+            say("カードを確認できません。", "管理者に連絡してください", ""),
+            say("Card not confirmed.", "Call your administrator", ""),
         ),
         NotSent::NotYourAddress => (
             say("送信元がカードの方と違います。", "自分のカードで送り直してください", ""),

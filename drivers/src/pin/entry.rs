@@ -1,11 +1,12 @@
 //! The person types a PIN: keys in, events out (NIST SP 800-73-5, 2.4.3: six to eight digits).
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
+use super::locked::LockedOctets;
 use super::{Pin, PinKey};
 
 /// What a key led to.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum PinEvent {
     /// So many digits stand there now.
@@ -26,10 +27,9 @@ pub enum PinEvent {
     Ignored,
 }
 
-/// Digits being entered, in memory of fixed size that is zeroised when cleared and when dropped.
-#[derive(Default)]
+/// Digits being entered, in locked memory that is zeroised when cleared and when dropped.
 pub struct PinEntry {
-    digits: Zeroizing<[u8; Pin::MAX]>,
+    digits: LockedOctets,
     entered: u8,
 }
 
@@ -37,6 +37,12 @@ impl std::fmt::Debug for PinEntry {
     /// Says how many digits, never which.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "PinEntry({} digits)", self.entered)
+    }
+}
+
+impl Default for PinEntry {
+    fn default() -> Self {
+        Self { digits: LockedOctets::new(), entered: 0 }
     }
 }
 
@@ -53,7 +59,8 @@ impl PinEntry {
 
     /// Forgets the digits: the card was pulled, or the time is over.
     pub fn clear(&mut self) {
-        *self = Self::default();
+        self.digits.zeroize();
+        self.entered = 0;
     }
 
     /// Takes one key.

@@ -1,12 +1,18 @@
-//! PIN entry: keys one by one, and the PIN itself, which lives in zeroised memory and never shows itself.
+//! PIN entry: keys one by one, and the PIN itself, which lives in locked, zeroised memory and never shows itself.
 
+mod dumps;
 mod entry;
+mod keypad;
+mod locked;
 mod virtual_pad;
 
 use async_trait::async_trait;
 use zeroize::Zeroizing;
 
+pub use dumps::no_core_dumps;
 pub use entry::{PinEntry, PinEvent};
+pub use keypad::{Keypad, KeypadChoice, KeypadError, meaning};
+use locked::LockedOctets;
 pub use virtual_pad::VirtualPinPad;
 
 /// One key of a PIN pad.
@@ -41,9 +47,12 @@ pub trait PinPad: Send {
     async fn next_key(&mut self) -> Option<PinKey>;
 }
 
-/// A PIN of 6 to 8 digits (NIST SP 800-73-5, 2.4.3), zeroised when dropped.
-#[derive(Clone)]
-pub struct Pin(Zeroizing<Vec<u8>>);
+/// A PIN of 6 to 8 digits (NIST SP 800-73-5, 2.4.3), in memory that is neither swapped nor dumped, and zeroised when
+/// dropped. There is one of it: it is moved, not copied.
+pub struct Pin {
+    digits: LockedOctets,
+    length: usize,
+}
 
 impl Pin {
     /// Fewest digits.
@@ -54,13 +63,19 @@ impl Pin {
     /// A PIN from its ASCII digits; `None` if it has other characters or a wrong length.
     pub fn new(digits: &[u8]) -> Option<Self> {
         let sound = (Self::MIN..=Self::MAX).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit);
-        sound.then(|| Self(Zeroizing::new(digits.to_vec())))
+        sound.then(|| {
+            let mut locked = LockedOctets::new();
+            for (octet, digit) in locked.iter_mut().zip(digits) {
+                *octet = *digit;
+            }
+            Self { digits: locked, length: digits.len() }
+        })
     }
 
     /// The eight octets of the VERIFY command: ASCII digits padded with FF (NIST SP 800-73-5 part 2, 3.2.1).
     pub fn padded(&self) -> Zeroizing<[u8; 8]> {
         let mut block = Zeroizing::new([0xff; 8]);
-        for (octet, digit) in block.iter_mut().zip(self.0.iter()) {
+        for (octet, digit) in block.iter_mut().zip(self.digits.iter().take(self.length)) {
             *octet = *digit;
         }
         block

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sealfax_drivers::display::{CardFault, Fault, NotSent, Screen, Status};
+use sealfax_drivers::display::{CardFault, DiagnosisLine, DiagnosisMark, Fault, NotSent, Screen, Status};
 
 /// Names a person may have: Japanese, long Latin (24 characters), and many.
 pub const LONG: &str = "Bartholomew Featherstone";
@@ -32,6 +32,39 @@ pub fn faulty() -> Status {
         }),
         ..healthy()
     }
+}
+
+/// The technician's page with every kind of mark.
+fn diagnosis(sick: bool) -> Screen {
+    use DiagnosisMark::{Blocked, Failed, Open, Warning, Well};
+    let lines = [
+        (Well, None, "設定", "Configuration"),
+        (Warning, Some("POWER-002"), "電源", "Power"),
+        (Well, None, "記憶領域", "Storage"),
+        (Failed, Some("GPIO-002"), "ランプ・ブザー配線", "Lamp and buzzer lines"),
+        (Well, None, "画面", "Display"),
+        (Failed, Some("CARD-001"), "カード読取装置", "Card reader"),
+        (Blocked, None, "カード", "Card"),
+        (Well, None, "ファクス側ポート", "Fax machine's port"),
+        (Well, None, "ネットワーク側ポート", "Network port"),
+        (Open, None, "名前解決", "Name service"),
+        (Well, None, "証明書", "Certificates"),
+        (Well, None, "サーバー", "Servers"),
+        (Well, None, "時計", "Clock"),
+        (Well, None, "サービス", "Service"),
+    ];
+    let line = |(mark, code, japanese, english): (DiagnosisMark, Option<&'static str>, &str, &str)| DiagnosisLine {
+        mark: if sick || mark == Open { mark } else { Well },
+        code: code.filter(|_| sick),
+        japanese: japanese.into(),
+        english: english.into(),
+    };
+    let advice = sick.then(|| Fault {
+        code: "GPIO-002",
+        japanese: "示されたプログラムを止めてください".into(),
+        english: "stop the program that is named".into(),
+    });
+    Screen::Diagnosis { lines: lines.map(line).to_vec(), advice }
 }
 
 /// Every state, by name.
@@ -81,7 +114,10 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("refused", not_sent(NotSent::Refused(550))),
         ("card-did-not-come", not_sent(NotSent::CardDidNotCome)),
         ("card-pulled", not_sent(NotSent::CardPulled)),
+        ("not-sent-no-pin", not_sent(NotSent::PinNotGiven)),
+        ("not-sent-card-failed", not_sent(NotSent::CardFailed)),
         ("not-sent-card-invalid", not_sent(NotSent::CardInvalid)),
+        ("not-sent-card-not-confirmed", not_sent(NotSent::CardNotConfirmed)),
         ("not-your-address", not_sent(NotSent::NotYourAddress)),
         ("unacceptable", not_sent(NotSent::Unacceptable)),
         ("delivered", Screen::Delivered { count: 3 }),
@@ -96,10 +132,50 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("card-incomplete", CardFault::Incomplete),
         ("card-unchecked", CardFault::Unchecked),
         ("card-unreadable", CardFault::Unreadable),
+        ("card-on-hold", CardFault::OnHold),
+        ("card-other-address", CardFault::OtherAddress),
+        ("card-key-usage", CardFault::KeyUsage),
+        ("card-purpose", CardFault::Purpose),
+        ("card-answer-forged", CardFault::AnswerForged),
+        ("card-answer-replayed", CardFault::AnswerReplayed),
+        ("card-answer-expired", CardFault::AnswerExpired),
+        ("card-answer-future-dated", CardFault::AnswerFutureDated),
+        ("card-responder-untrusted", CardFault::ResponderUntrusted),
+        ("card-clock", CardFault::Clock),
+        ("card-answer-unusable", CardFault::AnswerUnusable),
     ] {
         list.push((name, Screen::CardInvalid(fault)));
     }
+    for (name, fault) in [
+        ("recipient-revoked", CardFault::Revoked),
+        ("recipient-expired", CardFault::Expired),
+        ("recipient-not-yet-valid", CardFault::NotYetValid),
+        ("recipient-unknown", CardFault::Unknown),
+        ("recipient-untrusted", CardFault::Untrusted),
+        ("recipient-unreadable", CardFault::Unreadable),
+        ("recipient-on-hold", CardFault::OnHold),
+        ("recipient-other-address", CardFault::OtherAddress),
+        ("recipient-key-usage", CardFault::KeyUsage),
+        ("recipient-purpose", CardFault::Purpose),
+        ("recipient-answer-forged", CardFault::AnswerForged),
+        ("recipient-answer-replayed", CardFault::AnswerReplayed),
+        ("recipient-answer-expired", CardFault::AnswerExpired),
+        ("recipient-answer-future-dated", CardFault::AnswerFutureDated),
+        ("recipient-responder-untrusted", CardFault::ResponderUntrusted),
+        ("recipient-clock", CardFault::Clock),
+        ("recipient-answer-unusable", CardFault::AnswerUnusable),
+        ("recipient-changed", CardFault::Changed),
+    ] {
+        list.push((name, Screen::NotSent(NotSent::BadCertificate { address: address(), fault })));
+    }
+    let unreachable = NotSent::CertificateServerUnreachable(CardFault::Unchecked.correspondent_code());
+    list.push(("certificate-server-unreachable", Screen::NotSent(unreachable)));
+    list.push(("certificate-changed", Screen::CertificateChanged { addresses: vec![address()] }));
+    list.push(("diagnosis", diagnosis(true)));
+    list.push(("diagnosis-well", diagnosis(false)));
+    list.push(("diagnosis-begun", Screen::Diagnosis { lines: Vec::new(), advice: None }));
     let mut all: Vec<_> = list.into_iter().map(|(name, screen)| (name, screen, healthy())).collect();
+    all.push(("fault-diagnosis", diagnosis(true), faulty()));
     all.push(("fault-idle", Screen::Idle, faulty()));
     all.push(("fault-arrived-four", arrived(&four), faulty()));
     all.push(("fault-wrong-card", wrong(&["佐藤 花子"]), faulty()));

@@ -1,7 +1,7 @@
 //! A small HTTP/1.1 client (RFC 9112) over [`crate::seam::Network`]: one request a connection, everything bounded.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -51,6 +51,8 @@ pub struct Response {
     pub status: u16,
     /// The Content-Type field, if it was readable text.
     pub content_type: Option<String>,
+    /// The server's clock as its Date field gives it (RFC 9110, 6.6.1), if it was readable.
+    pub date: Option<SystemTime>,
     /// The body.
     pub body: Bytes,
 }
@@ -217,6 +219,11 @@ async fn converse(
         let status = response.status().as_u16();
         let content_type =
             response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let date = response
+            .headers()
+            .get(header::DATE)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| httpdate::parse_http_date(value).ok());
         let body = Limited::new(response.into_body(), limits.body)
             .collect()
             .await
@@ -228,7 +235,7 @@ async fn converse(
                 }
             })?
             .to_bytes();
-        Ok(Response { status, content_type, body })
+        Ok(Response { status, content_type, date, body })
     };
     tokio::pin!(connection);
     tokio::pin!(answer);

@@ -1,16 +1,19 @@
 //! What an adapter needs to talk to the servers, and the seams that every network-facing part of Sealfax is given
 //! at start: time, network, chance and journal.
 //!
-//! * [`ocsp`]: is this certificate valid; [`lookup`]: certificates by address; [`history`]: registered transmissions;
-//!   [`http`]: the exchange under all three.
+//! * [`ocsp`]: is this certificate valid; [`certificate`]: what is read from one; [`lookup`]: certificates by address;
+//!   [`history`]: registered transmissions; [`http`]: the exchange under all of them; [`ldap`]: certificates from a
+//!   directory that a site already runs.
 //! * [`smtp`], [`pop3`]: send and fetch mail; [`smtp_server`], [`pop3_server`]: the serving halves, for whoever takes
 //!   mail in or hands it out; [`dns`]: where to send it.
 //! * [`seam`]: [`seam::Clock`], [`seam::Network`], [`seam::Entropy`], [`seam::Journal`], bundled as [`seam::Seams`].
 
+pub mod certificate;
 pub mod dns;
 mod gate;
 pub mod history;
 pub mod http;
+pub mod ldap;
 pub mod lookup;
 pub mod ocsp;
 pub mod pop3;

@@ -1,4 +1,4 @@
-//! Finds a person's certificates by mail address (ST606, ST917, C7): RFC 4387, HTTP GET `?email=`.
+//! Finds a person's certificates by mail address (ST606, ST917, C7): RFC 4387, HTTP GET `?email=`, or LDAP, RFC 4523.
 //!
 //! The answer is not trusted further than that: each certificate must really carry the address, and the caller
 //! validates its path and asks [`crate::ocsp`] about it.
@@ -10,6 +10,7 @@ use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{KeyUsage, SubjectAltName};
 
 use crate::http::{self, HttpError, Limits, Response, Server, percent_encode};
+use crate::ldap::{self, LdapDirectory, LdapError};
 use crate::seam::Seams;
 
 /// Certificates in one answer.
@@ -17,19 +18,25 @@ const MAX_CERTIFICATES: usize = 32;
 /// Octets of one mail address (RFC 5321 4.5.3.1.3, without the angle brackets).
 const MAX_ADDRESS: usize = 254;
 
-/// A certificate store reached by HTTP.
+/// Where certificates are looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directory {
-    /// Where it is.
-    pub server: Server,
-    /// Path of the search: "/certificates/search.cgi" (RFC 4387 3.1).
-    pub path: String,
+#[non_exhaustive]
+pub enum Directory {
+    /// A certificate store reached by HTTP (RFC 4387): our own certificate server, or another's.
+    Rfc4387 {
+        /// Where it is.
+        server: Server,
+        /// Path of the search: "/certificates/search.cgi" (RFC 4387 3.1).
+        path: String,
+    },
+    /// A directory that the site already runs (RFC 4511, RFC 4523).
+    Ldap(LdapDirectory),
 }
 
 impl Directory {
     /// Our own certificate server at `server`.
     pub fn new(server: Server) -> Self {
-        Self { server, path: "/certificates/search.cgi".to_owned() }
+        Self::Rfc4387 { server, path: "/certificates/search.cgi".to_owned() }
     }
 }
 
@@ -74,6 +81,15 @@ pub enum LookupError {
         #[source]
         source: HttpError,
     },
+    /// The directory could not be asked by LDAP.
+    #[error("the directory could not be asked for the certificate of {address}")]
+    Ldap {
+        /// Whose certificate was wanted.
+        address: String,
+        /// What went wrong.
+        #[source]
+        source: LdapError,
+    },
     /// The directory has none.
     #[error("there is no certificate for {address}; check the address, or have a card issued to this person")]
     NotFound {
@@ -88,8 +104,14 @@ pub enum LookupError {
         /// Whose certificate was wanted.
         address: String,
     },
-    /// What came is not what RFC 4387 allows.
-    #[error("the certificate server's answer cannot be read ({0}); check that it serves RFC 4387")]
+    /// There are certificates of this person, and none of them may be used for what it is wanted for.
+    #[error("no certificate of {address} has a key usage that serves; have a card issued whose certificates do")]
+    WrongUse {
+        /// Whose certificate was wanted.
+        address: String,
+    },
+    /// What came is not what RFC 4387 allows, or no certificate at all.
+    #[error("the certificate server's answer cannot be read ({0}); check that it serves RFC 4387, and what it holds")]
     Malformed(&'static str),
     /// Not a mail address that can be searched for.
     #[error("{0:?} is not a mail address; check what was entered on the panel")]
@@ -97,14 +119,16 @@ pub enum LookupError {
 }
 
 impl LookupError {
-    /// Stable code for logs and screens.
+    /// Stable code for logs and screens; what LDAP has to say has its own.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Http { .. } => "LOOKUP-001",
+            Self::Ldap { source, .. } => source.code(),
             Self::NotFound { .. } => "LOOKUP-002",
             Self::OtherAddress { .. } => "LOOKUP-003",
             Self::Malformed(_) => "LOOKUP-004",
             Self::BadAddress(_) => "LOOKUP-005",
+            Self::WrongUse { .. } => "LOOKUP-006",
         }
     }
 
@@ -115,6 +139,7 @@ impl LookupError {
                 HttpError::Status { status, .. } => *status >= 500,
                 _ => true,
             },
+            Self::Ldap { source, .. } => source.is_transient(),
             _ => false,
         }
     }
@@ -130,12 +155,37 @@ pub async fn by_address(
     if !is_address(address) {
         return Err(LookupError::BadAddress(address.chars().take(80).collect()));
     }
+    let (any, fitting) = match directory {
+        Directory::Rfc4387 { server, path } => {
+            let found = ask(seams, server, path, address, usage).await?;
+            (!found.is_empty(), fitting(found, address, usage)?)
+        }
+        Directory::Ldap(directory) => {
+            let unasked = |source| LookupError::Ldap { address: address.to_owned(), source };
+            let found = ldap::certificates(seams, directory, address).await.map_err(unasked)?;
+            (!found.is_empty(), sifted(found, address, usage)?)
+        }
+    };
+    match (fitting.is_empty(), any) {
+        (false, _) => Ok(fitting),
+        (true, true) => Err(LookupError::WrongUse { address: address.to_owned() }),
+        (true, false) => Err(LookupError::NotFound { address: address.to_owned() }),
+    }
+}
+
+/// Asks a certificate store by RFC 4387.
+async fn ask(
+    seams: &Seams,
+    server: &Server,
+    path: &str,
+    address: &str,
+    usage: Use,
+) -> Result<Vec<Vec<u8>>, LookupError> {
     let unasked = |source| LookupError::Http { address: address.to_owned(), source };
-    let missing = || LookupError::NotFound { address: address.to_owned() };
-    let path = format!("{}?email={}&usage={}", directory.path, percent_encode(address), usage.as_str());
+    let path = format!("{path}?email={}&usage={}", percent_encode(address), usage.as_str());
     let response = http::get(
         seams.network.as_ref(),
-        &directory.server,
+        server,
         &path,
         "application/pkix-cert, multipart/mixed, application/pkcs7-mime",
         Limits::default(),
@@ -143,35 +193,63 @@ pub async fn by_address(
     .await
     .map_err(unasked)?;
     if response.status == 404 {
-        return Err(missing());
+        return Err(LookupError::NotFound { address: address.to_owned() });
     }
-    let found = certificates(&response.success().map_err(unasked)?)?;
-    let fitting = choose(found, address, usage)?;
-    if fitting.is_empty() {
-        return Err(missing());
-    }
-    Ok(fitting)
+    certificates(&response.success().map_err(unasked)?)
 }
 
-/// Those of `found` that serve `usage`. One with another address spoils the whole answer.
-fn choose(found: Vec<Vec<u8>>, address: &str, usage: Use) -> Result<Vec<Vec<u8>>, LookupError> {
+/// Those that serve `usage`. A store by RFC 4387 answers for one address, so a certificate of another one is an alarm.
+fn fitting(found: Vec<Vec<u8>>, address: &str, usage: Use) -> Result<Vec<Vec<u8>>, LookupError> {
     let mut fitting = Vec::new();
     for der in found {
         let certificate = Certificate::from_der(&der).map_err(|_| LookupError::Malformed("certificate"))?;
-        if !addresses(&certificate).iter().any(|carried| same_address(carried, address)) {
+        if !carries(&certificate, address) {
             return Err(LookupError::OtherAddress { address: address.to_owned() });
         }
-        let serves = match certificate.tbs_certificate().get_extension::<KeyUsage>() {
-            Ok(Some((_, key_usage))) => usage.allowed_by(key_usage),
-            // RFC 8550 4.4.2: without the extension any use is allowed.
-            Ok(None) => true,
-            Err(_) => false,
-        };
-        if serves {
+        if serves(&certificate, usage) {
             fitting.push(der);
         }
     }
     Ok(fitting)
+}
+
+/// Those that carry the address and serve `usage`, newest first. The entry of a person may hold what has gathered over
+/// the years, and certificates for their other addresses, in no order: what does not fit is passed over, and is an
+/// alarm only if nothing carries the address.
+fn sifted(found: Vec<Vec<u8>>, address: &str, usage: Use) -> Result<Vec<Vec<u8>>, LookupError> {
+    let (mut unreadable, mut others, mut ours) = (false, false, Vec::new());
+    for der in found {
+        match Certificate::from_der(&der) {
+            Err(_) => unreadable = true,
+            Ok(certificate) if !carries(&certificate, address) => others = true,
+            Ok(certificate) => ours.push((certificate, der)),
+        }
+    }
+    if ours.is_empty() && others {
+        return Err(LookupError::OtherAddress { address: address.to_owned() });
+    }
+    if ours.is_empty() && unreadable {
+        return Err(LookupError::Malformed("certificate"));
+    }
+    ours.retain(|(certificate, _)| serves(certificate, usage));
+    ours.sort_by_key(|(certificate, _)| {
+        std::cmp::Reverse(certificate.tbs_certificate().validity().not_before.to_unix_duration())
+    });
+    Ok(ours.into_iter().map(|(_, der)| der).collect())
+}
+
+fn carries(certificate: &Certificate, address: &str) -> bool {
+    addresses(certificate).iter().any(|carried| same_address(carried, address))
+}
+
+/// Whether the certificate's key may be used so.
+fn serves(certificate: &Certificate, usage: Use) -> bool {
+    match certificate.tbs_certificate().get_extension::<KeyUsage>() {
+        Ok(Some((_, key_usage))) => usage.allowed_by(key_usage),
+        // RFC 8550 4.4.2: without the extension any use is allowed.
+        Ok(None) => true,
+        Err(_) => false,
+    }
 }
 
 /// The mail addresses that a certificate carries as rfc822Name (RFC 8550 3).

@@ -1,21 +1,32 @@
-//! Which certificates were issued, to whom, and which are revoked: an append-only file, and maps in memory.
+//! Which certificates were issued, to whom, and which are revoked: a file of lines under marks, and an index in memory.
 //!
-//! The command line appends while the server runs; the server reads what is new before each answer, so a revocation
-//! counts at once.
+//! The command line appends while the server runs. Before each answer the server looks which file has the name, at its
+//! length and time, one system call, so a revocation counts at once. Looking up costs the same for ten certificates and
+//! 100,000: each attribute has a hash map to the newest certificate that has it, and each certificate names the one
+//! before it.
 
+mod serial;
+mod store;
+
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use sealfax_client::history::{parse_time, time_text};
+use bytes::Bytes;
+use sealfax_client::history::parse_time;
 use sealfax_client::lookup::Use;
 use serde::{Deserialize, Serialize};
+use sha1::{Digest, Sha1};
 use x509_cert::ext::pkix::CrlReason;
 
 use super::AuthorityError;
-use crate::history::lines::Lines;
+use super::marked::Reading;
+use super::skim::{Parts, skim};
+
+pub(super) use serial::Serial;
+pub(super) use store::Store;
 
 /// Whether a certificate still counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,29 +42,74 @@ pub enum Standing {
     },
 }
 
-/// A certificate that was issued to a person.
+/// What a certificate was issued for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// A person's signatures.
+    Sign,
+    /// Encrypting to a person.
+    Encrypt,
+    /// A TLS server.
+    Server,
+    /// An adapter.
+    Device,
+}
+
+impl Purpose {
+    /// As it stands in the index and in `--json`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Sign => "sign",
+            Self::Encrypt => "encrypt",
+            Self::Server => "server",
+            Self::Device => "device",
+        }
+    }
+
+    /// What a person's card uses it for, if it is one.
+    pub fn usage(self) -> Option<Use> {
+        match self {
+            Self::Sign => Some(Use::Sign),
+            Self::Encrypt => Some(Use::Encrypt),
+            Self::Server | Self::Device => None,
+        }
+    }
+}
+
+impl From<Use> for Purpose {
+    fn from(usage: Use) -> Self {
+        match usage {
+            Use::Sign => Self::Sign,
+            Use::Encrypt => Self::Encrypt,
+        }
+    }
+}
+
+/// A certificate that was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
     /// Serial number, lower-case hexadecimal.
     pub serial: String,
-    /// The person's mail address.
+    /// The person's mail address, or the first name of a server or device.
     pub address: String,
-    /// The person's name.
+    /// The person's name, or that of the server or device.
     pub name: String,
     /// What it is for.
-    pub usage: Use,
+    pub purpose: Purpose,
     /// First second of validity.
     pub not_before: SystemTime,
     /// Last second of validity.
     pub not_after: SystemTime,
     /// The certificate, DER.
-    pub certificate: Vec<u8>,
+    pub certificate: Bytes,
     /// Whether it still counts.
     pub standing: Standing,
 }
 
 impl Issued {
-    /// Whether one may encrypt with it at `now`: not revoked, within its validity.
+    /// Whether one may rely on it at `now`: not revoked, within its validity.
     pub fn counts_at(&self, now: SystemTime) -> bool {
         self.standing == Standing::Good && (self.not_before..=self.not_after).contains(&now)
     }
@@ -62,153 +118,228 @@ impl Issued {
 /// A line of the index.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Line {
+enum Line<'a> {
     Issued {
-        serial: String,
-        address: String,
-        name: String,
-        usage: Use,
-        not_before: String,
-        not_after: String,
-        certificate: String,
+        serial: &'a str,
+        #[serde(borrow)]
+        address: Cow<'a, str>,
+        #[serde(borrow)]
+        name: Cow<'a, str>,
+        usage: Purpose,
+        not_before: &'a str,
+        not_after: &'a str,
+        certificate: &'a str,
     },
     Revoked {
-        serial: String,
+        serial: &'a str,
         reason: u32,
-        at: String,
+        at: &'a str,
     },
 }
 
-/// The index, in memory and on disk.
+/// What certificates are looked up by, besides the serial number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Attribute {
+    Address,
+    Name,
+    Certificate,
+    Subject,
+    IssuerAndSerial,
+    KeyIdentifier,
+}
+
+const ATTRIBUTES: usize = 6;
+const NONE: u32 = u32::MAX;
+
+/// One certificate in memory.
 #[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) serial: Serial,
+    address: Box<str>,
+    name: Box<str>,
+    pub(super) purpose: Purpose,
+    not_before: SystemTime,
+    pub(super) not_after: SystemTime,
+    pub(super) certificate: Bytes,
+    pub(super) standing: Standing,
+    /// The certificate before this one under each attribute.
+    before: [u32; ATTRIBUTES],
+}
+
+impl Entry {
+    pub(super) fn counts_at(&self, now: SystemTime) -> bool {
+        self.standing == Standing::Good && (self.not_before..=self.not_after).contains(&now)
+    }
+
+    pub(super) fn view(&self) -> Issued {
+        Issued {
+            serial: self.serial.hex(),
+            address: self.address.to_string(),
+            name: self.name.to_string(),
+            purpose: self.purpose,
+            not_before: self.not_before,
+            not_after: self.not_after,
+            certificate: self.certificate.clone(),
+            standing: self.standing,
+        }
+    }
+
+    fn matches(&self, attribute: Attribute, wanted: &[u8]) -> bool {
+        match attribute {
+            Attribute::Address => key(&self.address).as_bytes() == wanted,
+            Attribute::Name => self.name.as_bytes() == wanted,
+            _ => skim(&self.certificate)
+                .ok()
+                .and_then(|parts| hash_of(attribute, &self.certificate, &parts))
+                .is_some_and(|hash| hash == wanted),
+        }
+    }
+}
+
+/// The index in memory.
+#[derive(Debug, Default)]
 pub(super) struct Index {
-    path: PathBuf,
-    lines: Lines,
-    count: u64,
-    issued: Vec<Issued>,
-    by_serial: HashMap<String, usize>,
-    by_address: HashMap<String, Vec<usize>>,
+    entries: Vec<Entry>,
+    serials: HashMap<Serial, u32>,
+    newest: [HashMap<u64, u32>; ATTRIBUTES],
+    reading: Reading,
+    /// Why nothing may be relied on any more.
+    broken: bool,
 }
 
 impl Index {
-    pub(super) fn open(path: &Path) -> Result<Self, AuthorityError> {
-        let lines = Lines::open(path).map_err(|source| AuthorityError::Disk { path: path.to_owned(), source })?;
-        let mut index = Self {
-            path: path.to_owned(),
-            lines,
-            count: 0,
-            issued: Vec::new(),
-            by_serial: HashMap::new(),
-            by_address: HashMap::new(),
-        };
-        index.refresh()?;
-        Ok(index)
+    pub(super) fn all(&self) -> &[Entry] {
+        &self.entries
     }
 
-    pub(super) fn all(&self) -> &[Issued] {
-        &self.issued
+    pub(super) fn by_serial(&self, serial: &Serial) -> Option<&Entry> {
+        self.serials.get(serial).and_then(|at| self.entries.get(*at as usize))
     }
 
-    pub(super) fn by_serial(&self, serial: &str) -> Option<&Issued> {
-        self.by_serial.get(serial).and_then(|at| self.issued.get(*at))
+    /// Newest first.
+    pub(super) fn by_address(&self, address: &str) -> impl Iterator<Item = &Entry> {
+        self.find(Attribute::Address, key(address).into_owned().into_bytes())
     }
 
-    /// Oldest first.
-    pub(super) fn by_address(&self, address: &str) -> impl DoubleEndedIterator<Item = &Issued> {
-        self.by_address
-            .get(&key(address))
-            .map(Vec::as_slice)
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|at| self.issued.get(*at))
-    }
-
-    /// Writes down a new certificate; when this returns it is on the disk.
-    pub(super) fn issue(&mut self, issued: &Issued) -> Result<(), AuthorityError> {
-        let _lock = self.lines.lock().map_err(|source| self.disk(source))?;
-        self.refresh()?;
-        self.append(&Line::Issued {
-            serial: issued.serial.clone(),
-            address: issued.address.clone(),
-            name: issued.name.clone(),
-            usage: issued.usage,
-            not_before: time_text(issued.not_before),
-            not_after: time_text(issued.not_after),
-            certificate: STANDARD.encode(&issued.certificate),
+    /// Newest first. `wanted` is a name, or a SHA-1 hash.
+    pub(super) fn find(&self, attribute: Attribute, wanted: Vec<u8>) -> impl Iterator<Item = &Entry> {
+        let newest = self.newest.get(attribute as usize).and_then(|map| map.get(&short(&wanted))).copied();
+        let mut next = newest.unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            while let Some(entry) = self.entries.get(next as usize) {
+                next = entry.before.get(attribute as usize).copied().unwrap_or(NONE);
+                if entry.matches(attribute, &wanted) {
+                    return Some(entry);
+                }
+            }
+            None
         })
     }
 
-    /// Writes down a revocation; when this returns it is on the disk.
-    pub(super) fn revoke(&mut self, serial: &str, reason: CrlReason, at: SystemTime) -> Result<(), AuthorityError> {
-        let _lock = self.lines.lock().map_err(|source| self.disk(source))?;
-        self.refresh()?;
-        match self.by_serial(serial).map(|issued| issued.standing) {
-            None => Err(AuthorityError::UnknownSerial(serial.to_owned())),
-            Some(Standing::Revoked { .. }) => Err(AuthorityError::AlreadyRevoked(serial.to_owned())),
-            Some(Standing::Good) => {
-                self.append(&Line::Revoked { serial: serial.to_owned(), reason: reason as u32, at: time_text(at) })
-            }
-        }
+    /// How many lines of the file are taken in.
+    pub(super) fn lines(&self) -> u64 {
+        self.reading.lines()
     }
 
-    /// Reads what was appended since, by whomever.
-    pub(super) fn refresh(&mut self) -> Result<(), AuthorityError> {
-        let fresh = self.lines.fresh().map_err(|source| self.disk(source))?;
-        for text in fresh {
-            let line = serde_json::from_str(&text).ok();
-            self.take(line)?;
-        }
-        Ok(())
+    /// Forgets every certificate, to read them again.
+    fn start_over(&mut self) {
+        self.reading.start_over();
+        let reading = std::mem::take(&mut self.reading);
+        *self = Self { reading, ..Self::default() };
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), AuthorityError> {
-        let text = serde_json::to_string(line).map_err(|error| AuthorityError::Build(Box::new(error)))?;
-        self.lines.append(&text).map_err(|source| self.disk(source))?;
-        self.take(serde_json::from_str(&text).ok())
-    }
-
-    fn take(&mut self, line: Option<Line>) -> Result<(), AuthorityError> {
-        self.count += 1;
-        let line_number = self.count;
-        let broken = || AuthorityError::Index { line: line_number };
-        match line.ok_or_else(broken)? {
+    fn take(&mut self, number: u64, text: &str) -> Result<(), AuthorityError> {
+        let broken = || AuthorityError::Index { line: number };
+        match serde_json::from_str(text).map_err(|_| broken())? {
             Line::Issued { serial, address, name, usage, not_before, not_after, certificate } => {
-                let at = self.issued.len();
-                self.by_serial.insert(serial.clone(), at);
-                self.by_address.entry(key(&address)).or_default().push(at);
-                self.issued.push(Issued {
+                let serial = Serial::from_hex(serial).ok_or_else(broken)?;
+                let certificate = Bytes::from(STANDARD.decode(certificate).map_err(|_| broken())?);
+                let at = u32::try_from(self.entries.len()).ok().filter(|at| *at != NONE).ok_or_else(broken)?;
+                let parts = skim(&certificate).map_err(|_| broken())?;
+                let mut before = [NONE; ATTRIBUTES];
+                let folded = key(&address);
+                for attribute in [
+                    Attribute::Address,
+                    Attribute::Name,
+                    Attribute::Certificate,
+                    Attribute::Subject,
+                    Attribute::IssuerAndSerial,
+                    Attribute::KeyIdentifier,
+                ] {
+                    let hash = match attribute {
+                        Attribute::Address => Some(short(folded.as_bytes())),
+                        Attribute::Name => Some(short(name.as_bytes())),
+                        _ => hash_of(attribute, &certificate, &parts).map(|hash| short(&hash)),
+                    };
+                    let slot = before.get_mut(attribute as usize);
+                    if let (Some(hash), Some(map), Some(slot)) = (hash, self.newest.get_mut(attribute as usize), slot) {
+                        *slot = map.insert(hash, at).unwrap_or(NONE);
+                    }
+                }
+                self.serials.insert(serial, at);
+                self.entries.push(Entry {
                     serial,
-                    address,
-                    name,
-                    usage,
-                    not_before: parse_time(&not_before).ok_or_else(broken)?,
-                    not_after: parse_time(&not_after).ok_or_else(broken)?,
-                    certificate: STANDARD.decode(certificate).map_err(|_| broken())?,
+                    address: folded.into(),
+                    name: name.into(),
+                    purpose: usage,
+                    not_before: parse_time(not_before).ok_or_else(broken)?,
+                    not_after: parse_time(not_after).ok_or_else(broken)?,
+                    certificate,
                     standing: Standing::Good,
+                    before,
                 });
             }
             Line::Revoked { serial, reason, at } => {
                 let standing = Standing::Revoked {
-                    at: parse_time(&at).ok_or_else(broken)?,
+                    at: parse_time(at).ok_or_else(broken)?,
                     reason: reason_of(reason).ok_or_else(broken)?,
                 };
-                let place = self.by_serial.get(&serial).copied().ok_or_else(broken)?;
-                self.issued.get_mut(place).ok_or_else(broken)?.standing = standing;
+                let serial = Serial::from_hex(serial).ok_or_else(broken)?;
+                let place = self.serials.get(&serial).copied().ok_or_else(broken)?;
+                self.entries.get_mut(place as usize).ok_or_else(broken)?.standing = standing;
             }
         }
         Ok(())
     }
+}
 
-    fn disk(&self, source: std::io::Error) -> AuthorityError {
-        AuthorityError::Disk { path: self.path.clone(), source }
-    }
+/// The hash that RFC 4387 2.2 names for `attribute`.
+fn hash_of(attribute: Attribute, certificate: &[u8], parts: &Parts<'_>) -> Option<[u8; 20]> {
+    Some(match attribute {
+        Attribute::Certificate => Sha1::digest(certificate).into(),
+        Attribute::Subject => Sha1::digest(parts.subject).into(),
+        Attribute::IssuerAndSerial => issuer_and_serial(parts)?,
+        Attribute::KeyIdentifier => Sha1::digest(parts.key_identifier?).into(),
+        Attribute::Address | Attribute::Name => return None,
+    })
+}
+
+/// SHA-1 of IssuerAndSerialNumber (RFC 5652 10.2.4).
+pub(super) fn issuer_and_serial(parts: &Parts<'_>) -> Option<[u8; 20]> {
+    let length = parts.issuer.len() + parts.serial.len();
+    let length = der::Encode::to_der(&der::Length::try_from(length).ok()?).ok()?;
+    let mut hash = Sha1::new();
+    hash.update([0x30]);
+    hash.update(&length);
+    hash.update(parts.issuer);
+    hash.update(parts.serial);
+    Some(hash.finalize().into())
+}
+
+/// Eight octets to look up by; what is found is compared whole.
+fn short(octets: &[u8]) -> u64 {
+    // FNV-1a. Who can choose addresses is the administrator; the maps below it are keyed at random.
+    octets.iter().fold(0xcbf2_9ce4_8422_2325, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Domains compare without case, local parts with.
-fn key(address: &str) -> String {
+fn key(address: &str) -> Cow<'_, str> {
     match address.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
-        None => address.to_owned(),
+        Some((local, domain)) if domain.bytes().any(|octet| octet.is_ascii_uppercase()) => {
+            Cow::Owned(format!("{local}@{}", domain.to_ascii_lowercase()))
+        }
+        _ => Cow::Borrowed(address),
     }
 }
 

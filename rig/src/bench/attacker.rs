@@ -69,7 +69,7 @@ impl Attacker {
         let card = tokio::task::spawn_blocking(move || InsertedCard::read(channel)).await.map_err(broken)?;
         let card = Arc::new(card.map_err(|trouble| broken(format!("{trouble:?}")))?);
         let pin = Pin::new(signer.character.pin.as_bytes()).ok_or_else(|| broken("no PIN"))?;
-        if card.verify_pin(pin).await != PinAnswer::Accepted {
+        if card.verify_pin(Arc::new(pin), card.identity().tries_left).await != PinAnswer::Accepted {
             return Err(broken("the PIN is refused"));
         }
         let key = card.signature_key();

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use p256::elliptic_curve::Generate;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rsa::RsaPrivateKey;
 use rsa::pkcs8::{EncodePrivateKey, EncodePublicKey, LineEnding};
 use sealfax_client::lookup::Use;
 use sealfax_drivers::card::object::MailboxLogin;
+use sealfax_drivers::card::piv::Algorithm;
 use sealfax_drivers::pin::Pin;
 use sealfax_mailserver::authority::{Authority, PersonRequest};
 
@@ -94,6 +96,9 @@ pub struct Person {
     pub password: String,
 }
 
+/// What the certificates in slot 9C and slot 9D of a good card serve for.
+pub(super) const USUAL: [Use; 2] = [Use::Sign, Use::Encrypt];
+
 impl std::fmt::Debug for Person {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Person({})", self.character.called)
@@ -101,14 +106,26 @@ impl std::fmt::Debug for Person {
 }
 
 impl Person {
-    /// Issues a card. The same seed gives the same keys, which are for demonstrations only.
+    /// Issues a card with RSA keys of 2048 bits. The same seed gives the same keys, which are for demonstrations only.
     pub fn issue(character: Character, seed: u64, authority: &Authority) -> Result<Self, Failure> {
+        Self::issue_with(character, Algorithm::Rsa2048, seed, authority, USUAL)
+    }
+
+    /// Issues a card with keys of this kind, and certificates for these uses in slot 9C and slot 9D: only the usual ones
+    /// make a good card.
+    pub fn issue_with(
+        character: Character,
+        algorithm: Algorithm,
+        seed: u64,
+        authority: &Authority,
+        [in_9c, in_9d]: [Use; 2],
+    ) -> Result<Self, Failure> {
         let broken =
             |error: &dyn std::fmt::Display| Failure::infrastructure(format!("card of {}: {error}", character.called));
         let password = format!("{}-{seed}-mailbox", character.key);
-        let pair = |usage: Use| -> Result<(KeyPair, KeyAndCertificate), Failure> {
-            let key = demo_key(&format!("{} {}", character.key, usage.as_str()), seed).map_err(|e| broken(&e))?;
-            let public_key = key.to_public_key().to_public_key_der().map_err(|e| broken(&e))?.into_vec();
+        let pair = |slot: &str, usage: Use| -> Result<(KeyPair, KeyAndCertificate), Failure> {
+            let label = format!("{} {slot}", character.key);
+            let DemoKey { card_key, public_key, pem } = demo_key(&label, algorithm, seed).map_err(|e| broken(&e))?;
             let request = PersonRequest {
                 name: character.name.to_owned(),
                 address: character.address.to_owned(),
@@ -118,13 +135,11 @@ impl Person {
                 ocsp_url: None,
             };
             let certificate = authority.issue_person(&request).map_err(|e| broken(&e))?;
-            let key_pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| broken(&e))?.to_string();
-            let card_key = CardKey::try_from(key).map_err(|e| broken(&e))?;
-            let shown = KeyPair { key_pem, certificate: certificate.clone() };
+            let shown = KeyPair { key_pem: pem, certificate: certificate.clone() };
             Ok((shown, KeyAndCertificate { key: card_key, certificate }))
         };
-        let (signature, on_card_signature) = pair(Use::Sign)?;
-        let (encryption, on_card_encryption) = pair(Use::Encrypt)?;
+        let (signature, on_card_signature) = pair(Use::Sign.as_str(), in_9c)?;
+        let (encryption, on_card_encryption) = pair(Use::Encrypt.as_str(), in_9d)?;
         let login = MailboxLogin::new(character.address, &password).ok_or_else(|| broken(&"mailbox login"))?;
         let pin = Pin::new(character.pin.as_bytes()).ok_or_else(|| broken(&"PIN"))?;
         let profile = CardProfile::new(character.called, on_card_signature, on_card_encryption, login, pin);
@@ -133,16 +148,38 @@ impl Person {
     }
 }
 
-/// RSA keys take a third of a second to make; scenarios share them.
-fn demo_key(label: &str, seed: u64) -> Result<RsaPrivateKey, rsa::Error> {
-    static POOL: OnceLock<Mutex<HashMap<(String, u64), RsaPrivateKey>>> = OnceLock::new();
+/// A demo-only key: as the card has it, its SubjectPublicKeyInfo in DER, and as the demo's folder shows it.
+#[derive(Clone)]
+struct DemoKey {
+    card_key: CardKey,
+    public_key: Vec<u8>,
+    pem: String,
+}
+
+/// RSA keys take a third of a second to make and more; scenarios share them.
+fn demo_key(label: &str, algorithm: Algorithm, seed: u64) -> Result<DemoKey, Box<dyn std::error::Error>> {
+    type Pool = HashMap<(String, Algorithm, u64), DemoKey>;
+    static POOL: OnceLock<Mutex<Pool>> = OnceLock::new();
     let pool = POOL.get_or_init(Mutex::default);
-    let id = (label.to_owned(), seed);
+    let id = (label.to_owned(), algorithm, seed);
     if let Some(key) = pool.lock().unwrap_or_else(PoisonError::into_inner).get(&id) {
         return Ok(key.clone());
     }
     let mut rng = ChaCha20Rng::from_seed(seed_of(label, seed));
-    let key = RsaPrivateKey::new(&mut rng, 2048)?;
+    let key = match algorithm {
+        Algorithm::P256 => {
+            let key = p256::SecretKey::generate_from_rng(&mut rng);
+            let public_key = key.public_key().to_public_key_der()?.into_vec();
+            let pem = key.to_pkcs8_pem(LineEnding::LF)?.to_string();
+            DemoKey { card_key: key.into(), public_key, pem }
+        }
+        _ => {
+            let key = RsaPrivateKey::new(&mut rng, algorithm.block() * 8)?;
+            let public_key = key.to_public_key().to_public_key_der()?.into_vec();
+            let pem = key.to_pkcs8_pem(LineEnding::LF)?.to_string();
+            DemoKey { card_key: key.try_into()?, public_key, pem }
+        }
+    };
     pool.lock().unwrap_or_else(PoisonError::into_inner).insert(id, key.clone());
     Ok(key)
 }

@@ -7,20 +7,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealfax_adapter::config::TrustConfig;
 use sealfax_client::history::Entry;
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Seams;
+use sealfax_drivers::card::piv::Algorithm;
 use sealfax_drivers::display::Language;
 use sealfax_mailserver::authority::{Authority, AuthorityOptions, DirectoryConfig, DirectoryServer};
 use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
 
-use super::people::{Character, HANAKO, JIRO, Person, TARO};
+use super::liar::Liar;
+use super::on_lab::LabPlan;
+use super::on_twin::TwinPlan;
+use super::own_directory::{OwnDirectory, Publication};
+use super::people::{Character, HANAKO, JIRO, Person, TARO, USUAL};
 use super::sim::{ShiftedClock, seams};
 use super::site::{HTTP, POP3, SMTP, Site, SitePlan, machine_password};
 use crate::events::EventLog;
 use crate::instrument::screen::ScreenNumbers;
-use crate::scenario::{Bench, Failure};
+use crate::scenario::runner::WIRES;
+use crate::scenario::{Bench, BenchKind, Failure};
 use crate::world::dns::{DnsRecord, DnsServer};
 use crate::world::hosts::Hosts;
 use crate::world::mails::{self, SentMail};
@@ -45,12 +52,23 @@ pub struct Plan {
     pub branches: BTreeMap<char, char>,
     /// Who has a card, and an account at the office of their domain.
     pub people: Vec<Character>,
+    /// The kind of keys on the card of a person, by [`Character::key`]; RSA-2048 for who is not named.
+    pub keys: BTreeMap<&'static str, Algorithm>,
     /// How long an adapter holds a document for its sender's card.
     pub hold: Duration,
     /// C11.
     pub batch: usize,
     /// Whether screens are saved as pictures.
     pub pictures: bool,
+    /// Whether a certificate server that lies takes the place of the true one; see [`Region::liar`].
+    pub lying: bool,
+    /// Whom and what the adapters believe.
+    pub trust: TrustConfig,
+    /// The site runs a directory and an OCSP responder of its own (slapd, `openssl ocsp`): adapters ask these, and our
+    /// certificate server only signs what they publish.
+    pub own_directory: bool,
+    /// The fax machines have their adapters built in (V1): a machine and its adapter are one host with no cable between.
+    pub built_in: bool,
 }
 
 impl Default for Plan {
@@ -59,9 +77,14 @@ impl Default for Plan {
             offices: vec!['a', 'b'],
             branches: BTreeMap::new(),
             people: vec![TARO, HANAKO, JIRO],
+            keys: BTreeMap::new(),
             hold: Duration::from_secs(540),
             batch: 1,
             pictures: true,
+            lying: false,
+            trust: TrustConfig::default(),
+            own_directory: false,
+            built_in: false,
         }
     }
 }
@@ -80,6 +103,8 @@ pub struct Region {
     seed: u64,
     _dns: DnsServer,
     directory: Option<DirectoryServer>,
+    liar: Option<Liar>,
+    own_directory: Option<OwnDirectory>,
     history: Option<HistoryServer>,
     mail_servers: BTreeMap<char, MailServer>,
     sites: BTreeMap<char, Site>,
@@ -102,9 +127,17 @@ fn broken(error: impl std::fmt::Display) -> Failure {
 impl Region {
     /// Builds and starts everything. State lives in a folder of its own that goes with the region.
     pub async fn start(bench: &Bench, plan: Plan) -> Result<Self, Failure> {
+        if plan.built_in && bench.kind != BenchKind::Sim {
+            return Err(Failure::Unsupported("fax machine with the adapter built in".into()));
+        }
+        if let Some(why) = bench.lab.as_ref().and_then(|lab| lab.broken.as_deref()) {
+            return Err(broken(why));
+        }
         let log = bench.log.clone();
         let hosts = Hosts::allocate().map_err(broken)?;
         let capture = Capture::new(log.clone(), hosts.clone());
+        let (wires, told) = (capture.clone(), log.clone());
+        bench.evidence.offer(WIRES, "every octet on every wire", move || pcap(&wires, &told));
         let clock = ShiftedClock::default();
         let state = tempfile::tempdir().map_err(broken)?;
         let host = |name: &str| hosts.add(name).map_err(broken);
@@ -125,9 +158,32 @@ impl Region {
         std::fs::write(&intermediates, pem("CERTIFICATE", &authority.issuing_der().map_err(broken)?))
             .map_err(broken)?;
 
-        let directory_at = SocketAddr::new(host("directory")?, HTTP);
+        let mut directory_at = SocketAddr::new(host("directory")?, HTTP);
+        let (mut trust, mut liar) = (plan.trust.clone(), None);
+        if plan.lying {
+            let at = SocketAddr::new(host("liar")?, HTTP);
+            let seams = host_seams("liar", Side::Network)?;
+            let lies = Liar::start(authority.clone(), seams, at, &state.path().join("liar")).await?;
+            let responders = state.path().join("responders.pem");
+            std::fs::write(&responders, pem("CERTIFICATE", lies.certificate())).map_err(broken)?;
+            directory_at = lies.addr();
+            trust.ocsp_responders = Some(responders);
+            liar = Some(lies);
+        }
         let history_at = SocketAddr::new(host("history")?, HTTP);
         let people = issue_cards(&plan, bench.seed, &authority).await?;
+        let mut own_directory = None;
+        if plan.own_directory {
+            let addresses = (host("slapd")?, host("openssl-ocsp")?);
+            let certificates = people.values().map(Publication::of).collect::<Result<Vec<_>, _>>()?;
+            let (folder, authority) = (authority_folder.clone(), Arc::clone(&authority));
+            let starting =
+                tokio::task::spawn_blocking(move || OwnDirectory::start(addresses, certificates, &folder, &authority));
+            let running = starting.await.map_err(broken)??;
+            directory_at = running.ocsp_addr();
+            own_directory = Some(running);
+        }
+        let ldap = own_directory.as_ref().map(OwnDirectory::ldap);
 
         let mut region = Self {
             log: log.clone(),
@@ -138,6 +194,8 @@ impl Region {
             seed: bench.seed,
             _dns: dns,
             directory: None,
+            liar,
+            own_directory,
             history: None,
             mail_servers: BTreeMap::new(),
             sites: BTreeMap::new(),
@@ -146,10 +204,13 @@ impl Region {
             branches: plan.branches.clone(),
             _state: state,
         };
-        region.start_directory().await?;
+        if region.own_directory.is_none() {
+            region.start_directory().await?;
+        }
         region.start_history().await?;
         let dns_at = region._dns.address();
         let screens = ScreenNumbers::default();
+        let mut starting = Vec::new();
         for letter in &plan.offices {
             if !plan.branches.contains_key(letter) {
                 region.start_mail_server(*letter, dns_at).await?;
@@ -168,21 +229,47 @@ impl Region {
                 towards_terminal: SocketAddr::new(host(&terminal_side)?, SMTP),
                 mail_server: SocketAddr::new(mail_at, SMTP),
                 directory: directory_at,
+                trust: trust.clone(),
+                ldap: ldap.clone(),
                 history: history_at,
                 anchors: anchors.clone(),
                 intermediates: intermediates.clone(),
                 hold: plan.hold,
                 batch: plan.batch,
                 language: Language::Japanese,
-                keep_pictures: plan.pictures,
+                keep_pictures: plan.pictures || bench.pictures,
+                cards: bench.cards,
+                twin: bench.twins.as_ref().filter(|twins| twins.offices.contain(*letter)).map(|twins| TwinPlan {
+                    image: twins.image.clone(),
+                    gpio: twins.gpio,
+                    people: plan.people.iter().map(|person| (person.name, person.address)).collect(),
+                    clock: clock.clone(),
+                }),
+                lab: bench.lab.as_ref().and_then(|lab| {
+                    Some(LabPlan {
+                        board: lab.file.board(*letter)?.clone(),
+                        tables: lab.file.adapter_tables.get(letter).cloned().unwrap_or_default(),
+                        people: plan.people.iter().map(|person| (person.name, person.address)).collect(),
+                        clock: clock.clone(),
+                        trouble: bench.trouble.clone(),
+                    })
+                }),
             };
             let adapter_seams = host_seams(&name, Side::Network)?;
             let terminal_network = Arc::new(capture.network(host(&terminal_side)?, Side::Terminal));
-            let terminal_seams = host_seams(&format!("terminal-{letter}"), Side::Terminal)?;
+            let machine = if plan.built_in { terminal_side } else { format!("terminal-{letter}") };
+            let terminal_seams = host_seams(&machine, Side::Terminal)?;
             let site =
                 Site::start(site_plan, adapter_seams, terminal_network, terminal_seams, log.clone(), screens.clone());
-            region.sites.insert(*letter, site.await?);
+            if bench.twins.is_some() || bench.lab.is_some() {
+                starting.push(site);
+            } else {
+                region.sites.insert(*letter, site.await?);
+            }
         }
+        // A board takes seconds: all of them are switched on together.
+        let started = futures_util::future::try_join_all(starting).await?;
+        region.sites.extend(plan.offices.iter().copied().zip(started));
         log.step("region", &["T1", "T2", "T3"], "every office has a mail server, an adapter and a fax machine");
         bench.ready();
         Ok(region)
@@ -201,6 +288,13 @@ impl Region {
     /// The address of a host by its name.
     pub fn address(&self, name: &str) -> Result<IpAddr, Failure> {
         self.hosts.add(name).map_err(broken)
+    }
+
+    /// The address of a host that is there.
+    pub fn known_address(&self, name: &str) -> Result<IpAddr, Failure> {
+        let names = || self.hosts.all().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
+        let address = self.hosts.address(name);
+        address.ok_or_else(|| Failure::expectation(format!("no host is called {name:?}; there are {}", names())))
     }
 
     fn seams_of(&self, name: &str) -> Result<Seams, Failure> {
@@ -224,6 +318,11 @@ impl Region {
         let seams = self.seams_of("directory")?;
         self.directory = Some(DirectoryServer::start(config, self.authority.clone(), seams).await.map_err(broken)?);
         Ok(())
+    }
+
+    /// The certificate server that lies, in a region that is planned with one.
+    pub fn liar(&self) -> Result<&Liar, Failure> {
+        self.liar.as_ref().ok_or_else(|| broken("this region has no lying certificate server"))
     }
 
     /// Stops the certificate server.
@@ -297,8 +396,8 @@ impl Region {
             }));
             accounts.push((format!("fax{domain}"), "Fax machine".to_owned(), machine_password(office), vec![]));
         }
-        let known = self.mail_server(letter)?.accounts().clone();
-        // Hashing passwords is slow on purpose.
+        let known = self.mail_server(letter)?.accounts().clone().cheap();
+        // Hashed and written.
         let added = tokio::task::spawn_blocking(move || {
             accounts.into_iter().try_for_each(|(address, name, password, adapters)| {
                 known.add(&address, &name, &Password::new(password.into_bytes()), &adapters).map(|_| ())
@@ -355,11 +454,12 @@ impl Region {
 
     /// Every octet on every wire, for Wireshark.
     pub fn pcap(&self) -> Vec<u8> {
-        let began = self.log.started().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let mut octets = Vec::new();
-        // Writing to memory cannot fail.
-        let _ = self.capture.write_pcap(&mut octets, began);
-        octets
+        pcap(&self.capture, &self.log)
+    }
+
+    /// The directory and OCSP responder that the site runs itself.
+    pub fn own_directory(&mut self) -> Result<&mut OwnDirectory, Failure> {
+        self.own_directory.as_mut().ok_or_else(|| broken("this region has no directory of its own"))
     }
 
     /// Revokes both certificates of a person.
@@ -375,6 +475,14 @@ impl Region {
     }
 }
 
+fn pcap(capture: &Capture, log: &EventLog) -> Vec<u8> {
+    let began = log.started().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let mut octets = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = capture.write_pcap(&mut octets, began);
+    octets
+}
+
 /// RSA keys take a moment each; people queue at two counters.
 async fn issue_cards(
     plan: &Plan,
@@ -384,7 +492,10 @@ async fn issue_cards(
     let mut counters = Vec::new();
     for character in plan.people.iter().copied() {
         let authority = authority.clone();
-        counters.push(tokio::task::spawn_blocking(move || Person::issue(character, seed, &authority)));
+        let algorithm = plan.keys.get(character.key).copied().unwrap_or(Algorithm::Rsa2048);
+        counters.push(tokio::task::spawn_blocking(move || {
+            Person::issue_with(character, algorithm, seed, &authority, USUAL)
+        }));
     }
     let mut people = BTreeMap::new();
     for counter in counters {

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_adapter::config::{ConfirmationConfig, NetworkConfig, SendingConfig, TerminalConfig};
-use sealfax_adapter::{Adapter, Config, Devices};
+use sealfax_adapter::Adapter;
+use sealfax_adapter::config::TrustConfig;
+use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::button::ButtonPress;
-use sealfax_drivers::display::{Language, ScreenKind, Style};
+use sealfax_drivers::display::{Language, ScreenKind};
 
+use super::in_process::InProcess;
+use super::on_lab::{LabPlan, OnLab};
+use super::on_twin::{OnTwin, TwinPlan};
 use super::people::Person;
 use crate::endpoint::ifax::{IfaxTerminal, Lcd, PrintedDocument, TerminalError};
 use crate::events::{Event, EventKind, EventLog, Lane, Mark};
-use crate::instrument::buzzer::SensedBuzzer;
-use crate::instrument::keypad::{Finger, Keys, button, keypad};
-use crate::instrument::lamp::SensedLamp;
-use crate::instrument::screen::{RecordedDisplay, ScreenNumbers};
-use crate::scenario::Failure;
-use crate::virtual_card::{SlotHandle, VirtualReader};
+use crate::instrument::screen::ScreenNumbers;
+use crate::scenario::{Cards, Failure};
+use crate::virtual_card::Hand;
 
 /// How long people wait for a screen before the story fails.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,6 +43,8 @@ pub(super) struct SitePlan {
     pub(super) towards_terminal: SocketAddr,
     pub(super) mail_server: SocketAddr,
     pub(super) directory: SocketAddr,
+    pub(super) ldap: Option<LdapDirectory>,
+    pub(super) trust: TrustConfig,
     pub(super) history: SocketAddr,
     pub(super) anchors: PathBuf,
     pub(super) intermediates: PathBuf,
@@ -49,6 +52,18 @@ pub(super) struct SitePlan {
     pub(super) batch: usize,
     pub(super) language: Language,
     pub(super) keep_pictures: bool,
+    pub(super) cards: Cards,
+    /// The adapter of this office runs on a twin.
+    pub(super) twin: Option<TwinPlan>,
+    /// The adapter of this office runs on a board of the lab.
+    pub(super) lab: Option<LabPlan>,
+}
+
+/// The adapter of one office, wherever it runs.
+enum UnderTest {
+    InProcess(Box<InProcess>),
+    Twin(Box<OnTwin>),
+    Lab(Box<OnLab>),
 }
 
 /// One office.
@@ -57,16 +72,11 @@ pub struct Site {
     pub adapter_name: String,
     /// The fax machine.
     pub terminal: IfaxTerminal,
-    /// The card slot.
-    pub slot: SlotHandle,
-    keys: Keys,
-    finger: Finger,
+    /// The hand at the card slot.
+    pub slot: Hand,
+    adapter: UnderTest,
     log: EventLog,
-    plan: SitePlan,
-    seams: Seams,
-    terminal_network: Arc<dyn Network>,
-    screens: ScreenNumbers,
-    adapter: Option<Adapter>,
+    letter: char,
 }
 
 impl std::fmt::Debug for Site {
@@ -86,11 +96,6 @@ impl Site {
     ) -> Result<Self, Failure> {
         let letter = plan.letter;
         let adapter_name = format!("adapter-{letter}");
-        let (devices, slot, keys, finger) = devices(&plan, &adapter_name, &log, &screens);
-        let config = config(&plan, &adapter_name);
-        let adapter = Adapter::start(config, seams.clone(), terminal_network.clone(), devices)
-            .await
-            .map_err(|error| Failure::infrastructure(format!("{adapter_name}: {error}")))?;
         let machine = format!("fax@{letter}.example");
         let terminal = IfaxTerminal::new(
             &format!("terminal-{letter}"),
@@ -102,60 +107,83 @@ impl Site {
             &plan.folder,
         )
         .map_err(Failure::infrastructure)?;
-        Ok(Self {
-            adapter_name,
-            terminal,
-            slot,
-            keys,
-            finger,
-            log,
-            plan,
-            seams,
-            terminal_network,
-            screens,
-            adapter: Some(adapter),
-        })
+        let (adapter, slot) = match (plan.twin.clone(), plan.lab.clone()) {
+            (None, None) => {
+                let starting =
+                    InProcess::start(plan, &adapter_name, seams, terminal_network, log.clone(), screens).await?;
+                let hand = starting.hand().clone();
+                (UnderTest::InProcess(Box::new(starting)), hand)
+            }
+            (Some(twin), _) => {
+                let starting = OnTwin::start(plan, twin, &adapter_name, seams.network, log.clone(), screens).await?;
+                let hand = starting.hand();
+                (UnderTest::Twin(Box::new(starting)), hand)
+            }
+            (None, Some(lab)) => {
+                let starting = OnLab::start(plan, lab, &adapter_name, seams.network, log.clone(), screens).await?;
+                let hand = starting.hand();
+                (UnderTest::Lab(Box::new(starting)), hand)
+            }
+        };
+        Ok(Self { adapter_name, terminal, slot, adapter, log, letter })
     }
 
     /// The power of the adapter is cut: nothing is finished, nothing is said.
     pub async fn power_cut(&mut self) {
         self.log.note(&self.adapter_name, "the power is cut");
-        self.adapter = None;
-        // The database file is released when the last task that held it is gone.
-        tokio::task::yield_now().await;
+        match &mut self.adapter {
+            UnderTest::InProcess(adapter) => adapter.power_cut().await,
+            UnderTest::Twin(twin) => twin.power_cut(),
+            UnderTest::Lab(board) => board.power_cut().await,
+        }
     }
 
     /// The power is back, the card slot is empty.
     pub async fn power_on(&mut self) -> Result<(), Failure> {
-        let (devices, slot, keys, finger) = devices(&self.plan, &self.adapter_name, &self.log, &self.screens);
-        let deadline = tokio::time::Instant::now() + PATIENCE;
-        let mut devices = Some(devices);
-        let config = config(&self.plan, &self.adapter_name);
-        let ledger = config.data.clone();
-        // Tasks of the adapter that was cut off may still be letting go of the ledger.
-        while let Err(error) = sealfax_adapter::ledger::Ledger::open(&ledger) {
-            if tokio::time::Instant::now() > deadline {
-                return Err(Failure::infrastructure(error));
+        match &mut self.adapter {
+            UnderTest::InProcess(adapter) => {
+                adapter.power_on().await?;
+                self.slot = adapter.hand().clone();
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            UnderTest::Twin(twin) => {
+                let _ = self.slot.remove();
+                twin.power_on().await?;
+            }
+            UnderTest::Lab(board) => {
+                let _ = self.slot.remove();
+                board.power_on().await?;
+            }
         }
-        let Some(devices) = devices.take() else { return Ok(()) };
-        let adapter = Adapter::start(config, self.seams.clone(), self.terminal_network.clone(), devices)
-            .await
-            .map_err(|error| Failure::infrastructure(format!("{}: {error}", self.adapter_name)))?;
         self.log.note(&self.adapter_name, "the power is back");
-        (self.slot, self.keys, self.finger, self.adapter) = (slot, keys, finger, Some(adapter));
         Ok(())
     }
 
-    /// The adapter, while it has power.
+    /// The adapter, while it has power, of a bench that can look into it.
     pub fn adapter(&self) -> Result<&Adapter, Failure> {
-        self.adapter.as_ref().ok_or_else(|| Failure::infrastructure(format!("{} has no power", self.adapter_name)))
+        match &self.adapter {
+            UnderTest::InProcess(adapter) => adapter.adapter(),
+            UnderTest::Twin(_) | UnderTest::Lab(_) => {
+                Err(Failure::Unsupported("way to look into the memory of an adapter on a board".into()))
+            }
+        }
+    }
+
+    /// The twin that the adapter runs on.
+    pub fn twin(&self) -> Option<&OnTwin> {
+        match &self.adapter {
+            UnderTest::Twin(twin) => Some(twin),
+            _ => None,
+        }
     }
 
     /// Puts the card in.
     pub fn insert(&self, person: &Person) {
         self.log.person(person.character.called, format!("inserts the card at {}", self.adapter_name));
+        match &self.adapter {
+            UnderTest::InProcess(_) => {}
+            UnderTest::Twin(twin) => twin.set_clock(),
+            UnderTest::Lab(board) => board.before_a_card(),
+        }
         self.slot.insert(&person.card);
     }
 
@@ -167,12 +195,32 @@ impl Site {
 
     /// Types a PIN and Enter.
     pub async fn type_pin(&self, person: &Person, pin: &str) {
-        self.keys.type_pin(person.character.called, pin, Duration::ZERO).await;
+        match &self.adapter {
+            UnderTest::InProcess(adapter) => {
+                adapter.keys.type_pin(person.character.called, pin, Duration::ZERO).await;
+            }
+            UnderTest::Twin(twin) => twin.type_pin(person.character.called, pin).await,
+            UnderTest::Lab(board) => board.type_pin(person.character.called, pin).await,
+        }
     }
 
     /// Presses the adapter's button.
-    pub fn press_button(&self, person: &Person) {
-        self.finger.press(person.character.called, ButtonPress::Short);
+    pub async fn press_button(&self, person: &Person) {
+        self.press(person, ButtonPress::Short).await;
+    }
+
+    /// Holds the adapter's button until the technician's page comes.
+    pub async fn hold_button(&self, person: &Person) {
+        self.press(person, ButtonPress::Long).await;
+    }
+
+    async fn press(&self, person: &Person, press: ButtonPress) {
+        let who = person.character.called;
+        match &self.adapter {
+            UnderTest::InProcess(adapter) => adapter.finger.press(who, press),
+            UnderTest::Twin(twin) => twin.press_button(who, press).await,
+            UnderTest::Lab(board) => board.press_button(who, press).await,
+        }
     }
 
     /// Inserts the card, types the right PIN and waits until the card is accepted, as `then` shows.
@@ -258,69 +306,31 @@ impl Site {
         terminal.send(&to, pages, subject).await.map_err(Failure::expectation)
     }
 
+    /// The same for a person whose PIN was spent on the act before: it is asked for when the machine begins to send.
+    pub async fn fax_with_pin(
+        &self,
+        person: &Person,
+        to: &[&str],
+        subject: &str,
+        pages: &[sealfax_ifax::Page],
+    ) -> Result<Lcd, Failure> {
+        let typing = async {
+            self.sees(ScreenKind::Pin).await?;
+            self.type_pin(person, person.character.pin).await;
+            Ok(())
+        };
+        let (lcd, ()) = tokio::try_join!(self.fax(Some(person), to, subject, pages), typing)?;
+        Ok(lcd)
+    }
+
     /// RECEIVE is pressed: everything that comes is printed.
     pub async fn receive(&self) -> Result<Vec<PrintedDocument>, TerminalError> {
-        let letter = self.plan.letter;
+        let letter = self.letter;
         self.terminal.receive(&format!("fax@{letter}.example"), machine_password(letter).as_bytes()).await
     }
 }
 
 /// The password of a fax machine's own mailbox.
-pub(super) fn machine_password(letter: char) -> String {
+pub(crate) fn machine_password(letter: char) -> String {
     format!("machine-{letter}-password")
-}
-
-fn config(plan: &SitePlan, name: &str) -> Config {
-    let at = |port| SocketAddr::new(plan.network.ip(), port);
-    Config {
-        host_name: name.to_owned(),
-        office: plan.title.clone(),
-        language: plan.language,
-        utc_offset_minutes: 540,
-        data: plan.data.clone(),
-        terminal: TerminalConfig {
-            smtp: SocketAddr::new(plan.towards_terminal.ip(), SMTP),
-            pop3: SocketAddr::new(plan.towards_terminal.ip(), POP3),
-            machine_addresses: vec![format!("fax@{}.example", plan.letter)],
-        },
-        network: NetworkConfig {
-            notices: at(SMTP),
-            notices_from: vec![plan.mail_server.ip()],
-            smtp: SocketAddr::new(plan.mail_server.ip(), SMTP),
-            pop3: SocketAddr::new(plan.mail_server.ip(), POP3),
-            directory: plan.directory,
-            history: plan.history,
-            anchors: plan.anchors.clone(),
-            intermediates: Some(plan.intermediates.clone()),
-        },
-        sending: SendingConfig { hold_seconds: plan.hold.as_secs() },
-        confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },
-    }
-}
-
-fn devices(
-    plan: &SitePlan,
-    name: &str,
-    log: &EventLog,
-    screens: &ScreenNumbers,
-) -> (Devices, SlotHandle, Keys, Finger) {
-    let (reader, slot) = VirtualReader::new(format!("reader of {name}"));
-    let (card_log, host) = (log.clone(), name.to_owned());
-    slot.observe(Arc::new(move |apdu| {
-        let kind = EventKind::Apdu { command: apdu.command.clone(), status: apdu.status.unwrap_or(0) };
-        card_log.write(Lane::Card, &host, kind, format!("{} -> {}", apdu.command, apdu.response));
-    }));
-    let (pad, keys) = keypad(log.clone());
-    let (knob, finger) = button(log.clone());
-    let folder = plan.keep_pictures.then(|| plan.folder.clone());
-    let devices = Devices {
-        lamp: Box::new(SensedLamp::new(log.clone(), name)),
-        buzzer: Box::new(SensedBuzzer::new(log.clone(), name)),
-        button: Box::new(knob),
-        display: Box::new(RecordedDisplay::new(log.clone(), name, plan.language, folder, screens.clone())),
-        reader: Box::new(reader),
-        pin_pad: Box::new(pad),
-        style: Style { language: plan.language, ..Style::default() },
-    };
-    (devices, slot, keys, finger)
 }

@@ -1,10 +1,16 @@
 //! A display that keeps a record: every changed screen with its words, and as `screens/NNN-host-kind.png`.
+//!
+//! Nobody who stands before a fax machine waits for a PNG file: pictures are encoded beside the story, each once, and
+//! [`developed`] waits until all are written.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 
-use sealfax_drivers::display::{Display, DisplayError, Frame, Language, Screen, Status};
+use sealfax_drivers::display::{Display, DisplayError, Frame, Language, Screen, ScreenKind, Status};
 
 use crate::events::{EventKind, EventLog, Lane};
 
@@ -28,30 +34,71 @@ impl RecordedDisplay {
     pub fn new(log: EventLog, host: &str, language: Language, folder: Option<PathBuf>, numbers: ScreenNumbers) -> Self {
         Self { log, host: host.to_owned(), language, folder, numbers, last: None }
     }
+}
 
-    fn picture(&self, folder: &std::path::Path, screen: &Screen, frame: &Frame) -> Result<String, DisplayError> {
-        let number = self.numbers.0.fetch_add(1, Ordering::Relaxed) + 1;
+impl ScreenNumbers {
+    /// Saves what `host` shows as the next picture of `folder/screens`, and gives its path relative to `folder`.
+    pub fn keep(&self, folder: &Path, host: &str, kind: ScreenKind, frame: &Frame) -> Result<String, DisplayError> {
+        let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         let safe = |character: char| if character.is_ascii_alphanumeric() { character } else { '-' };
-        let host: String = self.host.chars().map(safe).collect();
-        let path = format!("screens/{number:03}-{host}-{}.png", kebab(&format!("{:?}", screen.kind())));
+        let host: String = host.chars().map(safe).collect();
+        let path = format!("screens/{number:03}-{host}-{}.png", kind.name());
         let whole = folder.join(&path);
         let failed = |error: std::io::Error| DisplayError::Device(format!("{}: {error}", whole.display()));
         std::fs::create_dir_all(folder.join("screens")).map_err(failed)?;
-        std::fs::write(&whole, frame.to_png()).map_err(failed)?;
+        let _ = darkroom().send(Job::Develop { frame: frame.clone(), to: whole });
         Ok(path)
     }
 }
 
-/// `PressReceive` as `press-receive`.
-fn kebab(name: &str) -> String {
-    let mut kebab = String::new();
-    for character in name.chars() {
-        if character.is_ascii_uppercase() && !kebab.is_empty() {
-            kebab.push('-');
-        }
-        kebab.push(character.to_ascii_lowercase());
+/// Waits until every picture that was kept so far is written.
+pub fn developed() {
+    let (done, told) = sync_channel(1);
+    if darkroom().send(Job::Tell(done)).is_ok() {
+        let _ = told.recv();
     }
-    kebab
+}
+
+enum Job {
+    Develop { frame: Frame, to: PathBuf },
+    Tell(SyncSender<()>),
+}
+
+/// Most frames that wait, 2.7 MB each: beyond, whoever keeps one waits too.
+const WAITING: usize = 12;
+/// Most pictures remembered, some 40 KB each.
+const REMEMBERED: usize = 500;
+
+fn darkroom() -> &'static SyncSender<Job> {
+    static DARKROOM: OnceLock<SyncSender<Job>> = OnceLock::new();
+    DARKROOM.get_or_init(|| {
+        let (jobs, to_do) = sync_channel(WAITING);
+        std::thread::spawn(move || develop(&to_do));
+        jobs
+    })
+}
+
+/// Stories show the same screens again and again: each is encoded once.
+fn develop(jobs: &Receiver<Job>) {
+    let mut known: HashMap<u64, Vec<u8>> = HashMap::new();
+    for job in jobs {
+        match job {
+            Job::Develop { frame, to } => {
+                let mut hasher = DefaultHasher::new();
+                frame.rgb.hash(&mut hasher);
+                if known.len() > REMEMBERED {
+                    known.clear();
+                }
+                let png = known.entry(hasher.finish()).or_insert_with(|| frame.to_png());
+                if let Err(error) = std::fs::write(&to, png) {
+                    tracing::error!(%error, "the picture {} could not be written", to.display());
+                }
+            }
+            Job::Tell(done) => {
+                let _ = done.send(());
+            }
+        }
+    }
 }
 
 impl Display for RecordedDisplay {
@@ -66,7 +113,7 @@ impl Display for RecordedDisplay {
             status.fault.as_ref().map(|fault| format!("{} {} / {}", fault.code, fault.japanese, fault.english)),
         );
         let png = match &self.folder {
-            Some(folder) => Some(self.picture(folder, screen, frame)?),
+            Some(folder) => Some(self.numbers.keep(folder, &self.host, screen.kind(), frame)?),
             None => None,
         };
         let line = words.join(" / ");
@@ -97,6 +144,7 @@ mod tests {
         let events = log.events();
         assert_eq!(events.len(), 2);
         assert!(events[1].text.contains("山田 花子"), "{}", events[1].text);
+        developed();
         for name in ["001-adapter-b-idle.png", "002-adapter-b-arrived.png"] {
             assert!(folder.path().join("screens").join(name).exists(), "{name}");
         }

@@ -1,9 +1,12 @@
 //! What a run yields: verdicts, and from the one event log every report there is.
 
+mod escape;
 pub mod html;
 pub mod json;
 pub mod junit;
 mod picture;
+pub mod program;
+pub mod table;
 pub mod vcd;
 
 use std::collections::BTreeMap;
@@ -133,8 +136,8 @@ impl RunReport {
         let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
         fs::create_dir_all(folder).map_err(failed(folder.to_path_buf()))?;
         let files: [(&str, Vec<u8>); 5] = [
-            ("report.json", json::render(self)?.into_bytes()),
-            ("junit.xml", junit::render(self)?.into_bytes()),
+            ("report.json", json::render(self, folder)?.into_bytes()),
+            ("junit.xml", junit::render(self).into_bytes()),
             ("signals.vcd", vcd::render(self).map_err(ReportError::Vcd)?),
             ("events.jsonl", json::render_events(self)?.into_bytes()),
             ("report.html", html::render(self, folder).into_bytes()),
@@ -163,9 +166,6 @@ pub enum ReportError {
     /// JSON could not be made.
     #[error("report.json could not be made; this is a mistake in the rig")]
     Json(#[from] serde_json::Error),
-    /// JUnit could not be made.
-    #[error("junit.xml could not be made; this is a mistake in the rig")]
-    Junit(#[from] quick_junit::SerializeError),
     /// VCD could not be made.
     #[error("signals.vcd could not be made; this is a mistake in the rig")]
     Vcd(#[source] io::Error),

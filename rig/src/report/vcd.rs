@@ -1,4 +1,6 @@
-//! `signals.vcd`: lamps and buzzers as waveforms (IEEE 1364-2005, clause 18), for GTKWave and sigrok.
+//! `signals.vcd`: lamps and buzzers as waveforms (IEEE 1364-2005, clause 18), for GTKWave and sigrok. The pitch is a real
+//! variable: GTKWave draws it, sigrok passes over it, while over a vector of bits sigrok loses the whole file. Names are
+//! whole without their scope, which sigrok does not show.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -32,10 +34,11 @@ pub fn render(report: &RunReport) -> io::Result<Vec<u8>> {
                 if hosts.contains_key(event.host.as_str()) {
                     continue;
                 }
-                writer.add_module(&identifier(&event.host))?;
-                let lamp = writer.add_wire(1, "lamp")?;
-                let buzzer = writer.add_wire(1, "buzzer")?;
-                let pitch = writer.add_var(VarType::Integer, 16, "buzzer_hertz", None)?;
+                let host = identifier(&event.host);
+                writer.add_module(&host)?;
+                let lamp = writer.add_wire(1, &format!("{host}_lamp"))?;
+                let buzzer = writer.add_wire(1, &format!("{host}_buzzer"))?;
+                let pitch = writer.add_var(VarType::Real, 64, &format!("{host}_buzzer_hertz"), None)?;
                 hosts.insert(&event.host, Wires { lamp, buzzer, pitch });
                 writer.upscope()?;
             }
@@ -48,7 +51,7 @@ pub fn render(report: &RunReport) -> io::Result<Vec<u8>> {
     for wires in wires.iter().flat_map(BTreeMap::values) {
         writer.change_scalar(wires.lamp, Value::V0)?;
         writer.change_scalar(wires.buzzer, Value::V0)?;
-        writer.change_vector(wires.pitch, bits(0))?;
+        writer.change_real(wires.pitch, 0.0)?;
     }
     let (mut base, mut shown) = (0u64, 0u64);
     for (result, hosts) in report.results.iter().zip(&wires) {
@@ -67,7 +70,7 @@ pub fn render(report: &RunReport) -> io::Result<Vec<u8>> {
                 EventKind::Level { lit } => writer.change_scalar(wires.lamp, lit)?,
                 EventKind::Tone { hertz } => {
                     writer.change_scalar(wires.buzzer, hertz.is_some())?;
-                    writer.change_vector(wires.pitch, bits(hertz.unwrap_or(0)))?;
+                    writer.change_real(wires.pitch, hertz.unwrap_or(0).into())?;
                 }
                 _ => {}
             }
@@ -83,10 +86,6 @@ pub fn render(report: &RunReport) -> io::Result<Vec<u8>> {
 
 fn is_signal(event: &Event) -> bool {
     matches!(event.kind, EventKind::Level { .. } | EventKind::Tone { .. })
-}
-
-fn bits(number: u16) -> impl Iterator<Item = Value> {
-    (0..16).rev().map(move |bit| Value::from(number >> bit & 1 == 1))
 }
 
 /// VCD identifiers hold no white space; other tools want no more than letters, digits and underscores.
@@ -111,7 +110,7 @@ mod tests {
         // Read back by the crate's own parser.
         let mut parser = vcd::Parser::new(document.as_slice());
         let header = parser.parse_header().unwrap();
-        assert!(header.find_var(&["confidential_fax", "adapter_a", "lamp"]).is_some());
+        assert!(header.find_var(&["confidential_fax", "adapter_a", "adapter_a_lamp"]).is_some());
         assert!(parser.all(|command| command.is_ok()));
     }
 }

@@ -1,10 +1,12 @@
 //! Scenarios: short stories that name requirements, actors and expectations, run unchanged on every bench
 //! (DESIGN.md, "One scenario suite, three benches").
 
+pub mod evidence;
 pub mod preflight;
 pub mod runner;
 pub mod select;
 pub mod stories;
+pub mod trouble;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +16,10 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 use crate::events::{EventLog, TimedOut};
+use crate::lab::Lab;
+use crate::twin::Twins;
+use evidence::Evidence;
+use trouble::Trouble;
 
 /// Longest a scenario may take unless it says otherwise.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -52,6 +58,10 @@ pub fn all() -> Vec<Scenario> {
 pub enum BenchKind {
     /// Adapters in process, virtual devices, real sockets on loopback.
     Sim,
+    /// The field's own program on emulated boards; see [`crate::twin`].
+    Twin,
+    /// Real boards with instruments at them; see [`crate::lab`].
+    Lab,
 }
 
 impl BenchKind {
@@ -59,6 +69,38 @@ impl BenchKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sim => "sim",
+            Self::Twin => "twin",
+            Self::Lab => "lab",
+        }
+    }
+
+    /// How much longer a story may take here: an emulated board is slower, and starts for every story; a real one is set up
+    /// for every story.
+    pub fn patience(self) -> u32 {
+        match self {
+            Self::Sim => 1,
+            Self::Twin | Self::Lab => 6,
+        }
+    }
+}
+
+/// How cards reach the adapters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Cards {
+    /// Through a reader in software, in the same process.
+    #[default]
+    Virtual,
+    /// Through a real pcscd with virtual readers, and the driver that the field has.
+    Pcscd,
+}
+
+impl Cards {
+    /// The name in every report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Virtual => "virtual",
+            Self::Pcscd => "pcscd",
         }
     }
 }
@@ -76,13 +118,38 @@ pub struct Bench {
     pub log: EventLog,
     /// The user's own page(s), if any.
     pub document: Option<PathBuf>,
+    /// How cards reach the adapters.
+    pub cards: Cards,
+    /// The boards, on the bench `twin`.
+    pub twins: Option<Twins>,
+    /// Whether every screen is kept as a picture, whatever the story asks for.
+    pub pictures: bool,
+    /// The boards, on the bench `lab`.
+    pub lab: Option<Lab>,
+    /// What the bench finds out about itself while the story runs.
+    pub trouble: Trouble,
+    /// What is kept of a story that does not pass.
+    pub evidence: Evidence,
     ready: Arc<AtomicBool>,
 }
 
 impl Bench {
     /// A bench of its own for one scenario.
     pub fn new(kind: BenchKind, seed: u64, folder: PathBuf, log: EventLog) -> Self {
-        Self { kind, seed, folder, log, document: None, ready: Arc::default() }
+        Self {
+            kind,
+            seed,
+            folder,
+            log,
+            document: None,
+            cards: Cards::default(),
+            twins: None,
+            pictures: false,
+            lab: None,
+            trouble: Trouble::default(),
+            evidence: Evidence::default(),
+            ready: Arc::default(),
+        }
     }
 
     /// The world stands: from now on a panic is the product's or the scenario's failure, no longer the bench's.
@@ -144,4 +211,23 @@ impl From<TimedOut> for Failure {
 /// An expectation in words: fails the scenario unless `holds`.
 pub fn expect(holds: bool, what: impl std::fmt::Display) -> Result<(), Failure> {
     if holds { Ok(()) } else { Err(Failure::Expectation(format!("expected: {what}"))) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_steady() {
+        let mut names: Vec<&str> = all().iter().map(|scenario| scenario.name).collect();
+        let good = |name: &str| {
+            name.bytes().all(|octet| octet.is_ascii_lowercase() || octet.is_ascii_digit() || octet == b'-')
+        };
+        assert!(names.iter().all(|name| good(name)), "{names:?}");
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all, "two scenarios share a name");
+    }
 }

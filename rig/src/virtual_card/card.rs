@@ -1,14 +1,19 @@
 //! The PIV card application as a pure machine: command APDU in, response APDU out (NIST SP 800-73-5 part 2).
 
-use super::{CardKey, CardProfile};
+mod administration;
+mod reference;
+
+use super::{BlankCard, CardKey, CardProfile};
+use administration::Asked;
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+use reference::Reference;
 use sealfax_drivers::card::{
     apdu::{CHAIN, Command, ins, status},
-    piv::{AID, Slot, tag},
+    object,
+    piv::{AID, ManagementAlgorithm, ManagementKey, Slot, tag},
     tlv,
 };
-use std::collections::BTreeMap;
-use subtle::ConstantTimeEq;
+use std::collections::{BTreeMap, BTreeSet};
 use zeroize::Zeroizing;
 
 /// The most octets a chain of commands may gather.
@@ -18,44 +23,8 @@ const MAX_CHAIN: usize = 4096;
 const PIN: u8 = 0x80;
 /// Key reference of the unblocking key.
 const PUK: u8 = 0x81;
-
-/// A secret that is compared, with its retry counter.
-struct Reference {
-    value: Zeroizing<[u8; 8]>,
-    tries: u8,
-    full: u8,
-}
-
-impl Reference {
-    fn new(value: Zeroizing<[u8; 8]>, full: u8) -> Self {
-        let full = full.clamp(1, 15);
-        Self { value, tries: full, full }
-    }
-
-    /// Compares, counts, and answers the status word (part 2, 3.2.1).
-    fn compare(&mut self, shown: &[u8]) -> Result<(), u16> {
-        if self.tries == 0 {
-            return Err(status::BLOCKED);
-        }
-        // The try is spent before the comparison, so that cutting the power cannot save it.
-        self.tries -= 1;
-        if bool::from(self.value.as_slice().ct_eq(shown)) {
-            self.tries = self.full;
-            Ok(())
-        } else {
-            Err(self.left())
-        }
-    }
-
-    fn set(&mut self, value: &[u8; 8]) {
-        self.value = Zeroizing::new(*value);
-        self.tries = self.full;
-    }
-
-    fn left(&self) -> u16 {
-        0x63C0 | u16::from(self.tries)
-    }
-}
+/// Key reference of the card management key.
+const MANAGEMENT: u8 = 0x9B;
 
 /// A chain of commands that is not complete.
 struct Chain {
@@ -75,6 +44,10 @@ struct Session {
     chain: Option<Chain>,
     /// What GET RESPONSE will fetch.
     pending: Zeroizing<Vec<u8>>,
+    /// The management key was shown: the card may be written.
+    management: bool,
+    /// What the last command asked of the management key.
+    asked: Option<Asked>,
 }
 
 type Answer = Result<Zeroizing<Vec<u8>>, u16>;
@@ -84,9 +57,18 @@ pub struct VirtualCard {
     owner: String,
     objects: BTreeMap<u32, Zeroizing<Vec<u8>>>,
     keys: BTreeMap<u8, CardKey>,
+    /// The keys that were made on the card.
+    generated: BTreeSet<u8>,
     pin: Reference,
     puk: Reference,
+    management: (ManagementAlgorithm, ManagementKey),
+    /// Whether the card has the PIV application.
+    piv: bool,
+    /// Whether the card knows GET METADATA and SET MANAGEMENT KEY, which its standard lacks.
+    extensions: bool,
     extended_length: bool,
+    /// The most octets of a data object.
+    object_size: usize,
     rng: ChaCha20Rng,
     session: Session,
 }
@@ -101,10 +83,33 @@ impl std::fmt::Debug for VirtualCard {
 }
 
 impl VirtualCard {
+    /// A card as its maker ships it: no keys, no certificates, no CHUID.
+    pub fn blank(blank: BlankCard) -> Self {
+        Self {
+            owner: blank.label,
+            objects: BTreeMap::from([(tag::DISCOVERY, discovery(blank.pin_policy))]),
+            keys: BTreeMap::new(),
+            generated: BTreeSet::new(),
+            pin: Reference::new(blank.pin.padded(), blank.pin_tries),
+            puk: Reference::new(blank.puk, blank.puk_tries),
+            management: (blank.management_algorithm, blank.management_key),
+            piv: true,
+            extensions: blank.extensions,
+            extended_length: blank.extended_length,
+            object_size: blank.object_size,
+            rng: ChaCha20Rng::seed_from_u64(blank.seed),
+            session: Session::default(),
+        }
+    }
+
+    /// A card of some other kind, which knows no application that it is asked for.
+    pub fn without_piv(blank: BlankCard) -> Self {
+        Self { piv: false, ..Self::blank(blank) }
+    }
+
     /// A card personalised as the profile says.
     pub fn new(profile: CardProfile) -> Self {
-        let mut objects = BTreeMap::new();
-        let mut keys = BTreeMap::new();
+        let mut card = Self::blank(profile.blank());
         let certified = [
             (Slot::Signature, Some(&profile.signature)),
             (Slot::KeyManagement, Some(&profile.key_management)),
@@ -112,29 +117,19 @@ impl VirtualCard {
         ];
         for (slot, pair) in certified {
             let Some(pair) = pair else { continue };
-            keys.insert(slot.key_reference(), pair.key.clone());
+            card.keys.insert(slot.key_reference(), pair.key.clone());
             if !pair.certificate.is_empty() {
                 let content = profile.certificate_object(&pair.certificate);
-                objects.insert(slot.certificate_tag(), tlv::encode(0x53, &content));
+                card.objects.insert(slot.certificate_tag(), tlv::encode(0x53, &content));
             }
         }
         if let Some(mailbox) = &profile.mailbox {
             let content = tlv::encode(0x53, &mailbox.encode());
-            objects.insert(tag::PRINTED_INFORMATION, content);
+            card.objects.insert(tag::PRINTED_INFORMATION, content);
         }
-        let chuid = tlv::encode(0x53, &chuid(&profile));
-        objects.insert(tag::CHUID, chuid);
-        objects.insert(tag::DISCOVERY, discovery());
-        Self {
-            owner: profile.owner.clone(),
-            objects,
-            keys,
-            pin: Reference::new(profile.pin.padded(), profile.pin_tries),
-            puk: Reference::new(profile.puk.clone(), profile.puk_tries),
-            extended_length: profile.extended_length,
-            rng: ChaCha20Rng::seed_from_u64(profile.seed),
-            session: Session::default(),
-        }
+        let chuid = tlv::encode(0x53, &object::chuid(&profile.guid, &profile.expires));
+        card.objects.insert(tag::CHUID, chuid);
+        card
     }
 
     /// Whose card it is.
@@ -185,6 +180,7 @@ impl VirtualCard {
         self.session.fresh = false;
         self.session.chain = None;
         self.session.pending = Zeroizing::default();
+        self.session.asked = None;
     }
 
     fn answer(&mut self, command: Command) -> (Zeroizing<Vec<u8>>, u16) {
@@ -277,6 +273,8 @@ impl VirtualCard {
     }
 
     fn dispatch(&mut self, command: &Command, fresh: bool) -> Answer {
+        // A witness or a challenge is good for the very next command.
+        let asked = self.session.asked.take();
         if command.ins == ins::SELECT {
             return self.select(command);
         }
@@ -288,8 +286,12 @@ impl VirtualCard {
             ins::VERIFY => self.verify(command),
             ins::CHANGE_REFERENCE_DATA => self.change_reference_data(command),
             ins::RESET_RETRY_COUNTER => self.reset_retry_counter(command),
+            ins::GENERAL_AUTHENTICATE if command.p2 == MANAGEMENT => self.authenticate_management(command, asked),
             ins::GENERAL_AUTHENTICATE => self.general_authenticate(command, fresh),
-            ins::PUT_DATA | ins::GENERATE_ASYMMETRIC_KEY_PAIR => Err(status::SECURITY_STATUS),
+            ins::PUT_DATA => self.put_data(command),
+            ins::GENERATE_ASYMMETRIC_KEY_PAIR => self.generate(command),
+            ins::SET_MANAGEMENT_KEY if self.extensions => self.set_management_key(command),
+            ins::GET_METADATA if self.extensions => self.metadata(command),
             _ => Err(status::NO_INSTRUCTION),
         }
     }
@@ -300,7 +302,7 @@ impl VirtualCard {
         if (command.p1, command.p2) != (0x04, 0x00) {
             return Err(status::WRONG_P1P2);
         }
-        if command.data.len() < 5 || !AID.starts_with(&command.data) {
+        if !self.piv || command.data.len() < 5 || !AID.starts_with(&command.data) {
             return Err(status::NOT_FOUND);
         }
         self.session.selected = true;
@@ -450,26 +452,10 @@ fn halves(data: &[u8]) -> Result<(&[u8; 8], &[u8; 8]), u16> {
     Ok((exact(first)?, exact(second)?))
 }
 
-/// Card holder unique identifier (part 1, appendix A, table 9): no FASC-N agency, our GUID, not signed.
-fn chuid(profile: &CardProfile) -> Vec<u8> {
-    // The FASC-N of a card that no United States agency issued: agency and system code all nines.
-    const FASC_N: [u8; 25] = [
-        0xD4, 0xE7, 0x39, 0xDA, 0x73, 0x9C, 0xED, 0x39, 0xCE, 0x73, 0x9D, 0x83, 0x68, 0x58, 0x21, 0x08, 0x42, 0x10,
-        0x84, 0x21, 0xC8, 0x42, 0x10, 0xC3, 0xEB,
-    ];
-    let mut out = Vec::new();
-    tlv::write(&mut out, 0x30, &FASC_N);
-    tlv::write(&mut out, 0x34, &profile.guid);
-    tlv::write(&mut out, 0x35, &profile.expires);
-    tlv::write(&mut out, 0x3E, &[]);
-    tlv::write(&mut out, 0xFE, &[]);
-    out
-}
-
-/// Discovery object (part 1, 3.3.2): our identifier, and a policy of the PIV PIN alone.
-fn discovery() -> Zeroizing<Vec<u8>> {
+/// Discovery object (part 1, 3.3.2): our identifier, and the PIN usage policy.
+fn discovery(pin_policy: [u8; 2]) -> Zeroizing<Vec<u8>> {
     let mut out = Vec::new();
     tlv::write(&mut out, 0x4F, &AID);
-    tlv::write(&mut out, 0x5F2F, &[0x40, 0x00]);
+    tlv::write(&mut out, 0x5F2F, &pin_policy);
     tlv::encode(tag::DISCOVERY, &out)
 }

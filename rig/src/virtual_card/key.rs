@@ -6,12 +6,12 @@
 use p256::{
     ProjectivePoint, PublicKey,
     ecdsa::{DerSignature, SigningKey, signature::hazmat::PrehashSigner},
-    elliptic_curve::point::AffineCoordinates,
+    elliptic_curve::{point::AffineCoordinates, sec1::ToSec1Point as _},
 };
 use pkcs8::DecodePrivateKey;
-use rand_chacha::ChaCha20Rng;
+use rand_chacha::{ChaCha20Rng, rand_core::Rng as _};
 use rsa::{BoxedUint, RsaPrivateKey, traits::PublicKeyParts};
-use sealfax_drivers::card::piv::Algorithm;
+use sealfax_drivers::card::{piv::Algorithm, tlv};
 use zeroize::Zeroizing;
 
 /// Why octets are not a key that the card can hold.
@@ -76,6 +76,38 @@ impl CardKey {
     /// A fresh RSA key of 2048 bits; takes up to a few seconds.
     pub fn generate_rsa2048(rng: &mut ChaCha20Rng) -> Result<Self, CardKeyError> {
         RsaPrivateKey::new(rng, 2048).map_err(CardKeyError::Generate)?.try_into()
+    }
+
+    /// A fresh key.
+    pub fn generate(algorithm: Algorithm, rng: &mut ChaCha20Rng) -> Result<Self, CardKeyError> {
+        let bits = match algorithm {
+            Algorithm::Rsa2048 => 2048,
+            Algorithm::Rsa3072 => 3072,
+            _ => {
+                // All but a few of the numbers below 2^256 are keys.
+                loop {
+                    let mut octets = Zeroizing::new([0; 32]);
+                    rng.fill_bytes(octets.as_mut_slice());
+                    if let Ok(key) = p256::SecretKey::from_slice(octets.as_slice()) {
+                        return Ok(key.into());
+                    }
+                }
+            }
+        };
+        RsaPrivateKey::new(rng, bits).map_err(CardKeyError::Generate)?.try_into()
+    }
+
+    /// The public key as GENERATE ASYMMETRIC KEY PAIR answers it (part 2, 3.3.2): the content of template 7F49.
+    pub(super) fn public_template(&self) -> Vec<u8> {
+        let mut template = Vec::new();
+        match &self.0 {
+            Secret::Rsa(key) => {
+                tlv::write(&mut template, 0x81, &key.n().to_be_bytes_trimmed_vartime());
+                tlv::write(&mut template, 0x82, &key.e().to_be_bytes_trimmed_vartime());
+            }
+            Secret::P256(key) => tlv::write(&mut template, 0x86, key.public_key().to_sec1_point(false).as_bytes()),
+        }
+        template
     }
 
     /// What kind of key it is.

@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use sealfax_drivers::card::{
     CardChannel, CardError, CardEvent, CardReader,
     apdu::{redact_command, redact_response},
+    sight::{self, Sight},
 };
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,15 +27,6 @@ pub struct ApduEvent {
 
 /// Is told of each APDU on the thread that sent it, before the sender has its answer. May use the [`SlotHandle`].
 pub type ApduObserver = Arc<dyn Fn(&ApduEvent) + Send + Sync>;
-
-/// What can be seen of a slot: changes with every insertion, removal, plugging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sight {
-    /// Counts the times the reader was plugged in; `None` while it is unplugged.
-    plugged: Option<u64>,
-    /// Counts the insertions; `None` while no card is in.
-    card: Option<u64>,
-}
 
 struct Slot {
     sight: watch::Sender<Sight>,
@@ -92,8 +84,7 @@ pub struct VirtualReader {
 impl VirtualReader {
     /// A reader that is plugged in and empty, and the hand at its slot.
     pub fn new(name: impl Into<String>) -> (Self, SlotHandle) {
-        let start = Sight { plugged: Some(0), card: None };
-        let (sender, receiver) = watch::channel(start);
+        let (sender, receiver) = watch::channel(Sight::EMPTY);
         let slot = Arc::new(Mutex::new(Slot {
             sight: sender,
             plugs: 0,
@@ -104,28 +95,9 @@ impl VirtualReader {
             fail: VecDeque::new(),
             observer: None,
         }));
-        let reader = Self { name: name.into(), slot: Arc::clone(&slot), sight: receiver, seen: start };
+        let reader = Self { name: name.into(), slot: Arc::clone(&slot), sight: receiver, seen: Sight::EMPTY };
         (reader, SlotHandle { slot })
     }
-}
-
-/// The next event on the way from what was seen to what is, and what is seen after it.
-fn step(seen: Sight, now: Sight) -> Option<(CardEvent, Sight)> {
-    if seen.card.is_some() && seen.card != now.card {
-        return Some((CardEvent::Removed, Sight { card: None, ..seen }));
-    }
-    match (seen.plugged, now.plugged) {
-        (Some(was), is) if is != Some(was) => {
-            let gone = Sight { plugged: None, card: None };
-            return Some((CardEvent::ReaderLost, gone));
-        }
-        (None, Some(_)) => {
-            let found = Sight { plugged: now.plugged, card: None };
-            return Some((CardEvent::ReaderFound, found));
-        }
-        _ => {}
-    }
-    (seen.card != now.card).then_some((CardEvent::Inserted, now))
 }
 
 #[async_trait]
@@ -135,16 +107,7 @@ impl CardReader for VirtualReader {
     }
 
     async fn next_event(&mut self) -> Result<CardEvent, CardError> {
-        loop {
-            let now = *self.sight.borrow_and_update();
-            if let Some((event, seen)) = step(self.seen, now) {
-                self.seen = seen;
-                return Ok(event);
-            }
-            if self.sight.changed().await.is_err() {
-                return Err(CardError::NoReader);
-            }
-        }
+        sight::next_event(&mut self.sight, &mut self.seen).await
     }
 
     fn connect(&self) -> Result<Box<dyn CardChannel>, CardError> {

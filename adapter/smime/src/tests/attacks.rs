@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use std::sync::OnceLock;
 use zeroize::Zeroizing;
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+/// On a thread of its own: a test that is in a runtime already may need it first.
+fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
+    let run = || tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future);
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
 }
 
 fn sealed() -> &'static [u8] {
@@ -142,7 +144,7 @@ async fn a_certificate_for_something_else_does_not_sign_mail() {
     let made = seal(CONTENT, &signing(&server()), &[ichiro()], &mut rng()).await.unwrap();
     let certificates = [fixture!("server.der").to_vec()];
     let error = open_as(&made.entity, &recipient(), "ichiro@b.example", "server@a.example", &certificates).await;
-    assert_eq!(error.unwrap_err(), OpenError::Path(path::PathError::WrongUse));
+    assert_eq!(error.unwrap_err(), OpenError::Path(path::PathError::WrongPurpose));
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn paths() {
     assert_eq!(check(fixture!("recipient.der"), Use::Encrypt), Ok(()));
     assert_eq!(check(fixture!("recipient.der"), Use::Sign), Err(PathError::WrongUse));
     assert_eq!(check(fixture!("curve.der"), Use::Sign), Ok(()));
-    assert_eq!(check(fixture!("server.der"), Use::Sign), Err(PathError::WrongUse));
+    assert_eq!(check(fixture!("server.der"), Use::Sign), Err(PathError::WrongPurpose));
     assert_eq!(check(fixture!("branch.der"), Use::Sign), Err(PathError::UnknownIssuer));
     let between = [fixture!("issuer.der").to_vec()];
     assert_eq!(check_path(fixture!("branch.der"), &between, &anchors(), now(), Use::Sign), Ok(()));

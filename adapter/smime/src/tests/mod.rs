@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod attacks;
+mod authorities;
 mod certificates;
 mod confirmation;
+mod key_agreement;
 mod openssl_files;
+mod paths;
 mod people;
 mod round_trip;

@@ -21,6 +21,7 @@ pub(super) use fixture;
 pub(super) enum Secret {
     Rsa(Box<RsaPrivateKey>),
     P256(p256::ecdsa::SigningKey),
+    Agreement(p256::SecretKey),
 }
 
 /// A key as a card would offer it, but in software.
@@ -55,6 +56,12 @@ impl PrivateKey for SoftwareKey {
                 let signature: p256::ecdsa::Signature = key.sign_prehash(block).unwrap();
                 Ok(Zeroizing::new(signature.to_der().as_bytes().to_vec()))
             }
+            Secret::Agreement(key) => {
+                let point = p256::PublicKey::from_sec1_bytes(block).unwrap();
+                assert_eq!(block.len(), 65, "a card takes uncompressed points only");
+                let shared = p256::ecdh::diffie_hellman(key.to_nonzero_scalar(), point.as_affine());
+                Ok(Zeroizing::new(shared.raw_secret_bytes().to_vec()))
+            }
         }
     }
 }
@@ -76,10 +83,18 @@ person!(branch);
 person!(mallory);
 person!(impostor);
 person!(server);
+person!(large);
+person!(largesign);
 
 pub(super) fn curve() -> SoftwareKey {
     let secret = p256::ecdsa::SigningKey::from_pkcs8_der(fixture!("demo-only-curve.key.der")).unwrap();
     SoftwareKey { certificate: fixture!("curve.der").to_vec(), secret: Secret::P256(secret) }
+}
+
+/// Ichiro's P-256 card.
+pub(super) fn agree() -> SoftwareKey {
+    let secret = p256::SecretKey::from_pkcs8_der(fixture!("demo-only-agree.key.der")).unwrap();
+    SoftwareKey { certificate: fixture!("agree.der").to_vec(), secret: Secret::Agreement(secret) }
 }
 
 pub(super) const CONTENT: &[u8] = b"From: hanako@a.example\r\nSubject: offer\r\nMIME-Version: 1.0\r\n\
@@ -104,6 +119,11 @@ pub(super) fn signing(key: &SoftwareKey) -> Signing<'_> {
 
 pub(super) fn ichiro() -> Recipient {
     Recipient { address: "ichiro@b.example".to_owned(), certificate: fixture!("recipient.der").to_vec() }
+}
+
+/// Ichiro with one of his other cards: "agree" is P-256, "large" RSA-3072.
+pub(super) fn ichiro_with(key: &SoftwareKey) -> Recipient {
+    Recipient { address: "ichiro@b.example".to_owned(), certificate: key.certificate.clone() }
 }
 
 pub(super) fn yuki() -> Recipient {

@@ -38,6 +38,34 @@ async fn several_recipients_each_open_it() {
 }
 
 #[tokio::test]
+async fn every_kind_of_card_opens_what_is_sealed_for_it() {
+    let certificates = [fixture!("sender.der").to_vec()];
+    for key in [agree(), large()] {
+        let sealed = seal(CONTENT, &signing(&sender()), &[ichiro_with(&key)], &mut rng()).await.unwrap();
+        let opened = open_as(&sealed.entity, &key, "ichiro@b.example", "hanako@a.example", &certificates).await;
+        assert_eq!(opened.unwrap().content.as_slice(), CONTENT);
+        assert_eq!(open(&sealed.entity).await.unwrap_err(), OpenError::NotForThisCard);
+    }
+    // RSA and P-256 beside each other.
+    let recipients = [ichiro_with(&agree()), yuki()];
+    let sealed = seal(CONTENT, &signing(&sender()), &recipients, &mut rng()).await.unwrap();
+    for (who, address) in [(agree(), "ichiro@b.example"), (second(), "yuki@c.example")] {
+        let opened = open_as(&sealed.entity, &who, address, "hanako@a.example", &certificates).await.unwrap();
+        assert_eq!(opened.content.as_slice(), CONTENT);
+    }
+}
+
+#[tokio::test]
+async fn a_large_key_signs() {
+    let key = largesign();
+    let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
+    assert_eq!(sealed.signature.len(), 384);
+    let certificates = [key.certificate];
+    let opened = open_as(&sealed.entity, &recipient(), "ichiro@b.example", "large@a.example", &certificates).await;
+    assert_eq!(opened.unwrap().content.as_slice(), CONTENT);
+}
+
+#[tokio::test]
 async fn a_curve_signs_and_an_intermediate_comes_along() {
     let key = curve();
     let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
@@ -79,6 +107,14 @@ async fn the_mime_form() {
     "#);
 }
 
+/// A P-256 certificate whose point is not on the curve.
+fn off_the_curve() -> Vec<u8> {
+    let mut certificate = fixture!("agree.der").to_vec();
+    let point = certificate.windows(4).position(|window| window == [0x03, 0x42, 0x00, 0x04]).unwrap();
+    certificate[point + 4 + 63] ^= 1;
+    certificate
+}
+
 #[tokio::test]
 async fn all_recipients_or_none() {
     let other = |certificate: &[u8], address: &str| Recipient {
@@ -108,8 +144,13 @@ async fn all_recipients_or_none() {
         ),
         (
             vec![other(fixture!("curve.der"), "curve@a.example")],
-            SealError::UnsupportedKey { address: "curve@a.example".to_owned() },
+            SealError::NotForEncryption { address: "curve@a.example".to_owned() },
         ),
+        (
+            vec![other(fixture!("agree384.der"), "agree384@b.example")],
+            SealError::UnsupportedKey { address: "agree384@b.example".to_owned() },
+        ),
+        (vec![other(&off_the_curve(), "ichiro@b.example")], SealError::BadCertificate { address: address() }),
         (vec![yuki(), other(b"no certificate", "ichiro@b.example")], SealError::BadCertificate { address: address() }),
     ];
     for (recipients, expected) in cases {
@@ -135,6 +176,57 @@ async fn a_card_whose_key_is_not_its_certificates_is_found_out() {
     key.certificate = fixture!("recipient.der").to_vec();
     let made = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await;
     assert_eq!(made, Err(SealError::NotForSigning));
+}
+
+#[tokio::test]
+async fn a_card_that_answers_with_no_signature_is_found_out() {
+    /// A card that says what it is told to.
+    struct Parrot(Vec<u8>, Vec<u8>);
+    #[async_trait::async_trait]
+    impl PrivateKey for Parrot {
+        fn certificate(&self) -> &[u8] {
+            &self.0
+        }
+        async fn raw(&self, _: &[u8]) -> Result<zeroize::Zeroizing<Vec<u8>>, KeyError> {
+            Ok(zeroize::Zeroizing::new(self.1.clone()))
+        }
+    }
+    let order = [
+        [0xff; 4].as_slice(),
+        &[0; 4],
+        &[0xff; 8],
+        &[0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51],
+    ]
+    .concat();
+    let too_large = [&[0x30, 38, 2, 33, 0], order.as_slice(), &[2, 1, 1]].concat();
+    for answer in [
+        &[][..],
+        &[0x30, 6, 2, 1, 0, 2, 1, 1],          // r is 0
+        &[0x30, 6, 2, 1, 1, 2, 1, 0],          // s is 0
+        &[0x30, 6, 2, 1, 0x81, 2, 1, 1],       // r is negative
+        &[0x30, 7, 2, 2, 0, 1, 2, 1, 1],       // not the shortest
+        &[0x30, 0x81, 6, 2, 1, 1, 2, 1, 1],    // neither
+        &[0x30, 6, 2, 1, 1, 2, 1, 1, 0],       // something behind
+        &[0x30, 0x80, 2, 1, 1, 2, 1, 1, 0, 0], // BER
+        &too_large,                            // r is the curve's order
+    ] {
+        let key = Parrot(fixture!("curve.der").to_vec(), answer.to_vec());
+        let made =
+            seal(CONTENT, &Signing { key: &key, chain: &[], signing_time: now() }, &[ichiro()], &mut rng()).await;
+        let error = made.unwrap_err();
+        assert_eq!((error.code(), &error), ("SEAL-023", &SealError::NoSignature), "{answer:02x?}");
+    }
+    // In shape, but nobody's signature; and an RSA answer of the wrong length and of the right one.
+    for (certificate, answer, expected) in [
+        (fixture!("curve.der"), vec![0x30, 6, 2, 1, 1, 2, 1, 1], SealError::WrongKey),
+        (fixture!("sender.der"), vec![1; 255], SealError::NoSignature),
+        (fixture!("sender.der"), vec![1; 256], SealError::WrongKey),
+    ] {
+        let key = Parrot(certificate.to_vec(), answer);
+        let signing = Signing { key: &key, chain: &[], signing_time: now() };
+        assert_eq!(seal(CONTENT, &signing, &[ichiro()], &mut rng()).await, Err(expected.clone()));
+        assert_eq!(sign_detached(CONTENT, &signing).await, Err(expected));
+    }
 }
 
 #[test]

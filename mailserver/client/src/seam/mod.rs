@@ -11,7 +11,7 @@ mod network;
 
 pub use clock::{Clock, SystemClock};
 pub use entropy::{Entropy, EntropyRng, SystemEntropy};
-pub use journal::{Journal, Record, RecordKind, TracingJournal};
+pub use journal::{Journal, Record, RecordKind, TracingJournal, TransmissionId};
 pub use network::{BoxStream, Listener, Network, Stream, TcpNetwork};
 
 use std::sync::Arc;

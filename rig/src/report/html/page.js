@@ -1,59 +1,100 @@
-'use strict';
-const zoomed = document.getElementById('zoomed');
-document.addEventListener('click', (event) => {
-  const shot = event.target.closest('button.shot');
-  if (shot) {
-    zoomed.style.backgroundImage = getComputedStyle(shot).backgroundImage;
-    zoomed.hidden = false;
-  } else if (event.target === zoomed) zoomed.hidden = true;
-});
-document.addEventListener('keydown', (event) => { if (event.key === 'Escape') zoomed.hidden = true; });
-// A dot tells what its row in the story tells.
-document.addEventListener('pointerover', (event) => {
-  const dot = event.target.closest('svg a');
-  if (!dot || dot.querySelector('title')) return;
-  const row = document.getElementById(dot.getAttribute('href').slice(1));
-  const title = document.createElementNS('http:' + '//www.w3.org/2000/svg', 'title');
-  title.textContent = row ? [...row.cells].map((cell) => cell.textContent.trim()).join('  ') : '';
-  dot.append(title);
-});
-// A link into a folded part opens what it leads to.
-const reveal = () => {
-  const id = decodeURIComponent(location.hash.slice(1));
-  const target = id && document.getElementById(id);
-  for (let node = target; node; node = node.parentElement) if (node.tagName === 'DETAILS') node.open = true;
-  if (target) target.scrollIntoView({ block: 'center' });
+// The page as a whole: filters, order, links into what is folded, light and dark.
+const list = by('list');
+const all = [...list.children];
+const wanted = by('search');
+const counts = [...document.querySelectorAll('.count')];
+const lines = [...document.querySelectorAll('.requirements tbody tr')];
+const textOf = new Map(all.map((scenario) => [scenario, `${scenario.id.slice(2)} ${scenario.querySelector('summary').textContent} ${scenario.dataset.ids}`.toLowerCase()]));
+
+const filter = () => {
+  const words = wanted.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const has = (text) => words.every((word) => text.includes(word));
+  const verdicts = new Set(counts.filter((button) => button.getAttribute('aria-pressed') === 'true').map((button) => button.dataset.v));
+  let shown = 0;
+  for (const scenario of all) {
+    scenario.hidden = !verdicts.has(scenario.dataset.v) || !has(textOf.get(scenario));
+    shown += !scenario.hidden;
+  }
+  for (const line of lines) line.hidden = !has(line.textContent.toLowerCase()) || (by('open').checked && line.className === 'pass');
+  by('nothing').hidden = shown > 0;
+  by('shown').textContent = shown === all.length ? `${shown} scenario${shown === 1 ? '' : 's'}` : `${shown} of ${all.length} scenarios`;
 };
-addEventListener('hashchange', reveal);
-reveal();
-for (const filters of document.querySelectorAll('.filters')) {
-  const rows = filters.parentElement.querySelectorAll('.story tr');
-  filters.addEventListener('change', () => {
-    const shown = new Set([...filters.querySelectorAll(':checked')].map((box) => box.value));
-    for (const row of rows) row.hidden = !shown.has(row.dataset.lane);
+wanted.addEventListener('input', filter);
+by('open').addEventListener('change', filter);
+
+// All pressed is "everything"; the first press asks for that verdict alone.
+for (const button of counts) {
+  button.addEventListener('click', () => {
+    const pressed = (other) => other.getAttribute('aria-pressed') === 'true';
+    const everything = counts.every(pressed);
+    for (const other of counts) {
+      if (everything) other.setAttribute('aria-pressed', other === button);
+      else if (other === button) other.setAttribute('aria-pressed', !pressed(other));
+    }
+    if (!counts.some((other) => pressed(other) && !other.disabled)) for (const other of counts) other.setAttribute('aria-pressed', true);
+    filter();
   });
 }
-for (const timeline of document.querySelectorAll('.timeline')) {
-  const svg = timeline.querySelector('.scroll svg');
-  const ticks = [...svg.querySelectorAll('text')].map((tick) => [tick, +tick.getAttribute('x')]);
-  const height = +svg.getAttribute('height');
-  const base = () => Math.max(300, timeline.querySelector('.scroll').clientWidth);
-  const tools = document.createElement('p');
-  tools.className = 'tools';
-  tools.innerHTML = 'Zoom <input type="range" min="0" max="7" step="0.25" value="0" aria-label="zoom">';
-  timeline.before(tools);
-  const zoom = () => {
-    const scroll = timeline.querySelector('.scroll');
-    const centre = (scroll.scrollLeft + scroll.clientWidth / 2) / Math.max(1, svg.clientWidth);
-    const width = base() * 2 ** tools.querySelector('input').value;
-    svg.setAttribute('width', width);
-    // The drawing is stretched, its words are not.
-    const stretch = svg.dataset.width / width;
-    for (const [tick, x] of ticks) tick.setAttribute('transform', `translate(${x * (1 - stretch)} 0) scale(${stretch} 1)`);
-    scroll.scrollLeft = centre * width - scroll.clientWidth / 2;
+
+by('sort').addEventListener('change', (event) => {
+  const keys = {
+    worst: null,
+    run: (scenario) => +scenario.dataset.n,
+    slow: (scenario) => -scenario.dataset.t,
+    name: (scenario) => scenario.id,
   };
-  tools.addEventListener('input', zoom);
-  addEventListener('resize', zoom);
-  timeline.closest('details')?.addEventListener('toggle', zoom);
-  zoom();
-}
+  const key = keys[event.target.value];
+  const order = (a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0);
+  list.append(...(key ? [...all].sort(order) : all));
+});
+
+addEventListener('keydown', (key) => {
+  if (key.key !== '/' || /INPUT|SELECT|TEXTAREA/.test(document.activeElement.tagName)) return;
+  key.preventDefault();
+  wanted.focus();
+});
+
+for (const scenario of all) scenario.addEventListener('toggle', (event) => { if (event.target === scenario && scenario.open) buildDetail(scenario); });
+
+// A requirement that hundreds of stories meet names them when asked.
+const named = new Map(all.map((scenario) => [scenario.dataset.n, scenario]));
+document.addEventListener('click', (click) => {
+  const more = click.target.closest('button.more');
+  if (!more) return;
+  const numbers = more.dataset.s.split(' ').flatMap((range) => {
+    const [first, last = first] = range.split('-').map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => `${first + index}`);
+  });
+  more.replaceWith(...numbers.flatMap((number) => {
+    const scenario = named.get(number);
+    return [h('a', { href: `#${scenario.id}` }, `${scenario.querySelector('.badge').textContent.split(' ')[0]} ${scenario.id.slice(2)}`), ' '];
+  }));
+});
+
+// A link into a folded or filtered part opens what it leads to.
+const follow = async () => {
+  const target = location.hash && by(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  if (target.hidden) {
+    wanted.value = '';
+    by('open').checked = false;
+    for (const button of counts) button.setAttribute('aria-pressed', true);
+    filter();
+  }
+  if (target.classList.contains('scenario')) {
+    target.open = true;
+    await buildDetail(target);
+  }
+  target.scrollIntoView({ block: target.tagName === 'TR' ? 'center' : 'start' });
+  flash(target);
+};
+addEventListener('hashchange', follow);
+
+by('theme').addEventListener('click', () => {
+  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  document.documentElement.dataset.theme = dark ? 'light' : 'dark';
+});
+
+filter();
+if (all.length === 1) all[0].open = true;
+follow();

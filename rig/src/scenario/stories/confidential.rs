@@ -9,6 +9,7 @@ use crate::bench::region::{Plan, Region, pem};
 use crate::bench::site::PATIENCE;
 use crate::endpoint::scanner;
 use crate::events::{Event, EventKind};
+use crate::scenario::runner::WIRES;
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 use crate::world::mails::SentMail;
 use crate::world::network::Side;
@@ -131,7 +132,7 @@ fn keep(
     }
 
     let wires = region.pcap();
-    bench.save("region", "network.pcap", &wires, "every octet on every wire")?;
+    bench.save("region", WIRES, &wires, "every octet on every wire")?;
     nothing_in_clear(region, &submitted.octets)
 }
 

@@ -1,9 +1,13 @@
 //! The stories, one file a theme.
 
+pub mod built_in;
 pub mod confidential;
+pub mod curves;
 pub mod delivery;
+pub mod diagnosis;
 pub mod evidence;
 mod forger;
+pub mod own_directory;
 pub mod proofs;
 pub mod receiving;
 pub mod sending;
@@ -11,6 +15,7 @@ pub mod sending_faults;
 pub mod sending_held;
 pub mod servers;
 pub mod threats;
+pub mod trust;
 mod wire;
 
 use crate::bench::people::{Person, TARO};
@@ -29,9 +34,14 @@ pub fn all() -> Vec<Scenario> {
         sending_faults::all(),
         receiving::all(),
         delivery::all(),
+        curves::all(),
+        built_in::all(),
         servers::all(),
+        own_directory::all(),
         threats::all(),
+        trust::all(),
         proofs::all(),
+        diagnosis::all(),
     ]
     .concat()
 }

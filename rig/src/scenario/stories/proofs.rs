@@ -21,7 +21,7 @@ pub fn all() -> Vec<Scenario> {
 pub const NOTHING_LEFT: Scenario = Scenario {
     name: "nothing-left-behind",
     title: "Neither password, PIN, key, certificate nor content of anybody lies on an adapter's disk or crosses the network",
-    requirements: &["P1", "P2", "P3", "A7", "M1"],
+    requirements: &["P1", "P2", "P3", "A7", "M1", "apdu-trace"],
     deadline: DEADLINE,
     run: |bench| Box::pin(nothing_left(bench)),
 };

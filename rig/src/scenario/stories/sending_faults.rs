@@ -84,7 +84,7 @@ async fn unknown_account(bench: Bench, power_cut: bool) -> Result<(), Failure> {
 pub const STRANGE_BOUNCE: Scenario = Scenario {
     name: "sending-strange-bounce",
     title: "A stranger's error mail about a document that is on its way closes nothing and is kept in the mailbox",
-    requirements: &["D1"],
+    requirements: &["D1", "confirmation-forging"],
     deadline: DEADLINE,
     run: |bench| Box::pin(strange_bounce(bench)),
 };
@@ -125,7 +125,7 @@ fn bounce(message_id: &str, recipient: &str) -> String {
 pub const ALL_OR_NOTHING: Scenario = Scenario {
     name: "sending-all-or-nothing",
     title: "One of two recipients is refused by our own mail server: nobody gets anything",
-    requirements: &["M2", "ST611", "ST612", "ST804"],
+    requirements: &["M2", "ST611", "ST612", "ST804", "downgrade"],
     deadline: DEADLINE,
     run: |bench| Box::pin(all_or_nothing(bench)),
 };
@@ -152,7 +152,7 @@ async fn all_or_nothing(bench: Bench) -> Result<(), Failure> {
 pub const MALFORMED: Scenario = Scenario {
     name: "sending-malformed",
     title: "Smuggling, bombs, forged headers and oversize at the terminal's door are refused and written down",
-    requirements: &["I3", "A2"],
+    requirements: &["I3", "A2", "smtp-smuggling", "mime-bomb", "header-injection"],
     deadline: DEADLINE,
     run: |bench| Box::pin(malformed(bench)),
 };
@@ -213,7 +213,7 @@ async fn malformed(bench: Bench) -> Result<(), Failure> {
         expect(!region.capture.contains(Side::Network, trace), format!("{shown:?} is nowhere on the network"))?;
     }
     let before = left_the_office(&region, 'a').len();
-    let lcd = a.fax(Some(&taro), &[HANAKO.address], SUBJECT, &note("business as usual")).await?;
+    let lcd = a.fax_with_pin(&taro, &[HANAKO.address], SUBJECT, &note("business as usual")).await?;
     expect(lcd.sent, format!("a proper document still goes, not: {}", lcd.text))?;
     expect(left_the_office(&region, 'a').len() == before + 1, "and only it")?;
 

@@ -27,7 +27,7 @@ pub fn all() -> Vec<Scenario> {
 pub const KILLED: Scenario = Scenario {
     name: "mail-server-killed-after-250",
     title: "What a mail server has taken survives its being killed: the mail, the notice it owes, the mailbox",
-    requirements: &["M1", "ST811"],
+    requirements: &["M1", "ST811", "power-cut"],
     deadline: DEADLINE,
     run: |bench| Box::pin(killed(bench)),
 };
@@ -36,7 +36,7 @@ pub const KILLED: Scenario = Scenario {
 pub const UNKNOWN: Scenario = Scenario {
     name: "unknown-recipient",
     title: "Unknown recipients and strangers' relaying are refused at once; a relayed mail that fails comes back as a notice",
-    requirements: &["M2", "ST803", "ST804"],
+    requirements: &["M2", "ST803", "ST804", "backscatter"],
     deadline: DEADLINE,
     run: |bench| Box::pin(unknown(bench)),
 };

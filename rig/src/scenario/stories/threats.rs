@@ -23,7 +23,7 @@ pub fn all() -> Vec<Scenario> {
 pub const FORGED_NOTICE: Scenario = Scenario {
     name: "forged-notice",
     title: "Only the office's own mail server may light the lamp, and only with a notice for the one it names",
-    requirements: &["ST901", "ST902"],
+    requirements: &["ST901", "ST902", "notice-forging"],
     deadline: DEADLINE,
     run: |bench| Box::pin(forged_notice(bench)),
 };
@@ -32,7 +32,7 @@ pub const FORGED_NOTICE: Scenario = Scenario {
 pub const FORGED_CONFIRMATION: Scenario = Scenario {
     name: "forged-confirmation",
     title: "No forged confirmation closes a transmission; the true one still does",
-    requirements: &["C9", "C12", "D1"],
+    requirements: &["C9", "C12", "D1", "confirmation-forging"],
     deadline: DEADLINE,
     run: |bench| Box::pin(forged_confirmation(bench)),
 };
@@ -41,7 +41,15 @@ pub const FORGED_CONFIRMATION: Scenario = Scenario {
 pub const HOSTILE_SMTP: Scenario = Scenario {
     name: "hostile-smtp",
     title: "Smuggled mails, MIME bombs, injected headers, log lines and paths in addresses: refused, nothing delivered",
-    requirements: &["ST803", "ST804"],
+    requirements: &[
+        "ST803",
+        "ST804",
+        "smtp-smuggling",
+        "mime-bomb",
+        "header-injection",
+        "path-traversal",
+        "log-poisoning",
+    ],
     deadline: DEADLINE,
     run: |bench| Box::pin(hostile_smtp(bench)),
 };
@@ -50,7 +58,7 @@ pub const HOSTILE_SMTP: Scenario = Scenario {
 pub const HOSTILE_POP3: Scenario = Scenario {
     name: "hostile-pop3",
     title: "Passwords cannot be guessed at the mail server, and nobody opens two sessions on one mailbox",
-    requirements: &["M4"],
+    requirements: &["M4", "password-guessing"],
     deadline: DEADLINE,
     run: |bench| Box::pin(hostile_pop3(bench)),
 };

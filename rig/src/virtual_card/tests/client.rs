@@ -109,7 +109,7 @@ fn the_last_try_is_not_spent_unasked() {
     }
     for _ in 0..3 {
         assert!(matches!(piv.verify_pin(&wrong, LastTry::Refuse), Err(CardError::LastTry)));
-        assert!(matches!(piv.change_pin(&wrong, &wrong), Err(CardError::LastTry)));
+        assert!(matches!(piv.change_pin(&wrong, &wrong, LastTry::Refuse), Err(CardError::LastTry)));
         assert_eq!(tries(), 1);
     }
     assert!(matches!(piv.verify_pin(&wrong, LastTry::Allow), Err(CardError::Blocked)));
@@ -119,7 +119,7 @@ fn the_last_try_is_not_spent_unasked() {
     assert!(matches!(piv.unblock_pin(b"00000000", &wrong), Err(CardError::WrongPin { left: 2 })));
     piv.unblock_pin(b"12345678", &pin("31415926")).unwrap();
     piv.verify_pin(&pin("31415926"), LastTry::Refuse).unwrap();
-    piv.change_pin(&pin("31415926"), &pin("271828")).unwrap();
+    piv.change_pin(&pin("31415926"), &pin("271828"), LastTry::Refuse).unwrap();
     piv.change_puk(b"12345678", b"87654321").unwrap();
     piv.verify_pin(&pin("271828"), LastTry::Refuse).unwrap();
     assert_eq!((tries(), card.lock().unwrap().puk_tries()), (3, 3));
@@ -149,7 +149,7 @@ fn traces_hold_no_secret() {
     let _ = piv.verify_pin(&pin("161803"), LastTry::Refuse);
     piv.verify_pin(&pin("271828"), LastTry::Refuse).unwrap();
     piv.mailbox_login().unwrap();
-    piv.change_pin(&pin("271828"), &pin("314159")).unwrap();
+    piv.change_pin(&pin("271828"), &pin("314159"), LastTry::Refuse).unwrap();
     piv.unblock_pin(b"12345678", &pin("271828")).unwrap();
     let block = padded(&Sha256::digest(b"page"));
     piv.raw(Slot::KeyManagement, Algorithm::Rsa2048, &block).unwrap();

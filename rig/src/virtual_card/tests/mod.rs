@@ -11,6 +11,7 @@ use sealfax_drivers::card::{
 use sealfax_drivers::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+mod administration;
 mod client;
 mod noise;
 mod slot;

@@ -51,7 +51,7 @@ async fn refused_as(
 pub const CIPHERTEXT: Scenario = Scenario {
     name: "tampered-ciphertext",
     title: "One flipped bit in content, wrapped key, nonce or tag: cannot be opened, one code for all",
-    requirements: &["ST914", "ST915", "ST916", "A5"],
+    requirements: &["ST914", "ST915", "ST916", "A5", "early-release", "padding-oracle"],
     deadline: DEADLINE,
     run: |bench| Box::pin(ciphertext(bench)),
 };
@@ -82,7 +82,7 @@ async fn ciphertext(bench: Bench) -> Result<(), Failure> {
 pub const FOREIGN_SIGNATURE: Scenario = Scenario {
     name: "foreign-signature",
     title: "Another person's card, or another authority's, signs what says it is from Taro: not genuine",
-    requirements: &["ST917", "ST918", "ST919", "ST920"],
+    requirements: &["ST917", "ST918", "ST919", "ST920", "early-release"],
     deadline: DEADLINE,
     run: |bench| Box::pin(foreign_signature(bench)),
 };
@@ -124,7 +124,7 @@ async fn foreign_signature(bench: Bench) -> Result<(), Failure> {
 pub const TAMPERED_SIGNATURE: Scenario = Scenario {
     name: "tampered-signature",
     title: "The content is changed after it was signed, or was never signed: not genuine",
-    requirements: &["ST918", "ST919", "ST920"],
+    requirements: &["ST918", "ST919", "ST920", "early-release"],
     deadline: DEADLINE,
     run: |bench| Box::pin(tampered_signature(bench)),
 };
@@ -176,7 +176,7 @@ fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
 pub const FORWARDED: Scenario = Scenario {
     name: "surreptitious-forwarding",
     title: "Jiro seals what Taro signed for him anew, for Hanako: refused, Taro never meant it for her",
-    requirements: &["ST919", "ST920"],
+    requirements: &["ST919", "ST920", "certificate-substitution"],
     deadline: DEADLINE,
     run: |bench| Box::pin(forwarded(bench)),
 };
@@ -240,7 +240,9 @@ async fn one_bad_one_good(bench: Bench) -> Result<(), Failure> {
     };
     region.log.wait_for("the second notice", PATIENCE, second).await?;
     shows(&region, ScreenKind::CannotOpen, "OPEN-016").await?;
-    // Asked again, the bad one is judged again, and nothing is printed or confirmed a second time.
+    // Asked again with another PIN, the bad one is judged again, and nothing is printed or confirmed a second time.
+    b.pull(&hanako);
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
     nothing_came_of_it(&region, &press_receive(b).await?, 1, 1)?;
     shows(&region, ScreenKind::CannotOpen, "OPEN-016").await?;
     b.pull(&hanako);
@@ -253,7 +255,7 @@ async fn one_bad_one_good(bench: Bench) -> Result<(), Failure> {
 pub const REPLAYED: Scenario = Scenario {
     name: "replay",
     title: "A stranger brings the same sealed mail again, twice: printed only with the mark, registered only once",
-    requirements: &["ST921", "C12"],
+    requirements: &["ST921", "C12", "replay"],
     deadline: DEADLINE,
     run: |bench| Box::pin(replayed(bench)),
 };

@@ -81,7 +81,7 @@ async fn revoked(bench: Bench) -> Result<(), Failure> {
 }
 
 /// Inserts the card, types the PIN, sees the refusal with its code, tries RECEIVE, pulls: the alert is back.
-async fn refused(region: &Region, person: &Person, code: &str) -> Result<(), Failure> {
+pub(super) async fn refused(region: &Region, person: &Person, code: &str) -> Result<(), Failure> {
     let (b, before) = (region.site('b')?, confirmations(region));
     b.insert(person);
     b.sees(ScreenKind::Pin).await?;
@@ -138,7 +138,7 @@ async fn not_valid(bench: Bench) -> Result<(), Failure> {
 pub const WRONG_PIN: Scenario = Scenario {
     name: "wrong-pin-three-times",
     title: "Three wrong PINs block the card: counted on the screen, the alert stays, the unblocked card prints",
-    requirements: &["P2", "C2"],
+    requirements: &["P2", "C2", "pin-lock-out"],
     deadline: DEADLINE,
     run: |bench| Box::pin(wrong_pin(bench)),
 };
@@ -194,7 +194,7 @@ fn administrator_unblocks(region: &Region, person: &Person) -> Result<(), Failur
 pub const UNPLUGGED: Scenario = Scenario {
     name: "reader-unplugged",
     title: "The reader is unplugged with a card in it, idle and in the middle of the flow: fault shown, nothing lost",
-    requirements: &["ST904", "C2"],
+    requirements: &["ST904", "C2", "reader-unplugged"],
     deadline: DEADLINE,
     run: |bench| Box::pin(unplugged(bench)),
 };

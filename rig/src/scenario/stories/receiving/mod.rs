@@ -4,6 +4,7 @@
 mod attacks;
 mod card;
 mod faults;
+mod lies;
 mod power;
 mod pulled;
 
@@ -40,6 +41,9 @@ pub fn all() -> Vec<Scenario> {
         faults::TWO_MAILS,
         faults::DIRECTORY_DOWN,
         faults::MAIL_SERVER_DOWN,
+        lies::CARD_LIED_ABOUT,
+        lies::SENDER_LIED_ABOUT,
+        lies::REVOKED_WHILE_IN,
         power::CUT_BEFORE_QUIT,
         power::CUT_BEFORE_SIGNED,
         power::CUT_BEFORE_SENT,

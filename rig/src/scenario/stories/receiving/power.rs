@@ -22,7 +22,7 @@ pub(super) fn is_marked(mail: &[u8]) -> bool {
 pub const CUT_BEFORE_QUIT: Scenario = Scenario {
     name: "power-cut-before-quit",
     title: "Power is cut after the machine took the page and before it said QUIT: printed again, and marked so",
-    requirements: &["ST921", "ST922"],
+    requirements: &["ST921", "ST922", "power-cut"],
     deadline: DEADLINE,
     run: |bench| Box::pin(cut_before_quit(bench)),
 };
@@ -62,7 +62,7 @@ async fn cut_before_quit(bench: Bench) -> Result<(), Failure> {
 pub const CUT_BEFORE_SIGNED: Scenario = Scenario {
     name: "power-cut-before-signed",
     title: "Printed, the card pulled before it signed, then the power cut: confirmed at the next insertion, not reprinted",
-    requirements: &["ST921", "ST922"],
+    requirements: &["ST921", "ST922", "power-cut"],
     deadline: DEADLINE,
     run: |bench| Box::pin(cut_before_signed(bench)),
 };
@@ -96,7 +96,7 @@ async fn cut_before_signed(bench: Bench) -> Result<(), Failure> {
 pub const CUT_BEFORE_SENT: Scenario = Scenario {
     name: "power-cut-before-confirmation-sent",
     title: "The confirmation is signed and the power cut before it is sent: it goes out by itself when power is back",
-    requirements: &["ST922", "C9"],
+    requirements: &["ST922", "C9", "power-cut"],
     deadline: DEADLINE,
     run: |bench| Box::pin(cut_before_sent(bench)),
 };

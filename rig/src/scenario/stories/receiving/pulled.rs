@@ -16,7 +16,7 @@ use crate::bench::site::Site;
 use crate::endpoint::ifax::PrintedDocument;
 use crate::events::{Event, EventKind, Mark};
 use crate::scenario::stories::note;
-use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
+use crate::scenario::{Bench, Cards, DEADLINE, Failure, Scenario, expect};
 
 /// More answers than the whole flow needs.
 const ENOUGH: u32 = 80;
@@ -25,7 +25,7 @@ const ENOUGH: u32 = 80;
 pub const AT_EVERY_POINT: Scenario = Scenario {
     name: "card-pulled-at-every-point",
     title: "The card is pulled after each of its answers in turn: printed once, confirmed once, never lost",
-    requirements: &["ST904", "ST914", "ST921", "ST922", "A6", "P3"],
+    requirements: &["ST904", "ST914", "ST921", "ST922", "A6", "P3", "card-pulled"],
     deadline: Duration::from_secs(240),
     run: |bench| Box::pin(at_every_point(bench)),
 };
@@ -74,8 +74,11 @@ async fn at_every_point(bench: Bench) -> Result<(), Failure> {
     for command in ["GET DATA", "VERIFY", "GENERAL AUTHENTICATE"] {
         expect(last_commands.iter().any(|last| last.starts_with(command)), format!("pulled at {command}"))?;
     }
-    for code in ["RECV-001", "OPEN-001", "RECV-005"] {
-        journal_says(&region, code).await?;
+    // Through pcscd the removal may be seen before the command that it interrupts.
+    if bench.cards == Cards::Virtual {
+        for code in ["RECV-001", "OPEN-001", "RECV-005"] {
+            journal_says(&region, code).await?;
+        }
     }
     confirmed(&region, sent).await?;
     expect(printed == sent, format!("{sent} documents were sent and {printed} printed"))
@@ -108,6 +111,8 @@ async fn pulled_after(
         b.pull(hanako);
         b.sees(ScreenKind::Idle).await?;
     }
+    // Nobody swaps cards faster than a reader looks.
+    b.slot.seen().await;
     Ok((printed, stayed))
 }
 
@@ -141,7 +146,7 @@ async fn signs_later(region: &Region, b: &Site, hanako: &Person, total: usize) -
 pub const WHILE_HANDED_OVER: Scenario = Scenario {
     name: "card-pulled-while-handed-over",
     title: "The card is pulled before RECEIVE, before RETR, after RETR, and the line breaks: print once, confirm once",
-    requirements: &["ST912", "ST921", "ST922", "A6"],
+    requirements: &["ST912", "ST921", "ST922", "A6", "card-pulled"],
     deadline: DEADLINE,
     run: |bench| Box::pin(while_handed_over(bench)),
 };

@@ -1,0 +1,170 @@
+//! An adapter in the rig's own process, with virtual devices behind the driver traits: the `sim` bench.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use sealfax_adapter::config::{
+    CardConfig, ConfirmationConfig, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
+};
+use sealfax_adapter::{Adapter, Config, Devices};
+use sealfax_client::seam::{Network, Seams};
+use sealfax_drivers::card::CardReader;
+use sealfax_drivers::display::Style;
+
+use super::cards::CardSlot;
+use super::site::{PATIENCE, POP3, SMTP, SitePlan};
+use crate::events::{EventKind, EventLog, Lane};
+use crate::instrument::buzzer::SensedBuzzer;
+use crate::instrument::keypad::{Finger, Keys, button, keypad};
+use crate::instrument::lamp::SensedLamp;
+use crate::instrument::screen::{RecordedDisplay, ScreenNumbers};
+use crate::scenario::Failure;
+use crate::virtual_card::Hand;
+
+/// The adapter, its slot, and what people press.
+pub(super) struct InProcess {
+    name: String,
+    plan: SitePlan,
+    seams: Seams,
+    terminal_network: Arc<dyn Network>,
+    log: EventLog,
+    screens: ScreenNumbers,
+    cards: CardSlot,
+    pub(super) keys: Keys,
+    pub(super) finger: Finger,
+    adapter: Option<Adapter>,
+}
+
+impl InProcess {
+    /// Starts it.
+    pub(super) async fn start(
+        plan: SitePlan,
+        name: &str,
+        seams: Seams,
+        terminal_network: Arc<dyn Network>,
+        log: EventLog,
+        screens: ScreenNumbers,
+    ) -> Result<Self, Failure> {
+        let (cards, reader) = CardSlot::new(plan.cards, name)?;
+        let (devices, keys, finger) = devices(&plan, name, &log, &screens, reader, cards.hand());
+        let adapter = Adapter::start(config(&plan, name), seams.clone(), terminal_network.clone(), devices)
+            .await
+            .map_err(|error| Failure::infrastructure(format!("{name}: {error}")))?;
+        Ok(Self {
+            name: name.to_owned(),
+            plan,
+            seams,
+            terminal_network,
+            log,
+            screens,
+            cards,
+            keys,
+            finger,
+            adapter: Some(adapter),
+        })
+    }
+
+    /// The hand at the slot.
+    pub(super) fn hand(&self) -> &Hand {
+        self.cards.hand()
+    }
+
+    /// The adapter, while it has power.
+    pub(super) fn adapter(&self) -> Result<&Adapter, Failure> {
+        self.adapter.as_ref().ok_or_else(|| Failure::infrastructure(format!("{} has no power", self.name)))
+    }
+
+    /// Nothing is finished, nothing is said.
+    pub(super) async fn power_cut(&mut self) {
+        self.adapter = None;
+        // The database file is released when the last task that held it is gone.
+        tokio::task::yield_now().await;
+    }
+
+    /// The power is back, the card slot is empty.
+    pub(super) async fn power_on(&mut self) -> Result<(), Failure> {
+        let reader = self.cards.renew()?;
+        let (devices, keys, finger) =
+            devices(&self.plan, &self.name, &self.log, &self.screens, reader, self.cards.hand());
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let config = config(&self.plan, &self.name);
+        let ledger = config.data.clone();
+        // Tasks of the adapter that was cut off may still be letting go of the ledger.
+        while let Err(error) = sealfax_adapter::ledger::Ledger::open(&ledger) {
+            if tokio::time::Instant::now() > deadline {
+                return Err(Failure::infrastructure(error));
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let adapter = Adapter::start(config, self.seams.clone(), self.terminal_network.clone(), devices)
+            .await
+            .map_err(|error| Failure::infrastructure(format!("{}: {error}", self.name)))?;
+        (self.keys, self.finger, self.adapter) = (keys, finger, Some(adapter));
+        Ok(())
+    }
+}
+
+fn config(plan: &SitePlan, name: &str) -> Config {
+    let at = |port| SocketAddr::new(plan.network.ip(), port);
+    Config {
+        host_name: name.to_owned(),
+        office: plan.title.clone(),
+        language: plan.language,
+        utc_offset_minutes: 540,
+        data: plan.data.clone(),
+        terminal: TerminalConfig {
+            smtp: SocketAddr::new(plan.towards_terminal.ip(), SMTP),
+            pop3: SocketAddr::new(plan.towards_terminal.ip(), POP3),
+            machine_addresses: vec![format!("fax@{}.example", plan.letter)],
+        },
+        network: NetworkConfig {
+            notices: at(SMTP),
+            notices_from: vec![plan.mail_server.ip()],
+            smtp: SocketAddr::new(plan.mail_server.ip(), SMTP),
+            pop3: SocketAddr::new(plan.mail_server.ip(), POP3),
+            directory: plan.directory,
+            ldap: plan.ldap.clone(),
+            ocsp: None,
+            dns_servers: Vec::new(),
+            history: plan.history,
+            anchors: plan.anchors.clone(),
+            intermediates: Some(plan.intermediates.clone()),
+        },
+        trust: plan.trust.clone(),
+        card: CardConfig::default(),
+        sending: SendingConfig { hold_seconds: plan.hold.as_secs() },
+        confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },
+        gpio: None,
+        display: None,
+        ports: None,
+        service: ServiceConfig::default(),
+    }
+}
+
+fn devices(
+    plan: &SitePlan,
+    name: &str,
+    log: &EventLog,
+    screens: &ScreenNumbers,
+    reader: Box<dyn CardReader>,
+    slot: &Hand,
+) -> (Devices, Keys, Finger) {
+    let (card_log, host) = (log.clone(), name.to_owned());
+    slot.observe(Arc::new(move |apdu| {
+        let kind = EventKind::Apdu { command: apdu.command.clone(), status: apdu.status.unwrap_or(0) };
+        card_log.write(Lane::Card, &host, kind, format!("{} -> {}", apdu.command, apdu.response));
+    }));
+    let (pad, keys) = keypad(log.clone());
+    let (knob, finger) = button(log.clone());
+    let folder = plan.keep_pictures.then(|| plan.folder.clone());
+    let devices = Devices {
+        lamp: Box::new(SensedLamp::new(log.clone(), name)),
+        buzzer: Box::new(SensedBuzzer::new(log.clone(), name)),
+        button: Box::new(knob),
+        display: Box::new(RecordedDisplay::new(log.clone(), name, plan.language, folder, screens.clone())),
+        reader,
+        pin_pad: Box::new(pad),
+        style: Style { language: plan.language, ..Style::default() },
+    };
+    (devices, keys, finger)
+}

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use sealfax_drivers::button::{Button, ButtonPress};
 use sealfax_drivers::buzzer::VirtualBuzzer;
 use sealfax_drivers::card::{CardChannel, CardError, CardEvent, CardReader};
-use sealfax_drivers::display::{Style, VirtualDisplay};
+use sealfax_drivers::display::{Album, Style, VirtualDisplay};
 use sealfax_drivers::lamp::VirtualLamp;
 use sealfax_drivers::pin::{PinKey, PinPad};
 
@@ -27,6 +27,7 @@ pub fn devices() -> Devices {
         reader: Box::new(Absent::default()),
         pin_pad: Box::new(Absent::default()),
         style: Style::default(),
+        album: Album::default(),
     }
 }
 

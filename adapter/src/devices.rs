@@ -7,7 +7,7 @@ use std::time::Duration;
 use sealfax_drivers::button::{Button, ButtonPress};
 use sealfax_drivers::buzzer::{self, Buzzer, BuzzerSignal, Silencer};
 use sealfax_drivers::card::{CardChannel, CardEvent, CardReader};
-use sealfax_drivers::display::{Display, DisplayError, Drawer, Fault, Screen, Status, Style};
+use sealfax_drivers::display::{Album, Display, DisplayError, Drawer, Fault, Screen, Status, Style};
 use sealfax_drivers::lamp::{self, Lamp, LampPattern};
 use sealfax_drivers::pin::PinPad;
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,8 @@ pub struct Devices {
     pub pin_pad: Box<dyn PinPad>,
     /// How the screen is drawn.
     pub style: Style,
+    /// What was drawn before, by this adapter or another.
+    pub album: Album,
 }
 
 impl std::fmt::Debug for Devices {
@@ -59,7 +61,7 @@ const BUZZER_FAULT: (&str, &str) = ("ブザー故障", "Buzzer failure");
 
 /// Starts a worker for each device. `shown` is what the desk wants seen and heard.
 pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Receiver<Shown>, workers: &mut Workers) {
-    let Devices { lamp, buzzer, button, display, reader, pin_pad, style } = devices;
+    let Devices { lamp, buzzer, button, display, reader, pin_pad, style, album } = devices;
     let (lamp_wish, lamp_wished) = watch::channel(LampPattern::Off);
     let (buzzer_wish, buzzer_wished) = watch::channel(BuzzerSignal::Silent);
     let journal = office.clone();
@@ -82,7 +84,7 @@ pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Recei
     workers.spawn("button", watch_button(button, press));
     let (showing, journal) = (shown.clone(), office.clone());
     workers.spawn_beating("screen", move |beat| {
-        present(display, style, showing, lamp_wish, buzzer_wish, presses, journal, beat)
+        present(display, style, album, showing, lamp_wish, buzzer_wish, presses, journal, beat)
     });
     workers.spawn("reader", watch_reader(reader, office.clone()));
     workers.spawn("keypad", watch_keys(pin_pad, shown.clone(), office.clone()));
@@ -119,6 +121,7 @@ async fn watch_button(mut button: Box<dyn Button>, presses: mpsc::UnboundedSende
 async fn present(
     display: Box<dyn Display>,
     style: Style,
+    album: Album,
     mut shown: watch::Receiver<Shown>,
     lamp: watch::Sender<LampPattern>,
     buzzer: watch::Sender<BuzzerSignal>,
@@ -129,7 +132,7 @@ async fn present(
     let start = tokio::time::Instant::now();
     let mut silencer = Silencer::default();
     let mut heard = None;
-    let drawer = Arc::new(Mutex::new(Drawer::default()));
+    let drawer = Arc::new(Mutex::new(Drawer::new(album)));
     let mut canvas = Canvas { display: Some(display), trouble: None, office: office.clone() };
     let mut named = None;
     let mut overlay = Overlay::default();
@@ -163,7 +166,7 @@ async fn present(
             let drawer = drawer.clone();
             let draw = move |display: &mut dyn Display| {
                 let mut drawer = drawer.lock().unwrap_or_else(PoisonError::into_inner);
-                display.show(&screen, &status, drawer.draw(&screen, &status, &style))
+                display.show(&screen, &status, &drawer.draw(&screen, &status, &style))
             };
             match canvas.with(draw).await {
                 Some(Some(())) => canvas.trouble = None,

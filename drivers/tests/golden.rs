@@ -38,7 +38,7 @@ fn record(language: Language) -> String {
             writeln!(out, "    {line}").unwrap();
         }
         writeln!(out, "    lamp {:?}, buzzer {:?}", screen.lamp(), screen.buzzer()).unwrap();
-        writeln!(out, "    picture {:08x}\n", crc32(&frame.rgb)).unwrap();
+        writeln!(out, "    picture {:08x}\n", crc32(frame.rgb())).unwrap();
     }
     out
 }
@@ -64,7 +64,7 @@ fn thumbnail(frame: &Frame) -> Vec<u8> {
                 let sum: u32 = (0..16)
                     .map(|n| {
                         let (px, py) = (x * 4 + n % 4, y * 4 + n / 4);
-                        u32::from(frame.rgb[(py * wide + px) * 3 + channel])
+                        u32::from(frame.rgb()[(py * wide + px) * 3 + channel])
                     })
                     .sum();
                 small.push((sum / 16) as u8);
@@ -147,7 +147,7 @@ fn contact_sheets_are_as_approved() {
 #[test]
 fn png_files_hold_the_picture() {
     let frame = draw(&Screen::Sent, &samples::healthy(), &style(Language::English));
-    let expected = (frame.rgb.clone(), Frame::WIDTH, Frame::HEIGHT);
+    let expected = (frame.rgb().to_vec(), Frame::WIDTH, Frame::HEIGHT);
     assert_eq!(decode(&frame.to_png()), expected);
 }
 
@@ -168,7 +168,7 @@ fn every_word_can_be_drawn_without_a_package() {
 fn runs(frame: &Frame, ink: [u8; 3], columns: std::ops::Range<usize>) -> Vec<u32> {
     let mut runs = Vec::new();
     let mut run = 0;
-    for row in frame.rgb.chunks(Frame::WIDTH as usize * 3) {
+    for row in frame.rgb().chunks(Frame::WIDTH as usize * 3) {
         if columns.clone().any(|x| row[x * 3..x * 3 + 3] == ink) {
             run += 1;
         } else if run > 0 {

@@ -53,6 +53,7 @@ async fn adapter(folder: &std::path::Path) -> (Adapter, impl Sized) {
         reader: Box::new(reader),
         pin_pad: Box::new(pad),
         style: Style::default(),
+        album: Album::default(),
     };
     let adapter = Adapter::start(config, Seams::system(), Arc::new(TcpNetwork), devices).await.unwrap();
     (adapter, (finger, slot, keys))

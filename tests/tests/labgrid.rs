@@ -47,13 +47,16 @@ fn a_place_is_ours_until_it_is_given_back_and_nothing_is_stolen() {
             assert!(!lab.as_user("admin", &["reservations"]).contains("Reservation"));
 
             // Who waits gets it when it is free.
-            let mut told = Vec::new();
+            let (tell, told) = tokio::sync::oneshot::channel();
+            let mut tell = Some(tell);
             let table = lab.table(600);
-            let (lease, ()) = tokio::join!(Lease::take(&table, |words| told.push(words.to_owned())), async {
-                tokio::time::sleep(Duration::from_secs(5)).await;
+            let waiting = Lease::take(&table, |words| tell.take().unwrap().send(words.to_owned()).unwrap());
+            let (lease, told) = tokio::join!(waiting, async {
+                let told = told.await.unwrap();
                 lab.as_user("kimura", &["-p", PLACE, "release"]);
+                told
             });
-            assert!(told[0].contains("/kimura"), "{told:?}");
+            assert!(told.contains("/kimura"), "{told}");
             lease.unwrap().release().await;
             assert!(!lab.is_reserved());
         });

@@ -271,7 +271,7 @@ pub fn test_picture() -> Frame {
             rgb.extend_from_slice(&pixel);
         }
     }
-    Frame { rgb }
+    Frame::of(rgb)
 }
 
 #[cfg(test)]
@@ -360,10 +360,10 @@ mod tests {
     #[test]
     fn the_picture_has_its_frame_and_its_bars() {
         let frame = test_picture();
-        assert_eq!(frame.rgb.len(), (Frame::WIDTH * Frame::HEIGHT * 3) as usize);
+        assert_eq!(frame.rgb().len(), (Frame::WIDTH * Frame::HEIGHT * 3) as usize);
         let pixel = |x: u32, y: u32| {
             let at = ((y * Frame::WIDTH + x) * 3) as usize;
-            frame.rgb[at..at + 3].to_vec()
+            frame.rgb()[at..at + 3].to_vec()
         };
         assert_eq!((pixel(0, 0), pixel(1279, 719)), (vec![255; 3], vec![255; 3]));
         assert_eq!((pixel(80, 100), pixel(1200, 100)), (vec![235; 3], vec![16; 3]));

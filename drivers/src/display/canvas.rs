@@ -11,7 +11,8 @@ use super::Frame;
 
 /// A frame being drawn.
 pub struct Canvas {
-    frame: Frame,
+    /// As in a [`Frame`].
+    rgb: Vec<u8>,
 }
 
 impl Canvas {
@@ -19,17 +20,17 @@ impl Canvas {
     pub fn new(colour: Rgb888) -> Self {
         let pixels = Frame::WIDTH as usize * Frame::HEIGHT as usize;
         let rgb = [colour.r(), colour.g(), colour.b()].repeat(pixels);
-        Self { frame: Frame { rgb } }
+        Self { rgb }
     }
 
     /// A picture that is drawn on once more.
     pub fn on(frame: Frame) -> Self {
-        Self { frame }
+        Self { rgb: frame.into_rgb() }
     }
 
     /// The finished picture.
     pub fn into_frame(self) -> Frame {
-        self.frame
+        Frame::of(self.rgb)
     }
 
     /// Mixes `colour` into a pixel; `cover` from 0 (nothing) to 1 (all). Outside of the frame nothing happens.
@@ -41,7 +42,7 @@ impl Canvas {
             return;
         }
         let at = (y as usize * Frame::WIDTH as usize + x as usize) * 3;
-        let Some(pixel) = self.frame.rgb.get_mut(at..at + 3) else {
+        let Some(pixel) = self.rgb.get_mut(at..at + 3) else {
             return;
         };
         // Whole steps keep the picture the same on every machine.
@@ -58,7 +59,7 @@ impl Canvas {
         let (left, right) = (inside(left, Frame::WIDTH), inside(right, Frame::WIDTH));
         let row = Frame::WIDTH as usize * 3;
         for y in inside(top, Frame::HEIGHT)..inside(bottom, Frame::HEIGHT) {
-            let pixels = self.frame.rgb.get_mut(y * row + left * 3..y * row + right.max(left) * 3).unwrap_or_default();
+            let pixels = self.rgb.get_mut(y * row + left * 3..y * row + right.max(left) * 3).unwrap_or_default();
             for pixel in pixels.chunks_exact_mut(3) {
                 pixel.copy_from_slice(&[colour.r(), colour.g(), colour.b()]);
             }

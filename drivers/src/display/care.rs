@@ -89,10 +89,10 @@ impl Care {
 pub fn shifted(frame: &Frame, (right, down): (i32, i32)) -> Frame {
     let (width, height) = (Frame::WIDTH as i32, Frame::HEIGHT as i32);
     let row_length = Frame::WIDTH as usize * 3;
-    let mut rgb = Vec::with_capacity(frame.rgb.len());
+    let mut rgb = Vec::with_capacity(frame.rgb().len());
     for y in 0..height {
         let from = y.saturating_sub(down).clamp(0, height - 1) as usize * row_length;
-        let row = frame.rgb.get(from..from + row_length).unwrap_or_default();
+        let row = frame.rgb().get(from..from + row_length).unwrap_or_default();
         let (first, last) =
             (row.get(..3).unwrap_or_default(), row.get(row.len().saturating_sub(3)..).unwrap_or_default());
         let (right, left) = (right.clamp(0, width), right.saturating_neg().clamp(0, width));
@@ -101,7 +101,7 @@ pub fn shifted(frame: &Frame, (right, down): (i32, i32)) -> Frame {
         rgb.extend_from_slice(row.get(kept).unwrap_or_default());
         (0..left).for_each(|_| rgb.extend_from_slice(last));
     }
-    Frame { rgb }
+    Frame::of(rgb)
 }
 
 /// A display that is taken care of.
@@ -133,7 +133,7 @@ impl Display for Cared {
         let look = self.care.look(now);
         self.looks = None;
         match look {
-            Look { dark: true, .. } => self.display.show(screen, status, &Frame { rgb: vec![0; frame.rgb.len()] })?,
+            Look { dark: true, .. } => self.display.show(screen, status, &Frame::of(vec![0; frame.rgb().len()]))?,
             Look { shift: (0, 0), .. } => self.display.show(screen, status, frame)?,
             Look { shift, .. } => self.display.show(screen, status, &shifted(frame, shift))?,
         }
@@ -237,11 +237,11 @@ mod tests {
     #[test]
     fn shifting_moves_every_pixel() {
         let rgb = (0..1280 * 720 * 3).map(|n| (n * 31 % 251) as u8).collect();
-        let frame = Frame { rgb };
-        let pixel = |frame: &Frame, x: usize, y: usize| frame.rgb[(y * 1280 + x) * 3..][..3].to_vec();
+        let frame = Frame::of(rgb);
+        let pixel = |frame: &Frame, x: usize, y: usize| frame.rgb()[(y * 1280 + x) * 3..][..3].to_vec();
         for (right, down) in [(4, 8), (-3, -5), (0, 0), (2000, -2000)] {
             let moved = shifted(&frame, (right, down));
-            assert_eq!(moved.rgb.len(), frame.rgb.len());
+            assert_eq!(moved.rgb().len(), frame.rgb().len());
             for (x, y) in [(0, 0), (640, 360), (1279, 719), (3, 700)] {
                 let from = |at: usize, by: i32, most: i32| (at as i32 - by).clamp(0, most) as usize;
                 assert_eq!(
@@ -251,7 +251,7 @@ mod tests {
                 );
             }
         }
-        assert!(shifted(&Frame { rgb: vec![1; 7] }, (4, 4)).rgb.len() < 100_000);
+        assert!(shifted(&Frame::of(vec![1; 7]), (4, 4)).rgb().len() < 100_000);
     }
 
     proptest! {
@@ -278,10 +278,10 @@ mod tests {
         let lit = Arc::new(Mutex::new(Vec::new()));
         let log = lit.clone();
         let inner = VirtualDisplay::new(move |_, _, frame: &Frame| {
-            log.lock().unwrap().push(frame.rgb.iter().any(|octet| *octet != 0));
+            log.lock().unwrap().push(frame.rgb().iter().any(|octet| *octet != 0));
         });
         let mut display = Cared::new(Box::new(inner), STEP * 3);
-        let frame = Frame { rgb: (0..1280 * 720 * 3).map(|n| (n % 249) as u8 | 1).collect() };
+        let frame = Frame::of((0..1280 * 720 * 3).map(|n| (n % 249) as u8 | 1).collect());
         let status = Status::default();
         display.show(&Screen::Idle, &status, &frame).unwrap();
         while !display.dark(&Screen::Idle, &status) {

@@ -1,23 +1,38 @@
 //! Draws one screen after the other, and of one that stands only its edges: the clock moves every minute, all night.
 
 use super::screens::{draw, edges_anew};
-use super::{Fault, Frame, Screen, Status, Style};
+use super::{Album, Fault, Frame, Screen, Status, Style};
 
 /// Keeps the last picture.
 #[derive(Debug, Default)]
 pub struct Drawer {
+    album: Album,
     last: Option<(Screen, Option<Fault>, Frame)>,
 }
 
 impl Drawer {
+    /// Draws nothing that is in this album already.
+    pub fn new(album: Album) -> Self {
+        Self { album, last: None }
+    }
+
     /// The picture of this screen, as [`draw`] draws it. The style is always the same one.
-    pub fn draw(&mut self, screen: &Screen, status: &Status, style: &Style) -> &Frame {
+    pub fn draw(&mut self, screen: &Screen, status: &Status, style: &Style) -> Frame {
         let stands = |(shown, fault, _): &(Screen, Option<Fault>, Frame)| shown == screen && *fault == status.fault;
-        let frame = match self.last.take().filter(stands) {
-            Some((_, _, frame)) => edges_anew(frame, screen, status, style),
-            None => draw(screen, status, style),
+        let last = self.last.take().filter(stands);
+        let frame = match (self.album.find(screen, status, style.language), last) {
+            (Some(frame), _) => frame,
+            (None, last) => {
+                let drawn = match last {
+                    Some((_, _, frame)) => edges_anew(frame, screen, status, style),
+                    None => draw(screen, status, style),
+                };
+                self.album.keep(screen, status, style.language, &drawn);
+                drawn
+            }
         };
-        &self.last.insert((screen.clone(), status.fault.clone(), frame)).2
+        self.last = Some((screen.clone(), status.fault.clone(), frame.clone()));
+        frame
     }
 }
 
@@ -47,9 +62,10 @@ mod tests {
             (sent.clone(), at("11:22", Some(&fault), true)),
             (sent, at("1:1", Some(&fault), true)),
         ];
-        let mut drawer = Drawer::default();
-        for (screen, status) in story {
-            assert!(*drawer.draw(&screen, &status, &style) == draw(&screen, &status, &style), "{status:?}");
+        for mut drawer in [Drawer::default(), Drawer::new(Album::with_room(3))] {
+            for (screen, status) in story.iter().chain(&story) {
+                assert!(drawer.draw(screen, status, &style) == draw(screen, status, &style), "{status:?}");
+            }
         }
     }
 }

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_is_no_display_is_said_and_looked_for_again() {
-        let frame = Frame { rgb: Vec::new() };
+        let frame = Frame::of(Vec::new());
         for device in ["/dev/dri/no-such-card", "/dev/null"] {
             let mut display = DrmDisplay::new(Some(device.into()));
             let error = display.show(&Screen::Idle, &Status::default(), &frame).unwrap_err();

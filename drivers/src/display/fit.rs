@@ -92,7 +92,7 @@ impl Fit {
 fn source_row(frame: &Frame, y: u32) -> &[u8] {
     let length = Frame::WIDTH as usize * 3;
     let from = y as usize * length;
-    frame.rgb.get(from..from + length).unwrap_or_default()
+    frame.rgb().get(from..from + length).unwrap_or_default()
 }
 
 fn pixel(row: &[u8], x: u32) -> [u8; 3] {
@@ -139,7 +139,7 @@ mod tests {
                 rgb.extend([16, 8, 0].map(|shift| (pixel >> shift) as u8));
             }
         }
-        Frame { rgb }
+        Frame::of(rgb)
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
             prop_assert!(left + w <= width && top + h <= height);
             prop_assert!(w == width || h == height || w * 9 <= 16 * h + 16);
             prop_assert!((i64::from(w) * 9 - i64::from(h) * 16).abs() <= 16 || h == 1 || w == 1);
-            let white = Frame { rgb: vec![255; 1280 * 720 * 3] };
+            let white = Frame::of(vec![255; 1280 * 720 * 3]);
             let mut row = Vec::new();
             let y = y % height;
             fit.row(&white, y, PixelFormat::RGB565, &mut row);
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_broken_frame_is_black() {
         let mut row = Vec::new();
-        Fit::new(64, 48).unwrap().row(&Frame { rgb: vec![9; 5] }, 24, PixelFormat::RGB565, &mut row);
+        Fit::new(64, 48).unwrap().row(&Frame::of(vec![9; 5]), 24, PixelFormat::RGB565, &mut row);
         assert_eq!(row, [0; 128]);
     }
 }

@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_no_frame_buffer_is_said_and_waited_for() {
-        let frame = Frame { rgb: vec![0; 1280 * 720 * 3] };
+        let frame = Frame::of(vec![0; 1280 * 720 * 3]);
         for device in ["/dev/no-such-fb", "/dev/null"] {
             let mut display = FramebufferDisplay::new(Some(device.into()));
             let error = display.show(&Screen::Idle, &Status::default(), &frame).unwrap_err();

@@ -117,7 +117,7 @@ fn lit(frame: &Frame, x: i32, y: i32) -> Option<bool> {
     let (mut sum, mut count) = (0_u32, 0_u32);
     for py in y + 2..y + 4 {
         let from = (py * Frame::WIDTH as usize + x + 2) * 3;
-        let octets = frame.rgb.get(from..from + 6)?;
+        let octets = frame.rgb().get(from..from + 6)?;
         sum += octets.iter().map(|o| u32::from(*o)).sum::<u32>();
         count += 6;
     }
@@ -158,12 +158,12 @@ mod tests {
     fn noise_is_no_marker_and_a_soft_picture_is_read() {
         assert_eq!(read(&Canvas::new(Rgb888::WHITE).into_frame()), None);
         assert_eq!(read(&Canvas::new(Rgb888::BLACK).into_frame()), None);
-        assert_eq!(read(&Frame { rgb: vec![0; 7] }), None);
+        assert_eq!(read(&Frame::of(vec![0; 7])), None);
         let marker = Marker { kind: ScreenKind::Held, words: 0x1234 };
         let mut canvas = Canvas::new(Rgb888::BLACK);
         marker.draw(&mut canvas);
         let mut frame = canvas.into_frame();
-        for (n, octet) in frame.rgb.iter_mut().enumerate() {
+        for (n, octet) in frame.rgb_mut().iter_mut().enumerate() {
             let noise = (n * 7919 % 61) as u8;
             *octet = (*octet / 2 + 50).saturating_add(noise);
         }

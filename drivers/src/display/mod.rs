@@ -1,6 +1,7 @@
 //! The display: what a person at the fax machine sees. [`Screen`] says what is to be shown, the drawing turns it
 //! into a [`Frame`], and a [`Display`] puts the frame before people's eyes.
 
+mod album;
 mod bitmap_font;
 mod canvas;
 mod card_fault;
@@ -26,8 +27,10 @@ pub mod spoken;
 mod virtual_display;
 mod words;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+pub use album::Album;
 pub use card_fault::CardFault;
 pub use care::Cared;
 pub use drawer::Drawer;
@@ -44,11 +47,10 @@ pub use spoken::Spoken;
 pub use virtual_display::{DisplayObserver, VirtualDisplay};
 pub use words::{MAX_NAMES, Phrase, Words};
 
-/// A picture of 1280 by 720 pixels, three octets (red, green, blue) a pixel, rows from the top.
+/// A picture of 1280 by 720 pixels, three octets (red, green, blue) a pixel, rows from the top. Clones share its 2.7 MB.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// `WIDTH * HEIGHT * 3` octets.
-    pub rgb: Vec<u8>,
+    rgb: Arc<Vec<u8>>,
 }
 
 impl Frame {
@@ -56,6 +58,26 @@ impl Frame {
     pub const WIDTH: u32 = 1280;
     /// Rows.
     pub const HEIGHT: u32 = 720;
+
+    /// Of `WIDTH * HEIGHT * 3` octets.
+    pub fn of(rgb: Vec<u8>) -> Self {
+        Self { rgb: Arc::new(rgb) }
+    }
+
+    /// The octets, as [`Frame::of`] had them.
+    pub fn rgb(&self) -> &[u8] {
+        &self.rgb
+    }
+
+    /// The octets, to be changed in place; copied first where a clone shares them.
+    pub fn rgb_mut(&mut self) -> &mut [u8] {
+        Arc::make_mut(&mut self.rgb).as_mut_slice()
+    }
+
+    /// The octets, to be kept; copied only where a clone shares them.
+    pub fn into_rgb(self) -> Vec<u8> {
+        Arc::unwrap_or_clone(self.rgb)
+    }
 }
 
 impl std::fmt::Debug for Frame {

@@ -7,7 +7,7 @@ use super::{Display, DisplayError, Frame, Screen, Status};
 impl Frame {
     /// The picture as a PNG file.
     pub fn to_png(&self) -> Vec<u8> {
-        encode(&self.rgb, Self::WIDTH, Self::HEIGHT)
+        encode(self.rgb(), Self::WIDTH, Self::HEIGHT)
     }
 }
 

@@ -301,7 +301,7 @@ mod tests {
         let inner = Box::new(VirtualDisplay::new(|_, _, _| {}));
         let mut display = Spoken::new(inner, Box::new(voice.clone()), Language::English);
         let show = |display: &mut Spoken, screen: &Screen| {
-            display.show(screen, &Status::default(), &Frame { rgb: Vec::new() }).unwrap();
+            display.show(screen, &Status::default(), &Frame::of(Vec::new())).unwrap();
         };
         for seconds in [100, 99, 98] {
             show(&mut display, &Screen::Held { left: Duration::from_secs(seconds) });

@@ -1,7 +1,7 @@
 //! An adapter in the rig's own process, with virtual devices behind the driver traits: the `sim` bench.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use sealfax_adapter::config::{
     CardConfig, ConfirmationConfig, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
@@ -9,7 +9,7 @@ use sealfax_adapter::config::{
 use sealfax_adapter::{Adapter, Config, Devices};
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::card::CardReader;
-use sealfax_drivers::display::Style;
+use sealfax_drivers::display::{Album, Style};
 
 use super::cards::CardSlot;
 use super::site::{PATIENCE, POP3, SMTP, SitePlan};
@@ -20,6 +20,9 @@ use crate::instrument::lamp::SensedLamp;
 use crate::instrument::screen::{RecordedDisplay, ScreenNumbers};
 use crate::scenario::Failure;
 use crate::virtual_card::Hand;
+
+/// Screens that stories show again and again, 2.7 MB each.
+const PICTURES: usize = 32;
 
 /// The adapter, its slot, and what people press.
 pub(super) struct InProcess {
@@ -141,6 +144,12 @@ fn config(plan: &SitePlan, name: &str) -> Config {
     }
 }
 
+/// What all adapters of all benches of this process have drawn.
+fn album() -> Album {
+    static ALBUM: LazyLock<Album> = LazyLock::new(|| Album::with_room(PICTURES));
+    ALBUM.clone()
+}
+
 fn devices(
     plan: &SitePlan,
     name: &str,
@@ -165,6 +174,7 @@ fn devices(
         reader,
         pin_pad: Box::new(pad),
         style: Style { language: plan.language, ..Style::default() },
+        album: album(),
     };
     (devices, keys, finger)
 }

@@ -85,7 +85,7 @@ fn develop(jobs: &Receiver<Job>) {
         match job {
             Job::Develop { frame, to } => {
                 let mut hasher = DefaultHasher::new();
-                frame.rgb.hash(&mut hasher);
+                frame.rgb().hash(&mut hasher);
                 if known.len() > REMEMBERED {
                     known.clear();
                 }
@@ -136,7 +136,7 @@ mod tests {
         let numbers = ScreenNumbers::default();
         let place = Some(folder.path().to_path_buf());
         let mut display = RecordedDisplay::new(log.clone(), "adapter-b", Language::Japanese, place, numbers);
-        let frame = Frame { rgb: vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize] };
+        let frame = Frame::of(vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize]);
         let arrived = Screen::Arrived { names: vec!["山田 花子".into()] };
         for screen in [Screen::Idle, Screen::Idle, arrived] {
             display.show(&screen, &Status::default(), &frame).unwrap();

@@ -130,7 +130,7 @@ impl Frames for Program {
         }
         let mut rgb = vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize];
         match pipe.read_exact(&mut rgb) {
-            Ok(()) => Ok(Some(Frame { rgb })),
+            Ok(()) => Ok(Some(Frame::of(rgb))),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Err(broken(&"it ended")),
             Err(error) => Err(broken(&error)),
         }
@@ -246,7 +246,7 @@ mod tests {
         let (wanted, frame) = picture(sealfax_drivers::display::Screen::Idle);
         let folder = tempfile::tempdir().unwrap();
         let raw = folder.path().join("raw");
-        std::fs::write(&raw, &frame.rgb).unwrap();
+        std::fs::write(&raw, frame.rgb()).unwrap();
         let mut frames = open(&screen(&format!("command = [\"cat\", {raw:?}]"))).unwrap();
         let seen = std::iter::repeat_with(|| frames.next().unwrap()).flatten().next().unwrap();
         assert_eq!(marker::read(&seen), Some(wanted));

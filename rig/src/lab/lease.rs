@@ -56,6 +56,10 @@ impl Lease {
         let lease = Self { token, lost, heart, keeper: Some(keeper) };
         if field("state").as_deref() != Some("allocated") {
             let holder = client.holder(&labgrid.place).await;
+            // Whoever had it may have given it back while we asked who that was.
+            if client.standing(&lease.token).await? == "allocated" {
+                return Ok(lease);
+            }
             let taken = format!("the place {:?} is held by {holder}", labgrid.place);
             if labgrid.wait_seconds == 0 {
                 lease.release().await;
@@ -64,7 +68,7 @@ impl Lease {
             }
             told(&format!("{taken}; waiting up to {} s", labgrid.wait_seconds));
             let late = Instant::now() + Duration::from_secs(labgrid.wait_seconds);
-            while client.state(&lease.token).await?.as_deref() != Some("allocated") {
+            while client.state(&lease.token).await? != "allocated" {
                 if Instant::now() > late {
                     lease.release().await;
                     return Err(LabError::Place(format!("{taken}, after {} s still", labgrid.wait_seconds)));
@@ -123,7 +127,7 @@ async fn beat(client: Client, token: String, tell: watch::Sender<Option<String>>
     loop {
         tokio::time::sleep(HEARTBEAT).await;
         let why = match client.state(&token).await {
-            Ok(Some(state)) if state == "expired" || state == "invalid" => format!("the reservation is {state}"),
+            Ok(state) if state == "expired" || state == "invalid" => format!("the reservation is {state}"),
             Ok(_) => {
                 heard = Instant::now();
                 continue;
@@ -201,20 +205,23 @@ impl Client {
         asking.await.map_err(|error| LabError::instrument(self.name(), error))?
     }
 
-    /// How a reservation stands. Asking renews it.
-    async fn state(&self, token: &str) -> Result<Option<String>, LabError> {
+    /// How a reservation stands, without renewing it.
+    async fn standing(&self, token: &str) -> Result<String, LabError> {
         let all = self.ask(&["reservations"]).await?;
         let ours = reservations(&all).into_iter().find(|reservation| field(reservation, "token") == Some(token));
-        let Some(ours) = ours else {
-            return Err(LabError::Place(format!("the reservation {token} does not exist")));
-        };
-        if field(&ours, "state") == Some("waiting") {
+        let state = ours.as_deref().and_then(|ours| field(ours, "state")).map(str::to_owned);
+        state.ok_or_else(|| LabError::Place(format!("the reservation {token} does not exist")))
+    }
+
+    /// The same, and renews it.
+    async fn state(&self, token: &str) -> Result<String, LabError> {
+        if self.standing(token).await? == "waiting" {
             // `wait` renews, and would go on waiting with us: once is enough.
             let _ = self.ask_for(&["wait", token], WAIT).await;
-            return Ok(Some("waiting".into()));
+            return Ok("waiting".into());
         }
         let said = self.ask(&["wait", token]).await?;
-        Ok(field(&said, "state").map(str::to_owned))
+        Ok(field(&said, "state").unwrap_or("unknown").to_owned())
     }
 
     /// Who has the place.

@@ -79,7 +79,7 @@ fn jpeg(octets: &[u8]) -> Option<(u32, u32, Vec<u8>)> {
 /// Each pixel of the canvas is the one in the middle of its place in the picture.
 fn scaled(width: u32, height: u32, rgb: Vec<u8>) -> Option<Frame> {
     if (width, height) == (Frame::WIDTH, Frame::HEIGHT) {
-        return Some(Frame { rgb });
+        return Some(Frame::of(rgb));
     }
     if width == 0 || width * Frame::HEIGHT != height * Frame::WIDTH {
         return None;
@@ -93,7 +93,7 @@ fn scaled(width: u32, height: u32, rgb: Vec<u8>) -> Option<Frame> {
             canvas.extend_from_slice(rgb.get(at..at + 3)?);
         }
     }
-    Some(Frame { rgb: canvas })
+    Some(Frame::of(canvas))
 }
 
 #[cfg(test)]
@@ -114,7 +114,7 @@ mod tests {
         for row in 0..1080_usize {
             for column in 0..1920_usize {
                 let at = ((row * 2 / 3) * Frame::WIDTH as usize + column * 2 / 3) * 3;
-                rgb.extend_from_slice(&frame.rgb[at..at + 3]);
+                rgb.extend_from_slice(&frame.rgb()[at..at + 3]);
             }
         }
         rgb
@@ -123,17 +123,17 @@ mod tests {
     #[test]
     fn the_marker_is_read_off_every_layout_and_size() {
         let (wanted, picture) = drawn();
-        let bgr: Vec<u8> = picture.rgb.chunks_exact(3).flat_map(|rgb| [rgb[2], rgb[1], rgb[0]]).collect();
+        let bgr: Vec<u8> = picture.rgb().chunks_exact(3).flat_map(|rgb| [rgb[2], rgb[1], rgb[0]]).collect();
         // Each row is filled up.
         let row = Frame::WIDTH as usize * 3;
         let filled: Vec<u8> = bgr.chunks_exact(row).flat_map(|row| row.iter().copied().chain([9; 40])).collect();
         let grey =
             |rgb: &[u8]| 16 + ((66 * i32::from(rgb[0]) + 129 * i32::from(rgb[1]) + 25 * i32::from(rgb[2])) >> 8) as u8;
         let yuyv: Vec<u8> =
-            picture.rgb.chunks_exact(6).flat_map(|two| [grey(&two[..3]), 128, grey(&two[3..]), 128]).collect();
+            picture.rgb().chunks_exact(6).flat_map(|two| [grey(&two[..3]), 128, grey(&two[3..]), 128]).collect();
         let (w, h) = (Frame::WIDTH, Frame::HEIGHT);
         for (layout, width, height, row_octets, octets) in [
-            (Layout::Rgb3, w, h, 0, picture.rgb.clone()),
+            (Layout::Rgb3, w, h, 0, picture.rgb().to_vec()),
             (Layout::Bgr3, w, h, row + 40, filled),
             (Layout::Yuyv, w, h, 0, yuyv),
             (Layout::Rgb3, 1920, 1080, 0, on_full_hd(&picture)),

@@ -21,7 +21,7 @@ pub struct Glass(Frame);
 
 impl Default for Glass {
     fn default() -> Self {
-        Self(Frame { rgb: vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize] })
+        Self(Frame::of(vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize]))
     }
 }
 
@@ -34,7 +34,7 @@ impl Glass {
         let at = FRAME_BUFFER + u64::from(first) * row as u64;
         let seen = qtest.read(&[(at, rows as usize * row)])?;
         let start = (first * Frame::WIDTH * 3) as usize;
-        let place = self.0.rgb.get_mut(start..).unwrap_or_default();
+        let place = self.0.rgb_mut().get_mut(start..).unwrap_or_default();
         let pixels = seen.iter().flat_map(|octets| octets.chunks_exact(PIXEL));
         for (to, from) in place.chunks_exact_mut(3).zip(pixels) {
             if let ([red, green, blue], [b, g, r, _]) = (to, from) {
@@ -49,7 +49,7 @@ impl Glass {
 pub fn picture(ppm: &[u8]) -> Option<Frame> {
     let head = format!("P6\n{} {}\n255\n", Frame::WIDTH, Frame::HEIGHT);
     let rgb = ppm.strip_prefix(head.as_bytes())?;
-    (rgb.len() == (Frame::WIDTH * Frame::HEIGHT * 3) as usize).then(|| Frame { rgb: rgb.to_vec() })
+    (rgb.len() == (Frame::WIDTH * Frame::HEIGHT * 3) as usize).then(|| Frame::of(rgb.to_vec()))
 }
 
 /// Every text that may come up on a screen of one region.
@@ -251,7 +251,7 @@ mod tests {
     fn a_dumped_picture() {
         let mut ppm = b"P6\n1280 720\n255\n".to_vec();
         ppm.resize(ppm.len() + 1280 * 720 * 3, 7);
-        assert_eq!(picture(&ppm).unwrap().rgb[0], 7);
+        assert_eq!(picture(&ppm).unwrap().rgb()[0], 7);
         ppm.pop();
         assert!(picture(&ppm).is_none());
         assert!(picture(b"P6\n640 480\n255\n").is_none());

@@ -154,7 +154,7 @@ impl Board {
         });
         let witness = Witness { line: Box::new(|_| {}), signal, screen };
         // A screen that is on and shows nothing, until there is something.
-        let black = Frame { rgb: vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize] };
+        let black = Frame::of(vec![0; (Frame::WIDTH * Frame::HEIGHT * 3) as usize]);
         write_picture(&self.folder.join("screen.ppm"), &black)
             .map_err(|source| TwinError::Io { what: "the stand-in's picture".into(), source })?;
         let machine = Arc::new(Machine::start(&self.image, &plan, &VscHandle::default(), witness)?);
@@ -192,7 +192,7 @@ fn own_folder(folder: &Path) -> std::io::Result<PathBuf> {
 pub fn write_picture(path: &Path, frame: &Frame) -> std::io::Result<()> {
     let part = path.with_extension("part");
     let head = format!("P6\n{} {}\n255\n", Frame::WIDTH, Frame::HEIGHT);
-    std::fs::write(&part, [head.as_bytes(), &frame.rgb].concat())?;
+    std::fs::write(&part, [head.as_bytes(), frame.rgb()].concat())?;
     std::fs::rename(&part, path)
 }
 

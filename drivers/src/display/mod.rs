@@ -27,7 +27,7 @@ pub mod spoken;
 mod virtual_display;
 mod words;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use album::Album;
@@ -47,11 +47,24 @@ pub use spoken::Spoken;
 pub use virtual_display::{DisplayObserver, VirtualDisplay};
 pub use words::{MAX_NAMES, Phrase, Words};
 
-/// A picture of 1280 by 720 pixels, three octets (red, green, blue) a pixel, rows from the top. Clones share its 2.7 MB.
+/// A picture of 1280 by 720 pixels, three octets (red, green, blue) a pixel, rows from the top. Clones share its 2.7 MB, and
+/// the file that is made of it.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Frame {
-    rgb: Arc<Vec<u8>>,
+pub struct Frame(Arc<Picture>);
+
+#[derive(Clone, Default)]
+struct Picture {
+    rgb: Vec<u8>,
+    png: OnceLock<Vec<u8>>,
 }
+
+impl PartialEq for Picture {
+    fn eq(&self, other: &Self) -> bool {
+        self.rgb == other.rgb
+    }
+}
+
+impl Eq for Picture {}
 
 impl Frame {
     /// Pixels in a row.
@@ -61,22 +74,24 @@ impl Frame {
 
     /// Of `WIDTH * HEIGHT * 3` octets.
     pub fn of(rgb: Vec<u8>) -> Self {
-        Self { rgb: Arc::new(rgb) }
+        Self(Arc::new(Picture { rgb, png: OnceLock::new() }))
     }
 
     /// The octets, as [`Frame::of`] had them.
     pub fn rgb(&self) -> &[u8] {
-        &self.rgb
+        &self.0.rgb
     }
 
     /// The octets, to be changed in place; copied first where a clone shares them.
     pub fn rgb_mut(&mut self) -> &mut [u8] {
-        Arc::make_mut(&mut self.rgb).as_mut_slice()
+        let picture = Arc::make_mut(&mut self.0);
+        picture.png.take();
+        &mut picture.rgb
     }
 
     /// The octets, to be kept; copied only where a clone shares them.
     pub fn into_rgb(self) -> Vec<u8> {
-        Arc::unwrap_or_clone(self.rgb)
+        Arc::unwrap_or_clone(self.0).rgb
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::{Display, DisplayError, Frame, Screen, Status};
 
 impl Frame {
-    /// The picture as a PNG file.
-    pub fn to_png(&self) -> Vec<u8> {
-        encode(self.rgb(), Self::WIDTH, Self::HEIGHT)
+    /// The picture as a PNG file, which is made when it is first asked for.
+    pub fn to_png(&self) -> &[u8] {
+        self.0.png.get_or_init(|| encode(self.rgb(), Self::WIDTH, Self::HEIGHT))
     }
 }
 

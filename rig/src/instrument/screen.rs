@@ -1,10 +1,8 @@
 //! A display that keeps a record: every changed screen with its words, and as `screens/NNN-host-kind.png`.
 //!
-//! Nobody who stands before a fax machine waits for a PNG file: pictures are encoded beside the story, each once, and
-//! [`developed`] waits until all are written.
+//! Nobody who stands before a fax machine waits for a PNG file: pictures are encoded beside the story, and [`developed`]
+//! waits until all are written.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -66,9 +64,6 @@ enum Job {
 
 /// Most frames that wait, 2.7 MB each: beyond, whoever keeps one waits too.
 const WAITING: usize = 12;
-/// Most pictures remembered, some 40 KB each.
-const REMEMBERED: usize = 500;
-
 fn darkroom() -> &'static SyncSender<Job> {
     static DARKROOM: OnceLock<SyncSender<Job>> = OnceLock::new();
     DARKROOM.get_or_init(|| {
@@ -78,19 +73,11 @@ fn darkroom() -> &'static SyncSender<Job> {
     })
 }
 
-/// Stories show the same screens again and again: each is encoded once.
 fn develop(jobs: &Receiver<Job>) {
-    let mut known: HashMap<u64, Vec<u8>> = HashMap::new();
     for job in jobs {
         match job {
             Job::Develop { frame, to } => {
-                let mut hasher = DefaultHasher::new();
-                frame.rgb().hash(&mut hasher);
-                if known.len() > REMEMBERED {
-                    known.clear();
-                }
-                let png = known.entry(hasher.finish()).or_insert_with(|| frame.to_png());
-                if let Err(error) = std::fs::write(&to, png) {
+                if let Err(error) = std::fs::write(&to, frame.to_png()) {
                     tracing::error!(%error, "the picture {} could not be written", to.display());
                 }
             }

@@ -278,7 +278,7 @@ fn environment(page: &mut String, report: &RunReport) {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use crate::report::{picture, sample};
+    use crate::report::sample;
     use std::fs;
 
     /// A block of the page by its identifier.
@@ -291,7 +291,7 @@ mod tests {
         fs::create_dir_all(folder.join("mail")).unwrap();
         fs::create_dir_all(folder.join("screens")).unwrap();
         fs::write(folder.join("mail/1-submitted.eml"), "Subject: <img src=x>\r\n\r\n</script>").unwrap();
-        let shot = picture::test_picture(128, 72, |x, _| [x as u8, 0, 0]);
+        let shot = sealfax_picture::drawn(128, 72, |x, _| [x as u8, 0, 0]);
         fs::write(folder.join("screens/001.png"), shot).unwrap();
         sample::report(folder)
     }

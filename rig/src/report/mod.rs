@@ -4,7 +4,6 @@ mod escape;
 pub mod html;
 pub mod json;
 pub mod junit;
-mod picture;
 pub mod program;
 pub mod table;
 pub mod vcd;

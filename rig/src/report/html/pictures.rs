@@ -9,8 +9,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use crate::report::picture;
-
 /// Beyond so many octets of screens the rest is embedded at half size; beyond [`MOST_OCTETS`], not at all.
 const FULL_SIZE: usize = 800_000;
 /// Most octets of screens.
@@ -32,7 +30,7 @@ impl Pictures {
     pub(super) fn screen(&mut self, path: &Path) -> Option<Vec<usize>> {
         let halvings = u32::from(self.screens > FULL_SIZE);
         let room = self.screens <= MOST_OCTETS;
-        let (numbers, octets) = self.numbers(path, room, |original| picture::bands(original, halvings))?;
+        let (numbers, octets) = self.numbers(path, room, |original| sealfax_picture::bands(original, halvings))?;
         self.screens += octets;
         Some(numbers)
     }
@@ -40,7 +38,8 @@ impl Pictures {
     /// The number of the printed page at `path`, at half its width and height.
     pub(super) fn paper(&mut self, path: &Path) -> Option<Vec<usize>> {
         let room = self.paper <= MOST_PAPER;
-        let (numbers, octets) = self.numbers(path, room, |original| Some(vec![picture::small(original, 1)?]))?;
+        let (numbers, octets) =
+            self.numbers(path, room, |original| Some(vec![sealfax_picture::small(original, 1)?]))?;
         self.paper += octets;
         Some(numbers)
     }

@@ -208,7 +208,7 @@ async fn insertion(region: &Region, site: &Site, taro: &Person, commands: u32) -
         region.log.wait_after(mark, &what, PATIENCE, |event| gone() || shows(event, &[ScreenKind::Sent])).await?;
     }
     let after: Mark = region.log.mark();
-    let through = || matches!(site.screen(), Some(ScreenKind::Sent | ScreenKind::Idle));
+    let through = || matches!(site.screen(), Some(ScreenKind::NotSent | ScreenKind::Sent | ScreenKind::Idle));
     if gone() && !through() {
         // The countdown is drawn anew every second while the document is held.
         let sane = [ScreenKind::Held, ScreenKind::NotSent, ScreenKind::Sent, ScreenKind::Idle];

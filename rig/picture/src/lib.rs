@@ -20,14 +20,14 @@ struct Pixels {
 }
 
 /// The picture, smaller; `None` if it is no PNG that we understand. Each halving halves its width and height.
-pub(super) fn small(png: &[u8], halvings: u32) -> Option<Vec<u8>> {
+pub fn small(png: &[u8], halvings: u32) -> Option<Vec<u8>> {
     let pixels = decode(png, halvings)?;
     encode(&pixels.colours, pixels.width)
 }
 
 /// A screen in three bands, upper edge, body and lower edge: screens of one minute share the upper ones, screens that say
 /// the same share their bodies.
-pub(super) fn bands(png: &[u8], halvings: u32) -> Option<Vec<Vec<u8>>> {
+pub fn bands(png: &[u8], halvings: u32) -> Option<Vec<Vec<u8>>> {
     let pixels = decode(png, halvings)?;
     let height = pixels.colours.len() / pixels.width.max(1);
     let edge = (height * EDGE / ROWS).max(1) * pixels.width;
@@ -127,8 +127,8 @@ fn indexed(pixels: &[[u8; 3]]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((palette.iter().flat_map(|(colour, _)| *colour).collect(), indices))
 }
 
-#[cfg(test)]
-pub(super) fn test_picture(width: u32, height: u32, colour: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
+/// A picture drawn pixel by pixel, red, green and blue of each; rows from the top.
+pub fn drawn(width: u32, height: u32, colour: impl Fn(u32, u32) -> [u8; 3]) -> Vec<u8> {
     let pixels: Vec<_> = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).collect();
     let pixels: Vec<_> = pixels.into_iter().map(|(x, y)| colour(x, y)).collect();
     encode(&pixels, width as usize).unwrap_or_default()
@@ -142,12 +142,12 @@ mod tests {
 
     #[test]
     fn few_colours_become_a_palette_and_many_stay() {
-        let flat = test_picture(64, 32, |x, _| if x < 32 { [255, 191, 0] } else { [0, 0, 0] });
+        let flat = drawn(64, 32, |x, _| if x < 32 { [255, 191, 0] } else { [0, 0, 0] });
         assert_eq!(small(&flat, 0).unwrap(), flat);
         assert!(small(&flat, 1).unwrap().len() <= flat.len());
-        let odd = test_picture(33, 3, |x, _| [x as u8 * 7, 0, 0]);
+        let odd = drawn(33, 3, |x, _| [x as u8 * 7, 0, 0]);
         assert_eq!(decode(&odd, 0).unwrap().colours.len(), 99);
-        let many = test_picture(128, 64, |x, y| [x as u8 * 2, y as u8 * 4, (x ^ y) as u8]);
+        let many = drawn(128, 64, |x, y| [x as u8 * 2, y as u8 * 4, (x ^ y) as u8]);
         assert_eq!(decode(&many, 0).unwrap().colours[65], [130, 0, 65]);
         assert!(small(&many, 1).is_some());
     }
@@ -156,7 +156,7 @@ mod tests {
     fn screens_that_differ_at_an_edge_share_their_body() {
         let screen = |edge: u8| {
             let colour = move |x: u32, y: u32| if y < 64 { [edge; 3] } else { [(x / 4) as u8, 0, 0] };
-            bands(&test_picture(320, 720, colour), 0).unwrap()
+            bands(&drawn(320, 720, colour), 0).unwrap()
         };
         let (one, other) = (screen(100), screen(200));
         assert_eq!((one.len(), one[0] == other[0], one[1] == other[1], one[2] == other[2]), (3, false, true, true));

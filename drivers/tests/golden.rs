@@ -148,7 +148,7 @@ fn contact_sheets_are_as_approved() {
 fn png_files_hold_the_picture() {
     let frame = draw(&Screen::Sent, &samples::healthy(), &style(Language::English));
     let expected = (frame.rgb().to_vec(), Frame::WIDTH, Frame::HEIGHT);
-    assert_eq!(decode(&frame.to_png()), expected);
+    assert_eq!(decode(frame.to_png()), expected);
 }
 
 #[test]

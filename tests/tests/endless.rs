@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use sealfax_adapter::{Adapter, Config, Devices};
 use sealfax_client::seam::{Seams, TcpNetwork};
-use sealfax_drivers::display::{Language, Style};
+use sealfax_drivers::display::{Album, Language, Style};
 use sealfax_mailserver::authority::{Authority, AuthorityOptions};
 use sealfax_rig::events::EventLog;
 use sealfax_rig::instrument::buzzer::SensedBuzzer;

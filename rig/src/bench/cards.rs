@@ -67,7 +67,9 @@ impl CardSlot {
 mod pcscd {
     //! The one private pcscd of this process, its slots lent to one office after the other.
 
+    use std::collections::VecDeque;
     use std::sync::{Mutex, OnceLock, PoisonError};
+    use std::time::Duration;
 
     use sealfax_drivers::card::CardReader;
     use sealfax_drivers::card::pcsc::PcscReader;
@@ -80,9 +82,12 @@ mod pcscd {
     /// Two slots each: more than any region has offices.
     const READERS: [&str; 4] = ["Sealfax A", "Sealfax B", "Sealfax C", "Sealfax D"];
 
+    /// pcscd looks at every slot several times a second.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
     struct Pool {
         pcscd: Pcscd,
-        free: Mutex<Vec<(String, VpcdHandle)>>,
+        free: Mutex<VecDeque<(String, VpcdHandle)>>,
     }
 
     fn pool() -> Result<&'static Pool, Failure> {
@@ -93,7 +98,7 @@ mod pcscd {
                 error => Failure::infrastructure(error),
             })?;
             let slot = |slot: &crate::peer::pcscd::VpcdSlot| (slot.reader.clone(), VpcdHandle::new(slot.port));
-            let free = Mutex::new(pcscd.slots().iter().rev().map(slot).collect());
+            let free = Mutex::new(pcscd.slots().iter().map(slot).collect());
             Ok(Pool { pcscd, free })
         };
         POOL.get_or_init(start).as_ref().map_err(Clone::clone)
@@ -111,8 +116,12 @@ mod pcscd {
         let pool = pool()?;
         // An earlier story may have ended while it was killed.
         pool.pcscd.ensure().map_err(Failure::infrastructure)?;
-        let free = pool.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let free = pool.free.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let (reader, slot) = free.ok_or_else(|| Failure::infrastructure("every slot of pcscd is taken"))?;
+        // The last story's card is gone by now: the slots are lent in turn.
+        if !slot.is_seen_empty(PATIENCE) {
+            return Err(Failure::infrastructure(format!("pcscd does not notice that {reader} is empty")));
+        }
         Ok((Hand::Vpcd { slot: slot.clone(), pcscd: pool.pcscd.clone() }, Lease { reader, slot }))
     }
 
@@ -128,7 +137,7 @@ mod pcscd {
             self.slot.clear();
             if let Ok(pool) = pool() {
                 let slot = (std::mem::take(&mut self.reader), self.slot.clone());
-                pool.free.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
+                pool.free.lock().unwrap_or_else(PoisonError::into_inner).push_back(slot);
             }
         }
     }

@@ -26,6 +26,9 @@ pub const ATR_T0: [u8; 2] = [0x3B, 0x00];
 
 /// pcscd looks every 400 ms, and when it found nothing looks once more at once: the next card comes between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+/// So often pcscd finds the slot empty before the next card comes. One look may belong to a command that the card's
+/// removal interrupted, another to what pcscd tries then; it draws no conclusion from those.
+const LOOKS: usize = 3;
 /// Until pcscd is there again.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -46,6 +49,8 @@ struct Slot {
     fail: VecDeque<u16>,
     delay: Duration,
     observer: Option<ApduObserver>,
+    /// pcscd may still believe that a card is in.
+    believed: bool,
     closed: bool,
 }
 
@@ -60,6 +65,7 @@ impl Slot {
             fail: VecDeque::new(),
             delay: Duration::ZERO,
             observer: None,
+            believed: false,
             closed: false,
         }
     }
@@ -162,9 +168,16 @@ impl VpcdHandle {
     /// As it was when it was new: empty, without faults and observers.
     pub fn clear(&self) {
         let mut slot = self.shared.lock();
-        let (at, insertions) = (slot.at, slot.insertions);
-        *slot = Slot { insertions, ..Slot::new(at) };
+        let (at, insertions, believed) = (slot.at, slot.insertions, slot.believed);
+        *slot = Slot { insertions, believed, ..Slot::new(at) };
         self.shared.changed.notify_all();
+    }
+
+    /// Waits until pcscd has seen that the slot is empty; false if it does not within `patience`.
+    pub fn is_seen_empty(&self, patience: Duration) -> bool {
+        let slot = self.shared.lock();
+        let waited = self.shared.changed.wait_timeout_while(slot, patience, |slot| slot.believed);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
     /// Who is told of every APDU from now on.
@@ -173,18 +186,8 @@ impl VpcdHandle {
     }
 }
 
-/// How a connection ended.
-#[derive(PartialEq, Eq)]
-enum End {
-    /// pcscd was told by its own look that the slot is empty, or is itself gone.
-    Seen,
-    /// A command was interrupted: vpcd would take the next connection for the same card.
-    Unseen,
-}
-
-/// The slot's thread: a connection for each insertion.
+/// The slot's thread: a connection for each insertion, and after it an empty slot for pcscd to see.
 fn play(shared: &Shared) {
-    let mut end = End::Seen;
     loop {
         let mut slot = shared.lock();
         while slot.card.is_none() && !slot.closed {
@@ -192,20 +195,18 @@ fn play(shared: &Shared) {
         }
         let Some(inserted) = slot.card.clone().filter(|_| !slot.closed) else { return };
         let (at, atr) = (slot.at, slot.atr.clone());
+        slot.believed = true;
         drop(slot);
-        if end == End::Unseen {
-            end = decoy(at);
-            std::thread::sleep(BETWEEN_LOOKS);
-            continue;
-        }
         match connect(at) {
-            Ok(mut line) => {
-                end = session(shared, &inserted, &atr, &mut line);
-                drop(line);
+            Ok(line) => {
+                session(shared, &inserted, &atr, line);
+                (0..LOOKS).for_each(|_| decoy(at));
                 std::thread::sleep(BETWEEN_LOOKS);
             }
             Err(_) => std::thread::sleep(AGAIN),
         }
+        shared.lock().believed = false;
+        shared.changed.notify_all();
     }
 }
 
@@ -217,15 +218,12 @@ fn connect(at: SocketAddr) -> io::Result<TcpStream> {
     Ok(line)
 }
 
-/// A connection that ends with pcscd's first look, so that the slot is once seen empty.
-fn decoy(at: SocketAddr) -> End {
-    match connect(at) {
-        Ok(mut line) => {
-            let _ = message(&mut line);
-        }
-        Err(_) => std::thread::sleep(AGAIN),
+/// A connection that ends with the next thing that pcscd wants of it, if it is there: vpcd would take the next card for
+/// the last one if the slot was not once seen empty.
+fn decoy(at: SocketAddr) {
+    if let Ok(mut line) = connect(at) {
+        let _ = message(&mut line);
     }
-    End::Seen
 }
 
 /// One message of vpcd. It writes the length and the rest apart, and waits for our acknowledgement in between: without
@@ -253,31 +251,24 @@ fn answer(line: &mut TcpStream, octets: &[u8]) -> io::Result<()> {
 }
 
 /// Plays the card of one insertion until it is out or pcscd gone.
-fn session(shared: &Shared, inserted: &Inserted, atr: &[u8], line: &mut TcpStream) -> End {
-    let mut powering = false;
-    loop {
-        let Ok(message) = message(line) else { return End::Seen };
-        let is_in = shared.lock().card.as_ref().is_some_and(|now| now.number == inserted.number);
-        let looked = message == [ANSWER_TO_RESET] && !powering;
-        if !is_in {
-            return if looked { End::Seen } else { End::Unseen };
+fn session(shared: &Shared, inserted: &Inserted, atr: &[u8], mut line: TcpStream) {
+    while let Ok(message) = message(&mut line) {
+        if shared.lock().card.as_ref().is_none_or(|now| now.number != inserted.number) {
+            return;
         }
-        match message.as_slice() {
+        let answered = match message.as_slice() {
             [POWER_OFF | POWER_ON | RESET] => {
                 inserted.card.lock().unwrap_or_else(PoisonError::into_inner).power_up();
-                powering = message != [POWER_OFF];
+                Ok(())
             }
-            [ANSWER_TO_RESET] => {
-                powering = false;
-                if answer(line, atr).is_err() {
-                    return End::Seen;
-                }
-            }
+            [ANSWER_TO_RESET] => answer(&mut line, atr),
             command => match exchange(shared, inserted, command) {
-                None => return End::Unseen,
-                Some(octets) if answer(line, &octets).is_err() => return End::Seen,
-                Some(_) => {}
+                None => return,
+                Some(octets) => answer(&mut line, &octets),
             },
+        };
+        if answered.is_err() {
+            return;
         }
     }
 }

@@ -26,6 +26,7 @@ pub fn devices() -> Devices {
         })),
         reader: Box::new(Absent::default()),
         pin_pad: Box::new(Absent::default()),
+        person: None,
         style: Style::default(),
         album: Album::default(),
     }

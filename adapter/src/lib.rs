@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod office;
 mod outer;
 pub mod outgoing;
+mod person;
 pub mod ports;
 pub mod pulse;
 mod sealed;

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use sealfax_client::seam::{EntropyRng, Seams, TransmissionId};
 use sealfax_drivers::display::Fault;
+use sealfax_drivers::person::PersonProof;
 use tokio::sync::{Notify, mpsc, watch};
 
 use crate::card::InsertedCard;
@@ -27,10 +28,13 @@ pub struct Office {
     pub ledger: Ledger,
     /// Anchors and certificate server.
     pub trust: Trust,
+    /// Whoever is asked beside the card.
+    pub person: Option<Arc<dyn PersonProof>>,
     /// Wakes the outbox when something is owed.
     pub owed: Notify,
     events: mpsc::UnboundedSender<Event>,
     card: Mutex<Option<(Insertion, Arc<InsertedCard>)>>,
+    card_changed: Notify,
     reader: AtomicBool,
     /// What is wrong with other devices, by code.
     faults: Mutex<BTreeMap<&'static str, Fault>>,
@@ -51,6 +55,7 @@ impl Office {
         seams: Seams,
         ledger: Ledger,
         trust: Trust,
+        person: Option<Arc<dyn PersonProof>>,
         events: mpsc::UnboundedSender<Event>,
         power: watch::Receiver<()>,
     ) -> Self {
@@ -59,9 +64,11 @@ impl Office {
             seams,
             ledger,
             trust,
+            person,
             owed: Notify::new(),
             events,
             card: Mutex::default(),
+            card_changed: Notify::new(),
             reader: AtomicBool::new(true),
             faults: Mutex::default(),
             ports: Mutex::default(),
@@ -166,8 +173,20 @@ impl Office {
 
     pub(crate) fn set_card(&self, card: Option<(Insertion, Arc<InsertedCard>)>) {
         let before = std::mem::replace(&mut *self.card.lock().unwrap_or_else(PoisonError::into_inner), card);
+        self.card_changed.notify_waiters();
         if let Some((_, before)) = before {
             before.pulled();
+        }
+    }
+
+    /// Waits until the card of this insertion is out.
+    pub async fn out(&self, insertion: Insertion) {
+        loop {
+            let changed = self.card_changed.notified();
+            if self.card_of(insertion).is_none() {
+                return;
+            }
+            changed.await;
         }
     }
 

@@ -23,6 +23,7 @@ use crate::incoming::Incoming;
 use crate::ledger::{Ledger, LedgerError};
 use crate::office::Office;
 use crate::outgoing::Outgoing;
+use crate::person;
 use crate::ports::{Link, Sysfs, watch as ports};
 use crate::pulse::{self, Beat, EVERY, Silent};
 use crate::server::confirmations::Confirmations;
@@ -83,11 +84,12 @@ impl Adapter {
         terminal_network: Arc<dyn Network>,
         devices: Devices,
     ) -> Result<Self, StartError> {
+        let person = devices.person.clone();
         let ledger = Ledger::open(&config.data)?;
         let trust = Trust::open(&config, &seams, ledger.clone())?;
         let (events, inbox) = mpsc::unbounded_channel();
         let (power, on) = watch::channel(());
-        let office = Arc::new(Office::new(config, seams, ledger, trust, events, on));
+        let office = Arc::new(Office::new(config, seams, ledger, trust, person, events, on));
         let outgoing = Arc::new(Outgoing::new(office.clone()));
         let incoming = Arc::new(Incoming::new(office.clone()));
         let confirmations = Arc::new(Confirmations::new(office.clone()));
@@ -274,6 +276,10 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
             let checked = office.clone();
             office.spawn(async move { check_certificate(&checked, insertion).await });
         }
+        Action::ProvePerson(insertion) => {
+            let proving = office.clone();
+            office.spawn(async move { person::prove(&proving, insertion).await });
+        }
         Action::CheckAgain(insertion) => {
             let checked = office.clone();
             office.spawn(async move {
@@ -341,7 +347,10 @@ async fn check_certificate(office: &Office, insertion: Insertion) {
             return office.tell(Event::Card(insertion, CardInput::CertificateInvalid(CardFault::Untrusted)));
         }
     }
-    let (Ok(input) | Err(input)) = check_state(office, &card).await;
+    let input = match check_state(office, &card).await {
+        Ok(_) if office.person.is_some() => CardInput::PersonWanted,
+        Ok(input) | Err(input) => input,
+    };
     office.tell(Event::Card(insertion, input));
 }
 

@@ -69,6 +69,10 @@ fn any_event() -> impl Strategy<Value = Event> {
         1 => (0u8..3).prop_map(|tries_left| Event::Card(1, CardInput::PinRefused { tries_left })),
         6 => Just(Event::Card(1, CardInput::PathHolds)),
         6 => Just(Event::Card(1, CardInput::CertificateValid)),
+        3 => Just(Event::Card(1, CardInput::PersonWanted)),
+        4 => Just(Event::Card(1, CardInput::PersonProven)),
+        1 => Just(Event::Card(1, CardInput::PersonNotProven)),
+        1 => Just(Event::Card(1, CardInput::PersonUnasked)),
         1 => Just(Event::Card(1, CardInput::CertificateInvalid(CardFault::Revoked))),
         1 => Just(Event::Card(1, CardInput::CertificateInvalid(CardFault::Unchecked))),
         4 => (document.clone(), 0usize..3, 0usize..3).prop_map(|(id, from, to)| Event::Sending(SendingEvent::Document {
@@ -106,6 +110,8 @@ struct Witness {
     valid: bool,
     /// The certificate server was asked and has not answered.
     check_open: bool,
+    /// Somebody is asked for beside the card.
+    person_asked: bool,
     /// It said *good* since a document came, since RECEIVE was pressed: for one act each.
     fresh_document: bool,
     fresh_receive: bool,
@@ -143,6 +149,7 @@ impl Witness {
                     (self.read, self.pin_asked, self.pin_accepted) = (None, false, false);
                     (self.check_asked, self.path, self.valid) = (false, false, false);
                     (self.check_open, self.fresh_document, self.fresh_receive) = (false, false, false);
+                    self.person_asked = false;
                 }
                 CardInput::Read { owner, .. } if std::mem::take(&mut self.read_asked) => {
                     self.read = Some(owner.clone())
@@ -155,6 +162,12 @@ impl Witness {
                 CardInput::CertificateValid if self.path && std::mem::take(&mut self.check_open) => {
                     (self.valid, self.fresh_document, self.fresh_receive) = (true, true, true);
                 }
+                // Good alone is not enough here; a card that was accepted is not asked for its owner again.
+                CardInput::PersonWanted if self.path && !self.valid => self.check_open = false,
+                CardInput::PersonProven if std::mem::take(&mut self.person_asked) => {
+                    (self.valid, self.fresh_document, self.fresh_receive) = (true, true, true);
+                }
+                CardInput::PersonNotProven | CardInput::PersonUnasked => self.person_asked = false,
                 CardInput::CertificateInvalid(fault) => {
                     // No answer says nothing against a card that was accepted; anything else ends what was proven.
                     let asked = std::mem::take(&mut self.check_open);
@@ -207,10 +220,19 @@ impl Witness {
             Action::ReadCard(_) | Action::ReadAgain(_) => self.read_asked = true,
             Action::VerifyPin(..) | Action::VerifyPinOnPad(..) => self.pin_asked = true,
             // What was proven with the PIN counts for one act alone.
-            Action::ForgetPin => (self.pin_asked, self.pin_accepted, self.valid) = (false, false, false),
+            Action::ForgetPin => {
+                (self.pin_asked, self.pin_accepted, self.valid, self.person_asked) = (false, false, false, false);
+            }
+            Action::ProvePerson(_) => {
+                assert!(
+                    self.pin_accepted && self.path && !self.check_open,
+                    "asked for the owner of a card that is not valid"
+                );
+                self.person_asked = true;
+            }
             Action::CheckCertificate(_) => {
                 assert!(self.pin_accepted, "certificate checked before the PIN was accepted");
-                (self.check_asked, self.check_open) = (true, true);
+                (self.check_asked, self.check_open, self.path) = (true, true, false);
             }
             Action::CheckAgain(_) => {
                 assert!(self.accepted().is_some(), "asked again about a card that was never accepted");
@@ -339,6 +361,7 @@ enum Question {
     Path(u64),
     Status(u64),
     Again(u64),
+    Person(u64),
     Sending(SendingAction),
     Receiving(ReceivingAction),
 }
@@ -454,6 +477,10 @@ impl World {
                 self.questions.push(Question::Status(n));
                 Event::Card(n, CardInput::PathHolds)
             }
+            Question::Status(n) if good && which.is_multiple_of(4) => Event::Card(n, CardInput::PersonWanted),
+            Question::Person(n) if good => Event::Card(n, CardInput::PersonProven),
+            Question::Person(n) if which.is_multiple_of(3) => Event::Card(n, CardInput::PersonUnasked),
+            Question::Person(n) => Event::Card(n, CardInput::PersonNotProven),
             Question::Status(n) | Question::Again(n) if good => Event::Card(n, CardInput::CertificateValid),
             Question::Again(n) if which.is_multiple_of(2) => {
                 Event::Card(n, CardInput::CertificateInvalid(CardFault::Unchecked))
@@ -534,6 +561,7 @@ fn question(action: Action) -> Option<Question> {
         Action::VerifyPin(n, ..) | Action::VerifyPinOnPad(n, _) => Question::Pin(n),
         Action::CheckCertificate(n) => Question::Path(n),
         Action::CheckAgain(n) => Question::Again(n),
+        Action::ProvePerson(n) => Question::Person(n),
         Action::Sending(
             action @ (SendingAction::FindCertificates(..) | SendingAction::Seal(..) | SendingAction::Submit(_)),
         ) => Question::Sending(action),
@@ -615,6 +643,55 @@ fn accepted(desk: &mut Desk, at: At, who: usize) {
         desk.handle(at, Event::Card(1, input));
     }
     assert_eq!(desk.accepted(), Some(&owner(who)));
+}
+
+/// V2: who is to be proven beside the card has three tries, and without one that succeeds the card counts for nothing.
+#[test]
+fn a_card_alone_is_not_its_owner() {
+    let at = At::ZERO;
+    let wanted = || {
+        let mut desk = new_desk();
+        for input in [
+            CardInput::Inserted,
+            CardInput::Read { owner: owner(1), tries_left: 3, pad: false },
+            CardInput::PinEntered(Arc::new(Pin::new(b"123456").unwrap())),
+            CardInput::PinAccepted,
+            CardInput::PathHolds,
+        ] {
+            desk.handle(at, Event::Card(1, input));
+        }
+        let asked = orders(desk.handle(at, Event::Card(1, CardInput::PersonWanted)));
+        assert_eq!(asked, [show(Action::ProvePerson(1))]);
+        assert_eq!((desk.accepted(), desk.screen(at)), (None, Screen::Person { name: "hanako".into(), tries_left: 3 }));
+        desk
+    };
+    let mut desk = wanted();
+    // Nothing else is a proof.
+    for input in [CardInput::CertificateValid, CardInput::PinAccepted, CardInput::PathHolds] {
+        assert!(orders(desk.handle(at, Event::Card(1, input))).is_empty());
+    }
+    for tries_left in [2, 1] {
+        let again = orders(desk.handle(at, Event::Card(1, CardInput::PersonNotProven)));
+        assert_eq!(again, [show(Action::ProvePerson(1))]);
+        assert_eq!(desk.screen(at), Screen::Person { name: "hanako".into(), tries_left });
+    }
+    desk.handle(at, Event::Card(1, CardInput::PersonNotProven));
+    assert_eq!(desk.screen(at), Screen::CardInvalid(CardFault::NotThePerson));
+    desk.handle(at, Event::Card(1, CardInput::PersonProven));
+    assert_eq!(desk.accepted(), None);
+
+    let mut desk = wanted();
+    desk.handle(at, Event::Card(1, CardInput::PersonUnasked));
+    assert_eq!(desk.screen(at), Screen::CardInvalid(CardFault::PersonUnasked));
+
+    let mut desk = wanted();
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    desk.handle(at, Event::Card(1, CardInput::PersonProven));
+    assert_eq!((desk.accepted(), desk.screen(at)), (None, Screen::Idle));
+
+    let mut desk = wanted();
+    desk.handle(at, Event::Card(1, CardInput::PersonProven));
+    assert_eq!(desk.accepted(), Some(&owner(1)));
 }
 
 #[test]

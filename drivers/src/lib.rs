@@ -1,4 +1,4 @@
-//! Devices of the adapter: lamp, buzzer, button, display, card reader, PIN pad.
+//! Devices of the adapter: lamp, buzzer, button, display, card reader, PIN pad, and whatever else knows people.
 //!
 //! Each device is a small trait, real backends and a virtual one, chosen at run time. Nothing here knows of mail.
 
@@ -9,4 +9,5 @@ pub mod display;
 pub mod gpio;
 pub mod lamp;
 pub mod pattern;
+pub mod person;
 pub mod pin;

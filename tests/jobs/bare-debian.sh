@@ -29,7 +29,7 @@ cd /sealfax
 for peer in openssl tiffinfo curl python3 pcscd slapd qemu-system-aarch64 chromium pkg-config make; do
   if command -v $peer; then echo "$peer is not to be here"; exit 1; fi
 done
-cargo test --workspace --locked
+cargo test --workspace --locked --no-fail-fast
 IN
 chmod +x "$T/debian/go"
 # Its own mounts, processes and network: all of it goes with the last process.

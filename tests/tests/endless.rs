@@ -52,6 +52,7 @@ async fn adapter(folder: &std::path::Path) -> (Adapter, impl Sized) {
         display: Box::new(RecordedDisplay::new(log, name, Language::English, None, ScreenNumbers::default())),
         reader: Box::new(reader),
         pin_pad: Box::new(pad),
+        person: None,
         style: Style::default(),
         album: Album::default(),
     };

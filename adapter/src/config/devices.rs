@@ -1,10 +1,12 @@
-//! `[gpio]` and `[display]`: what is wired and plugged to the adapter.
+//! `[gpio]`, `[display]` and `[person]`: what is wired and plugged to the adapter.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_drivers::gpio::{self, AtRest, Backend, ButtonWiring, BuzzerWiring, Gpio, LampWiring};
+use sealfax_drivers::person::ProofProgram;
 use serde::Deserialize;
 
 /// Lines of the 40-pin header, by BCM number. What is left out stays with the console.
@@ -141,6 +143,52 @@ impl DisplayConfig {
             _ => Ok(()),
         }
     }
+}
+
+/// Whoever is asked for the person beside the card (V2).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PersonConfig {
+    /// The program; its exit status 0 says that it is the owner.
+    pub program: PathBuf,
+    /// Its arguments; `{address}` is the owner's mail address.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// How long one try may take.
+    #[serde(default = "half_a_minute")]
+    pub seconds: u64,
+}
+
+impl PersonConfig {
+    /// What asks.
+    pub fn program(&self) -> ProofProgram {
+        ProofProgram::new(&self.program, self.arguments.clone(), Duration::from_secs(self.seconds))
+    }
+
+    /// What is wrong with the program's file.
+    pub(super) fn problem(&self) -> Option<String> {
+        let path = self.program.display();
+        if !self.program.is_absolute() {
+            return Some("give the whole path, from /".into());
+        }
+        match std::fs::metadata(&self.program) {
+            Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => None,
+            Ok(_) => Some(format!("{path} cannot be run; is it a program?")),
+            Err(error) => Some(format!("{path}: {error}; install what it belongs to")),
+        }
+    }
+
+    /// What no single key shows.
+    pub(super) fn check(&self) -> Result<(), &'static str> {
+        match self.seconds {
+            1..=120 => Ok(()),
+            _ => Err("`person.seconds` is from 1 to 120"),
+        }
+    }
+}
+
+fn half_a_minute() -> u64 {
+    30
 }
 
 fn yes() -> bool {

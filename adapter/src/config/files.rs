@@ -26,6 +26,9 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     if let Some(Err(error)) = network.ldap.as_ref().map(|ldap| ldap.check_password_file()) {
         say("network.ldap.password_file", error.to_string());
     }
+    if let Some(why) = config.person.as_ref().and_then(|person| person.problem()) {
+        say("person.program", why);
+    }
     if let Err(why) = can_hold_data(&config.data) {
         say("data", why);
     }
@@ -59,10 +62,11 @@ mod tests {
         let text = include_str!("../../sealfax-adapter.example.toml")
             .replace("/etc/sealfax/anchors.pem", &at("absent"))
             .replace("/etc/sealfax/intermediates.pem", &at("no-pem"))
-            .replace("/var/lib/sealfax/adapter", &at("no-pem/data"));
+            .replace("/var/lib/sealfax/adapter", &at("no-pem/data"))
+            + "\n[person]\nprogram = \"/dev/null\"\n";
         let config: Config = toml::from_str(&text).unwrap();
         let said: Vec<String> = problems(&config).iter().map(ToString::to_string).collect();
-        for key in ["`network.anchors`", "`network.intermediates`", "`data`"] {
+        for key in ["`network.anchors`", "`network.intermediates`", "`data`", "`person.program`"] {
             assert!(said.iter().any(|problem| problem.starts_with(key)), "{key}: {said:#?}");
         }
     }

@@ -19,7 +19,7 @@ use sealfax_drivers::display::Language;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
-pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig};
+pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig, PersonConfig};
 pub use service::{LogForm, PortName, PortsConfig, ServiceConfig};
 
 /// Why a configuration is refused.
@@ -87,6 +87,9 @@ pub struct Config {
     /// The screen; without it, the console's.
     #[serde(default)]
     pub display: Option<DisplayConfig>,
+    /// Whoever is asked for the person beside the card.
+    #[serde(default)]
+    pub person: Option<PersonConfig>,
     /// Which device is which port.
     #[serde(default)]
     pub ports: Option<PortsConfig>,
@@ -318,6 +321,9 @@ impl Config {
             "`ports.terminal` and `ports.network` are one port; the fax machine needs one of its own",
         );
         if let Some(Err(wrong)) = self.gpio.as_ref().map(GpioConfig::check) {
+            problems.push(Problem::anywhere(wrong));
+        }
+        if let Some(Err(wrong)) = self.person.as_ref().map(PersonConfig::check) {
             problems.push(Problem::anywhere(wrong));
         }
         if let Some(Err(wrong)) = self.display.as_ref().map(DisplayConfig::check) {

@@ -1,4 +1,5 @@
-//! From an inserted card to an accepted owner: read, PIN, certificate (ST601-604, ST613; ST904, ST907-911).
+//! From an inserted card to an accepted owner: read, PIN, certificate (ST601-604, ST613; ST904, ST907-911), and the person
+//! beside it where the office wants that (V2).
 //!
 //! One insertion is one session. Whatever was proven ends with it: a pulled card leaves nothing behind. While the card
 //! stays in, what the certificate server said counts for one act: before the next one it is asked again. So does the
@@ -43,6 +44,13 @@ pub enum CardSession {
         /// The path to our anchor holds; the server's answer is awaited.
         path_holds: bool,
     },
+    /// All of that holds, and the person is to be proven beside it.
+    Proving {
+        /// Whose card.
+        owner: Owner,
+        /// How often they may still try.
+        tries_left: u8,
+    },
     /// ST604, ST910: accepted.
     Valid(Owner),
     /// Accepted once, and the act is over for which the PIN was given.
@@ -54,6 +62,9 @@ pub enum CardSession {
     /// The PIN is blocked.
     Blocked,
 }
+
+/// How often somebody may lay a finger on the reader, each time the PIN was right.
+pub const PERSON_TRIES: u8 = 3;
 
 /// Where a PIN is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +130,14 @@ pub enum CardInput {
     PathHolds,
     /// The certificate server says good.
     CertificateValid,
+    /// The certificate server says good, and this office wants the person proven as well.
+    PersonWanted,
+    /// It is the owner who stands there.
+    PersonProven,
+    /// It is not, or they hesitated.
+    PersonNotProven,
+    /// Nobody can be asked.
+    PersonUnasked,
     /// The path does not hold, or the certificate server does not say good.
     CertificateInvalid(CardFault),
 }
@@ -137,6 +156,8 @@ pub enum CardAction {
     VerifyPinOnPad(u8),
     /// Check the path and ask the certificate server.
     CheckCertificate,
+    /// Ask for the person beside the card.
+    ProvePerson,
     /// The same for a card that proved itself in this insertion: path and certificate server only.
     CheckAgain,
     /// Tell both flows.
@@ -149,7 +170,7 @@ impl CardSession {
     /// One event. Events that do not belong to the present state (late answers of a card that was pulled) change
     /// nothing.
     pub fn handle(&mut self, input: CardInput) -> Vec<CardAction> {
-        use CardAction::{CheckCertificate, LetGo, Read, Tell, VerifyPin};
+        use CardAction::{CheckCertificate, LetGo, ProvePerson, Read, Tell, VerifyPin};
         match (std::mem::take(self), input) {
             (Self::Out, CardInput::Removed) => vec![],
             (_, CardInput::Removed) => vec![Tell(CardChange::Out)],
@@ -226,6 +247,22 @@ impl CardSession {
                 *self = Self::Valid(owner.clone());
                 vec![Tell(CardChange::Valid(owner))]
             }
+            (Self::Checking { owner, path_holds: true }, CardInput::PersonWanted) => {
+                *self = Self::Proving { owner, tries_left: PERSON_TRIES };
+                vec![ProvePerson]
+            }
+            (Self::Proving { owner, .. }, CardInput::PersonProven) => {
+                *self = Self::Valid(owner.clone());
+                vec![Tell(CardChange::Valid(owner))]
+            }
+            (Self::Proving { tries_left: 0 | 1, .. }, CardInput::PersonNotProven) => {
+                self.refuse(CardFault::NotThePerson)
+            }
+            (Self::Proving { owner, tries_left }, CardInput::PersonNotProven) => {
+                *self = Self::Proving { owner, tries_left: tries_left - 1 };
+                vec![ProvePerson]
+            }
+            (Self::Proving { .. }, CardInput::PersonUnasked) => self.refuse(CardFault::PersonUnasked),
             (Self::Checking { .. }, CardInput::CertificateInvalid(fault)) => self.refuse(fault),
             (Self::Rechecking(owner), CardInput::CertificateValid) => {
                 *self = Self::Valid(owner.clone());
@@ -312,6 +349,7 @@ impl CardSession {
             | Self::Pin { owner, .. }
             | Self::Verifying(owner, _)
             | Self::Checking { owner, .. }
+            | Self::Proving { owner, .. }
             | Self::Valid(owner)
             | Self::Rested(owner)
             | Self::Rechecking(owner) => Some(owner),
@@ -332,6 +370,7 @@ impl CardSession {
             Self::Checking { path_holds, .. } => {
                 Screen::Checking { card: true, certificate: *path_holds, server: false }
             }
+            Self::Proving { owner, tries_left } => Screen::Person { name: owner.name.clone(), tries_left: *tries_left },
             Self::Rechecking(_) => Screen::Checking { card: true, certificate: true, server: false },
             Self::Invalid(fault) => Screen::CardInvalid(*fault),
             Self::Blocked => Screen::PinBlocked,

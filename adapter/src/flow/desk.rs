@@ -66,6 +66,8 @@ pub enum Action {
     VerifyPinOnPad(Insertion, u8),
     /// Check path and validity of the certificates on the card of this insertion.
     CheckCertificate(Insertion),
+    /// Ask, beside the card of this insertion, for its owner.
+    ProvePerson(Insertion),
     /// Check path and validity once more, for the act that begins with the card of this insertion.
     CheckAgain(Insertion),
     /// The card's proof is void: forget everything that came from it.
@@ -248,6 +250,7 @@ impl Desk {
                 CardAction::VerifyPin(pin, shown) => actions.push(Action::VerifyPin(self.insertion, pin, shown)),
                 CardAction::VerifyPinOnPad(shown) => actions.push(Action::VerifyPinOnPad(self.insertion, shown)),
                 CardAction::CheckCertificate => actions.push(Action::CheckCertificate(self.insertion)),
+                CardAction::ProvePerson => actions.push(Action::ProvePerson(self.insertion)),
                 CardAction::CheckAgain => actions.push(Action::CheckAgain(self.insertion)),
                 CardAction::LetGo => actions.push(Action::LetGo(self.insertion)),
                 CardAction::Tell(change) => {

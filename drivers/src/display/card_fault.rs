@@ -45,11 +45,15 @@ pub enum CardFault {
     AnswerUnusable,
     /// A correspondent's certificate is another one than before, and that is configured to be refused.
     Changed,
+    /// Whoever stands there is not the card's owner, as far as whatever is asked beside the card can tell.
+    NotThePerson,
+    /// What is asked beside the card gives no answer.
+    PersonUnasked,
 }
 
 impl CardFault {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Revoked,
         Self::Expired,
         Self::NotYetValid,
@@ -70,6 +74,8 @@ impl CardFault {
         Self::Clock,
         Self::AnswerUnusable,
         Self::Changed,
+        Self::NotThePerson,
+        Self::PersonUnasked,
     ];
 
     /// The stable code a person reads to the administrator, of one's own card.
@@ -105,6 +111,8 @@ impl CardFault {
             Self::Clock => ("CARD-118", "TRUST-118"),
             Self::AnswerUnusable => ("CARD-119", "TRUST-119"),
             Self::Changed => ("CARD-120", "TRUST-004"),
+            Self::NotThePerson => ("CARD-121", "TRUST-121"),
+            Self::PersonUnasked => ("CARD-122", "TRUST-122"),
         }
     }
 
@@ -147,13 +155,15 @@ impl CardFault {
             Self::Clock => ("時計のずれ", "clocks differ"),
             Self::AnswerUnusable => ("応答が使用不能", "answer unusable"),
             Self::Changed => ("証明書の変更", "changed"),
+            Self::NotThePerson => ("本人と確認できません", "you were not recognised"),
+            Self::PersonUnasked => ("本人確認装置の故障", "the reader of fingers failed"),
         }
     }
 
     /// What the person does next.
     pub(super) fn instruction(self) -> (&'static str, &'static str) {
         match self {
-            Self::Unreadable => ("カードを入れ直してください", "Insert the card again"),
+            Self::Unreadable | Self::NotThePerson => ("カードを入れ直してください", "Insert the card again"),
             Self::Unchecked => ("しばらくしてから入れ直してください", "Try again in a while"),
             Self::Clock => ("時計を合わせてもらってください", "Have the clock set"),
             _ => ("管理者に連絡してください", "Call your administrator"),

@@ -34,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 22] = [
+const KINDS: [(ScreenKind, u8); 23] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -57,6 +57,7 @@ const KINDS: [(ScreenKind, u8); 22] = [
     (ScreenKind::Overdue, 20),
     (ScreenKind::CertificateChanged, 21),
     (ScreenKind::Diagnosis, 22),
+    (ScreenKind::Person, 23),
 ];
 
 impl Marker {

@@ -44,7 +44,7 @@ pub fn field(kind: ScreenKind) -> Pair {
         K::Idle => DARK,
         K::Diagnosis => EDGE,
         K::Arrived | K::Held | K::Overdue | K::CertificateChanged => AMBER,
-        K::Pin | K::Checking => BLUE,
+        K::Pin | K::Person | K::Checking => BLUE,
         K::WrongCard | K::CardInvalid | K::PinWrong | K::PinBlocked | K::CannotOpen | K::NotGenuine | K::NotSent => RED,
         K::PressReceive | K::Receiving | K::Done | K::Ready | K::Sending | K::Sent | K::Delivered => GREEN,
     }

@@ -197,6 +197,12 @@ impl<'a> Pen<'a> {
             }
             K::Arrived => self.envelope(),
             K::Pin => self.keypad(),
+            K::Person => {
+                for (radius, down) in [(46.0, 0.0), (31.0, 4.0), (16.0, 8.0)] {
+                    self.ring((0.0, down), radius, STROKE);
+                }
+                self.disc_with(self.pair.ink, (0.0, 10.0), 4.0);
+            }
             K::Checking => self.card(),
             K::WrongCard | K::CardInvalid => {
                 self.card();

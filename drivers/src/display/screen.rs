@@ -104,6 +104,13 @@ pub enum Screen {
         /// Tries the card has left.
         tries_left: u8,
     },
+    /// The person is asked for more than card and PIN: a finger on the reader.
+    Person {
+        /// Whose card is in.
+        name: String,
+        /// How often they may try.
+        tries_left: u8,
+    },
     /// ST908, ST602: ticks for card, certificate and server.
     Checking {
         /// The card was read and its PIN accepted.
@@ -225,6 +232,7 @@ pub enum ScreenKind {
     Overdue,
     CertificateChanged,
     Diagnosis,
+    Person,
 }
 
 impl ScreenKind {
@@ -253,6 +261,7 @@ impl ScreenKind {
             Self::Overdue => "overdue",
             Self::CertificateChanged => "certificate-changed",
             Self::Diagnosis => "diagnosis",
+            Self::Person => "person",
         }
     }
 }
@@ -283,6 +292,7 @@ impl Screen {
             Self::Overdue { .. } => ScreenKind::Overdue,
             Self::CertificateChanged { .. } => ScreenKind::CertificateChanged,
             Self::Diagnosis { .. } => ScreenKind::Diagnosis,
+            Self::Person { .. } => ScreenKind::Person,
         }
     }
 }

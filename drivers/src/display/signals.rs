@@ -23,6 +23,7 @@ impl Screen {
             Self::CannotOpen { .. } | Self::NotGenuine { .. } => LampPattern::HZ_4,
             Self::Overdue { .. } | Self::CertificateChanged { .. } => LampPattern::HZ_1_SLOW,
             Self::Pin { .. }
+            | Self::Person { .. }
             | Self::Checking { .. }
             | Self::CardInvalid(_)
             | Self::PinWrong { .. }
@@ -49,6 +50,7 @@ impl Screen {
             Self::CannotOpen { .. } | Self::NotGenuine { .. } | Self::NotSent(_) => BuzzerSignal::ThreeLow,
             Self::Idle
             | Self::Pin { .. }
+            | Self::Person { .. }
             | Self::Checking { .. }
             | Self::Receiving { .. }
             | Self::Sending

@@ -80,9 +80,10 @@ impl Screen {
     fn names(&self) -> (Vec<String>, usize) {
         let all: &[String] = match self {
             Self::Arrived { names } | Self::WrongCard { names } => names,
-            Self::Pin { name, .. } | Self::PressReceive { name, .. } | Self::Ready { name } => {
-                std::slice::from_ref(name)
-            }
+            Self::Pin { name, .. }
+            | Self::Person { name, .. }
+            | Self::PressReceive { name, .. }
+            | Self::Ready { name } => std::slice::from_ref(name),
             _ => &[],
         };
         let shown = all
@@ -106,6 +107,10 @@ impl Screen {
             Self::Pin { tries_left, .. } => (
                 say("", "暗証番号を入力してください", &ja_left(*tries_left)),
                 say("", "Enter your PIN", &en_tries(*tries_left)),
+            ),
+            Self::Person { tries_left, .. } => (
+                say("", "指を読取装置に置いてください", &ja_left(*tries_left)),
+                say("", "Lay your finger on the reader", &en_tries(*tries_left)),
             ),
             Self::Checking { .. } => (say("カードを確認しています", "", ""), say("Checking your card", "", "")),
             Self::WrongCard { .. } => (

@@ -90,6 +90,8 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("pin", Screen::Pin { name: name(), entered: 0, tries_left: 3 }),
         ("pin-four", Screen::Pin { name: name(), entered: 4, tries_left: 1 }),
         ("pin-long", Screen::Pin { name: LONG.into(), entered: 8, tries_left: 3 }),
+        ("person", Screen::Person { name: name(), tries_left: 3 }),
+        ("person-long", Screen::Person { name: LONG.into(), tries_left: 1 }),
         ("checking", Screen::Checking { card: true, certificate: true, server: false }),
         ("checking-begun", Screen::Checking { card: false, certificate: false, server: false }),
         ("wrong-card", wrong(&["佐藤 花子"])),
@@ -124,6 +126,8 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("overdue", Screen::Overdue { count: 2, since: Duration::from_secs(3 * 3600) }),
     ];
     for (name, fault) in [
+        ("card-not-the-person", CardFault::NotThePerson),
+        ("card-person-unasked", CardFault::PersonUnasked),
         ("card-revoked", CardFault::Revoked),
         ("card-expired", CardFault::Expired),
         ("card-not-yet-valid", CardFault::NotYetValid),

@@ -10,11 +10,13 @@ use sealfax_adapter::{Adapter, Config, Devices};
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::card::CardReader;
 use sealfax_drivers::display::{Album, Style};
+use sealfax_drivers::person::PersonProof;
 
 use super::cards::CardSlot;
 use super::site::{PATIENCE, POP3, SMTP, SitePlan};
 use crate::events::{EventKind, EventLog, Lane};
 use crate::instrument::buzzer::SensedBuzzer;
+use crate::instrument::fingerprint::{Fingers, fingerprint_reader};
 use crate::instrument::keypad::{Finger, Keys, button, keypad};
 use crate::instrument::lamp::SensedLamp;
 use crate::instrument::screen::{RecordedDisplay, ScreenNumbers};
@@ -35,6 +37,8 @@ pub(super) struct InProcess {
     cards: CardSlot,
     pub(super) keys: Keys,
     pub(super) finger: Finger,
+    /// At the fingerprint reader, if the office has one.
+    pub(super) fingers: Option<Fingers>,
     adapter: Option<Adapter>,
 }
 
@@ -49,7 +53,7 @@ impl InProcess {
         screens: ScreenNumbers,
     ) -> Result<Self, Failure> {
         let (cards, reader) = CardSlot::new(plan.cards, name)?;
-        let (devices, keys, finger) = devices(&plan, name, &log, &screens, reader, cards.hand());
+        let (devices, keys, finger, fingers) = devices(&plan, name, &log, &screens, reader, cards.hand());
         let adapter = Adapter::start(config(&plan, name), seams.clone(), terminal_network.clone(), devices)
             .await
             .map_err(|error| Failure::infrastructure(format!("{name}: {error}")))?;
@@ -63,6 +67,7 @@ impl InProcess {
             cards,
             keys,
             finger,
+            fingers,
             adapter: Some(adapter),
         })
     }
@@ -87,7 +92,7 @@ impl InProcess {
     /// The power is back, the card slot is empty.
     pub(super) async fn power_on(&mut self) -> Result<(), Failure> {
         let reader = self.cards.renew()?;
-        let (devices, keys, finger) =
+        let (devices, keys, finger, fingers) =
             devices(&self.plan, &self.name, &self.log, &self.screens, reader, self.cards.hand());
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let config = config(&self.plan, &self.name);
@@ -102,7 +107,7 @@ impl InProcess {
         let adapter = Adapter::start(config, self.seams.clone(), self.terminal_network.clone(), devices)
             .await
             .map_err(|error| Failure::infrastructure(format!("{}: {error}", self.name)))?;
-        (self.keys, self.finger, self.adapter) = (keys, finger, Some(adapter));
+        (self.keys, self.finger, self.fingers, self.adapter) = (keys, finger, fingers, Some(adapter));
         Ok(())
     }
 }
@@ -139,6 +144,7 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },
         gpio: None,
         display: None,
+        person: None,
         ports: None,
         service: ServiceConfig::default(),
     }
@@ -157,7 +163,7 @@ fn devices(
     screens: &ScreenNumbers,
     reader: Box<dyn CardReader>,
     slot: &Hand,
-) -> (Devices, Keys, Finger) {
+) -> (Devices, Keys, Finger, Option<Fingers>) {
     let (card_log, host) = (log.clone(), name.to_owned());
     slot.observe(Arc::new(move |apdu| {
         let kind = EventKind::Apdu { command: apdu.command.clone(), status: apdu.status.unwrap_or(0) };
@@ -165,6 +171,7 @@ fn devices(
     }));
     let (pad, keys) = keypad(log.clone());
     let (knob, finger) = button(log.clone());
+    let (glass, fingers) = plan.fingerprints.then(|| fingerprint_reader(log.clone())).unzip();
     let folder = plan.keep_pictures.then(|| plan.folder.clone());
     let devices = Devices {
         lamp: Box::new(SensedLamp::new(log.clone(), name)),
@@ -173,8 +180,9 @@ fn devices(
         display: Box::new(RecordedDisplay::new(log.clone(), name, plan.language, folder, screens.clone())),
         reader,
         pin_pad: Box::new(pad),
+        person: glass.map(|glass| Arc::new(glass) as Arc<dyn PersonProof>),
         style: Style { language: plan.language, ..Style::default() },
         album: album(),
     };
-    (devices, keys, finger)
+    (devices, keys, finger, fingers)
 }

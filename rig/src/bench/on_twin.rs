@@ -319,6 +319,7 @@ mod tests {
             intermediates: "/unused".into(),
             hold: Duration::from_secs(9),
             batch: 3,
+            fingerprints: false,
             language: Language::English,
             keep_pictures: false,
             cards: crate::scenario::Cards::Virtual,

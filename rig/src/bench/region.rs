@@ -69,6 +69,8 @@ pub struct Plan {
     pub own_directory: bool,
     /// The fax machines have their adapters built in (V1): a machine and its adapter are one host with no cable between.
     pub built_in: bool,
+    /// Each office has a fingerprint reader beside the card's (V2).
+    pub fingerprints: bool,
 }
 
 impl Default for Plan {
@@ -85,6 +87,7 @@ impl Default for Plan {
             trust: TrustConfig::default(),
             own_directory: false,
             built_in: false,
+            fingerprints: false,
         }
     }
 }
@@ -129,6 +132,9 @@ impl Region {
     pub async fn start(bench: &Bench, plan: Plan) -> Result<Self, Failure> {
         if plan.built_in && bench.kind != BenchKind::Sim {
             return Err(Failure::Unsupported("fax machine with the adapter built in".into()));
+        }
+        if plan.fingerprints && bench.kind != BenchKind::Sim {
+            return Err(Failure::Unsupported("fingerprint reader at a board".into()));
         }
         if let Some(why) = bench.lab.as_ref().and_then(|lab| lab.broken.as_deref()) {
             return Err(broken(why));
@@ -236,6 +242,7 @@ impl Region {
                 intermediates: intermediates.clone(),
                 hold: plan.hold,
                 batch: plan.batch,
+                fingerprints: plan.fingerprints,
                 language: Language::Japanese,
                 keep_pictures: plan.pictures || bench.pictures,
                 cards: bench.cards,

@@ -18,6 +18,7 @@ use super::on_twin::{OnTwin, TwinPlan};
 use super::people::Person;
 use crate::endpoint::ifax::{IfaxTerminal, Lcd, PrintedDocument, TerminalError};
 use crate::events::{Event, EventKind, EventLog, Lane, Mark};
+use crate::instrument::fingerprint::Fingers;
 use crate::instrument::screen::ScreenNumbers;
 use crate::scenario::{Cards, Failure};
 use crate::virtual_card::Hand;
@@ -50,6 +51,7 @@ pub(super) struct SitePlan {
     pub(super) intermediates: PathBuf,
     pub(super) hold: Duration,
     pub(super) batch: usize,
+    pub(super) fingerprints: bool,
     pub(super) language: Language,
     pub(super) keep_pictures: bool,
     pub(super) cards: Cards,
@@ -202,6 +204,21 @@ impl Site {
             UnderTest::Twin(twin) => twin.type_pin(person.character.called, pin).await,
             UnderTest::Lab(board) => board.type_pin(person.character.called, pin).await,
         }
+    }
+
+    /// Lays a finger on the reader.
+    pub fn lay_finger(&self, person: &Person) -> Result<(), Failure> {
+        self.fingers()?.lay(person.character.called, person.character.address);
+        Ok(())
+    }
+
+    /// The fingerprint reader of an office that has one.
+    pub fn fingers(&self) -> Result<&Fingers, Failure> {
+        let of = match &self.adapter {
+            UnderTest::InProcess(adapter) => adapter.fingers.as_ref(),
+            UnderTest::Twin(_) | UnderTest::Lab(_) => None,
+        };
+        of.ok_or_else(|| Failure::Unsupported(format!("fingerprint reader at {}", self.adapter_name)))
     }
 
     /// Presses the adapter's button.

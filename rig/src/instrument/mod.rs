@@ -2,6 +2,7 @@
 //! the adapter cannot tell it from hardware.
 
 pub mod buzzer;
+pub mod fingerprint;
 pub mod keypad;
 pub mod lamp;
 pub mod screen;

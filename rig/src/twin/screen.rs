@@ -99,6 +99,7 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
         for tries_left in 0..=15 {
             all.extend((0..=8).map(|entered| Screen::Pin { name: name(), entered, tries_left }));
         }
+        all.extend((0..=3).map(|tries_left| Screen::Person { name: name(), tries_left }));
         all.extend((0..=MOST).map(|documents| Screen::PressReceive { name: name(), documents }));
     }
     for bits in 0..8u8 {

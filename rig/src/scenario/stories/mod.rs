@@ -8,6 +8,7 @@ pub mod diagnosis;
 pub mod evidence;
 mod forger;
 pub mod own_directory;
+pub mod person;
 pub mod proofs;
 pub mod receiving;
 pub mod sending;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Scenario> {
         delivery::all(),
         curves::all(),
         built_in::all(),
+        person::all(),
         servers::all(),
         own_directory::all(),
         threats::all(),

@@ -89,6 +89,8 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
     let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
     let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent];
+    // The page before its first finding.
+    all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
     for names in arrangements(&names) {
         all.push(Screen::Arrived { names: names.clone() });
         all.push(Screen::WrongCard { names });
@@ -113,7 +115,8 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
         all.push(Screen::Delivered { count: total });
     }
     all.extend((0..=MOST).map(|documents| Screen::Done { documents }));
-    for code in CODES {
+    let of_faults = CardFault::ALL.into_iter().flat_map(|fault| [fault.code(), fault.correspondent_code()]);
+    for code in CODES.into_iter().chain(of_faults) {
         all.push(Screen::CannotOpen { code });
         all.push(Screen::NotGenuine { code });
         all.push(Screen::NotSent(NotSent::CertificateServerUnreachable(code)));

@@ -52,6 +52,10 @@ fn holds_none(folder: &Path, needles: &[Needle]) -> Result<(), Failure> {
 
 async fn nothing_left(bench: Bench) -> Result<(), Failure> {
     let mut region = Region::start(&bench, Plan::default()).await?;
+    for office in ['a', 'b'] {
+        // Only of an adapter in this very process is the disk at hand.
+        region.site(office)?.adapter()?;
+    }
     let (taro, hanako) = (region.person(TARO)?, region.person(HANAKO)?);
     let pages = note("Leave no trace of this");
     taro_sends(&region, &[HANAKO.address], &pages).await?;

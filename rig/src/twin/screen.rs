@@ -79,6 +79,8 @@ impl Phrasebook {
     }
 }
 
+/// Addresses that nobody has, and stories send to.
+const NOBODY: [&str; 2] = ["nobody@b.example", "no-one@b.example"];
 /// Most documents and reports that a story has waiting at once.
 const MOST: u32 = 20;
 /// Longest a document is held for its card, in seconds.
@@ -87,7 +89,8 @@ const HELD: u64 = 600;
 /// Every screen that may come up, with everything that its words depend on.
 fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
+    let addresses = people.iter().map(|(_, address)| *address).chain(NOBODY);
+    let addresses: Vec<String> = addresses.map(str::to_owned).collect();
     let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent];
     // The page before its first finding.
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });

@@ -1,5 +1,5 @@
-//! Whoever stands there, proven by more than card and PIN: a fingerprint, a voice ([0080] of the source document). The site
-//! names a program that does it, such as `fprintd-verify`; its exit status 0 is the only proof.
+//! Whoever stands there, proven by more than card and PIN: a fingerprint, a voice (V2, paragraph 0080 of the source
+//! document). The site names a program that does it, such as `fprintd-verify`; its exit status 0 is the only proof.
 
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;

@@ -89,8 +89,7 @@ const HELD: u64 = 600;
 /// Every screen that may come up, with everything that its words depend on.
 fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let addresses = people.iter().map(|(_, address)| *address).chain(NOBODY);
-    let addresses: Vec<String> = addresses.map(str::to_owned).collect();
+    let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
     let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent];
     // The page before its first finding.
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
@@ -126,6 +125,7 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     }
     all.extend((0..=HELD).map(|seconds| Screen::Held { left: std::time::Duration::from_secs(seconds) }));
     all.extend(not_sent(&addresses).into_iter().map(Screen::NotSent));
+    all.extend(NOBODY.map(|address| Screen::NotSent(NotSent::NoCertificate(vec![address.to_owned()]))));
     for addresses in arrangements(&addresses) {
         all.push(Screen::CertificateChanged { addresses });
     }

@@ -10,14 +10,14 @@ use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::TransmissionId;
 use sealfax_ifax::header::Headers;
-use sealfax_smime::{Decrypted, OpenGroup, Opened, Verification, path};
+use sealfax_smime::{Decrypted, OpenError, OpenGroup, Verification, path};
 use tokio::sync::oneshot;
 
 use crate::card::InsertedCard;
 use crate::confirmation;
 use crate::flow::desk::Event;
 use crate::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
-use crate::flow::{Owner, normal_address};
+use crate::flow::{Owner, Protection, normal_address};
 use crate::ledger::{Handed, Owed, Print};
 use crate::office::Office;
 use crate::outer;
@@ -68,7 +68,14 @@ struct Mail {
     decrypted: Option<Decrypted>,
     sender: Option<String>,
     sender_certificates: Vec<Vec<u8>>,
-    opened: Option<Opened>,
+    opened: Option<Released>,
+}
+
+/// What may be handed to the terminal.
+struct Released {
+    content: zeroize::Zeroizing<Vec<u8>>,
+    content_digest: [u8; 32],
+    protection: Protection,
 }
 
 /// One log-in of the terminal.
@@ -182,7 +189,7 @@ impl Incoming {
             ReceivingAction::Fetch(id, owner) => self.spawn(async move |this| this.fetch(id, owner).await),
             ReceivingAction::Decrypt(id) => self.spawn(async move |this| {
                 let result = this.decrypt(id).await;
-                this.remember_unfit(id, result);
+                this.remember_unfit(id, result.map(drop));
                 this.tell(ReceivingEvent::Decrypted(id, result));
             }),
             ReceivingAction::FindSenderCertificate(id) => self.spawn(async move |this| {
@@ -299,8 +306,8 @@ impl Incoming {
         Ok(mails)
     }
 
-    /// ST914, ST915.
-    async fn decrypt(&self, id: MailId) -> Result<(), Unfit> {
+    /// ST914, ST915. What bears no signature goes no further (V3), unless such mails are taken from its sender's domain.
+    async fn decrypt(&self, id: MailId) -> Result<Protection, Unfit> {
         let (raw, card) = {
             let mails = self.mails();
             let mail = mails.get(&id).ok_or(Unfit::CardGone)?;
@@ -309,20 +316,50 @@ impl Incoming {
         };
         let decrypted =
             sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
-        if let Some(mail) = self.mails().get_mut(&id) {
-            mail.decrypted = Some(decrypted);
+        if decrypted.is_signed() {
+            if let Some(mail) = self.mails().get_mut(&id) {
+                mail.decrypted = Some(decrypted);
+            }
+            return Ok(Protection::Signed);
         }
-        Ok(())
+        let sender = self.sender_of(&raw)?;
+        let taken = self.office.config.correspondents.accept_encrypted_only.hold(&sender);
+        let released = decrypted.without_signature().filter(|_| taken).ok_or(OpenError::Unsigned);
+        let released = released.map_err(|error| self.unfit(&error))?;
+        self.says_the_same_inside(&released.content, &sender)?;
+        if let Some(mail) = self.mails().get_mut(&id) {
+            mail.sender = Some(sender);
+            mail.opened = Some(Released {
+                content: released.content,
+                content_digest: released.content_digest,
+                protection: Protection::EncryptedOnly,
+            });
+        }
+        Ok(Protection::EncryptedOnly)
+    }
+
+    /// The sender is who From says.
+    fn sender_of(&self, raw: &[u8]) -> Result<String, Unfit> {
+        crate::outgoing::origin(raw).map(|from| normal_address(&from)).ok_or_else(|| {
+            self.office.suspicious("RECV-002", "a sealed mail has no single From");
+            Unfit::NotGenuine("RECV-002")
+        })
+    }
+
+    /// RFC 8550, section 3: the inner From is what the person will read.
+    fn says_the_same_inside(&self, content: &[u8], sender: &str) -> Result<(), Unfit> {
+        if crate::outgoing::origin(content).is_some_and(|inner| normal_address(&inner) == sender) {
+            return Ok(());
+        }
+        self.office.suspicious("RECV-006", format!("the mail sealed by {sender} says another From inside"));
+        Err(Unfit::NotGenuine("RECV-006"))
     }
 
     /// ST917: the sender is who From says, and only a certificate that the certificate server has for that address, and
     /// calls valid, may have signed.
     async fn find_sender(&self, id: MailId) -> Result<(), Unfit> {
         let raw = self.mails().get(&id).map(|mail| mail.raw.clone()).ok_or(Unfit::CardGone)?;
-        let sender = crate::outgoing::origin(&raw).map(|from| normal_address(&from)).ok_or_else(|| {
-            self.office.suspicious("RECV-002", "a sealed mail has no single From");
-            Unfit::NotGenuine("RECV-002")
-        })?;
+        let sender = self.sender_of(&raw)?;
         let certificates =
             self.office.trust.certificates(&sender, path::Use::Sign).await.map_err(|error| match error {
                 Untrusted::None(_) => {
@@ -372,16 +409,16 @@ impl Incoming {
             allow_unbound: false,
         };
         let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
-        // RFC 8550, section 3: the inner From is what the person will read.
-        if crate::outgoing::origin(&opened.content).is_none_or(|inner| normal_address(&inner) != sender) {
-            self.office.suspicious("RECV-006", format!("the mail sealed by {sender} says another From inside"));
-            return Err(Unfit::NotGenuine("RECV-006"));
-        }
-        mail.opened = Some(opened);
+        self.says_the_same_inside(&opened.content, &sender)?;
+        mail.opened = Some(Released {
+            content: opened.content,
+            content_digest: opened.content_digest,
+            protection: Protection::Signed,
+        });
         Ok(())
     }
 
-    fn unfit(&self, error: &sealfax_smime::OpenError) -> Unfit {
+    fn unfit(&self, error: &OpenError) -> Unfit {
         self.office.suspicious(error.code(), error.to_string());
         match error.group() {
             OpenGroup::Card => Unfit::CardGone,
@@ -415,13 +452,16 @@ impl Incoming {
                             }
                         };
                         mail.known = Some(handed);
+                        let mut marks = Vec::new();
                         if maybe_printed {
                             self.office
                                 .suspicious("RECV-009", "this document was given to the terminal before: marked");
-                            outer::marked_as_possible_reprint(&opened.content).into()
-                        } else {
-                            opened.content.clone()
+                            marks.push(outer::MAYBE_PRINTED);
                         }
+                        if opened.protection == Protection::EncryptedOnly {
+                            marks.push(outer::NOT_PROVEN);
+                        }
+                        outer::marked(&opened.content, &marks)
                     }
                     (None, Fetched::Plain) => mail.raw.to_vec().into(),
                     _ => continue,

@@ -15,6 +15,8 @@ use sealfax_client::seam::TransmissionId;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::Protection;
+
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
 const HANDED: Table = TableDefinition::new("handed");
@@ -88,6 +90,9 @@ pub struct OpenTransmission {
     /// What its lines in the journal have in common.
     #[serde(default)]
     pub transmission: Option<TransmissionId>,
+    /// What it was sealed with.
+    #[serde(default)]
+    pub protection: Protection,
 }
 
 impl OpenTransmission {
@@ -421,6 +426,7 @@ mod tests {
             content_digest: "00".into(),
             pages: Some(1),
             transmission: None,
+            protection: Protection::Signed,
         }
     }
 

@@ -111,19 +111,25 @@ pub(crate) fn mailbox(owner: &Owner) -> String {
     }
 }
 
-/// A mail whose printing was begun before and may have succeeded says so in its subject.
-pub(crate) fn marked_as_possible_reprint(mail: &[u8]) -> Vec<u8> {
-    const MARK: &str = "[再印刷の可能性 / may have been printed before]";
-    let Ok((mut headers, body)) = Headers::parse(mail) else { return mail.to_vec() };
-    let subject = headers.get("Subject").map(sealfax_ifax::header::decode_words).unwrap_or_default();
-    let marked = sealfax_ifax::header::encode_words(&format!("{MARK} {subject}"));
-    if headers.replace("Subject", &marked).is_err() {
-        return mail.to_vec();
-    }
-    let mut octets = headers.to_octets();
-    octets.extend_from_slice(b"\r\n");
-    octets.extend_from_slice(body);
-    octets
+/// On a mail whose printing was begun before and may have succeeded.
+pub(crate) const MAYBE_PRINTED: &str = "[再印刷の可能性 / may have been printed before]";
+/// On a mail that bears no signature.
+pub(crate) const NOT_PROVEN: &str = "[差出人は未確認 / sender not proven]";
+
+/// What the person has to know of a mail stands in front of its subject.
+pub(crate) fn marked(mail: &[u8], marks: &[&str]) -> Zeroizing<Vec<u8>> {
+    let with_marks = || {
+        let (mut headers, body) = Headers::parse(mail).ok()?;
+        let subject = headers.get("Subject").map(sealfax_ifax::header::decode_words).unwrap_or_default();
+        let marked = sealfax_ifax::header::encode_words(&format!("{} {subject}", marks.join(" ")));
+        headers.replace("Subject", &marked).ok()?;
+        let mut octets = headers.to_octets();
+        octets.extend_from_slice(b"\r\n");
+        octets.extend_from_slice(body);
+        Some(octets)
+    };
+    let octets = if marks.is_empty() { None } else { with_marks() };
+    octets.unwrap_or_else(|| mail.to_vec()).into()
 }
 
 /// ST612: whether the mail server took the whole mail. All recipients or none.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::flow::desk::Event;
 use crate::flow::sending::{DocumentId, SendingAction, SendingEvent};
-use crate::flow::{Owner, normal_address};
+use crate::flow::{Owner, Protection, normal_address};
 use crate::ledger::OpenTransmission;
 use crate::office::Office;
 use crate::outer;
@@ -38,6 +38,7 @@ struct SealedMail {
     message_id: String,
     content_digest: String,
     pages: Option<u32>,
+    protection: Protection,
 }
 
 /// The documents at hand.
@@ -171,8 +172,8 @@ impl Outgoing {
         Ok(())
     }
 
-    /// ST608, ST609.
-    async fn seal(&self, id: DocumentId, owner: &Owner) -> Result<(), NotSent> {
+    /// ST608, ST609. Without a signature (V3) only where every recipient's domain is configured so.
+    async fn seal(&self, id: DocumentId, owner: &Owner) -> Result<Protection, NotSent> {
         let Some((mail, certificates)) =
             self.lock().get(&id).map(|document| (document.mail.clone(), document.certificates.clone()))
         else {
@@ -186,21 +187,29 @@ impl Outgoing {
         })?;
         let key = card.signature_key();
         let signing = Signing { key: &key, chain: self.office.trust.intermediates(), signing_time: now };
-        let sealed = sealfax_smime::seal(&inner.octets, &signing, &certificates, &mut self.office.rng())
-            .await
-            .map_err(|error| {
-                self.office.failed(error.code(), error.to_string());
-                match &error {
-                    SealError::Key(KeyError::Gone) => NotSent::CardPulled,
-                    SealError::Key(KeyError::PinRequired) => NotSent::PinNotGiven,
-                    SealError::Key(_) => NotSent::CardFailed,
-                    other => match other.recipient() {
-                        Some(address) => NotSent::NoCertificate(vec![address.to_owned()]),
-                        None => NotSent::Unacceptable,
-                    },
-                }
-            })?;
         let recipients: Vec<String> = certificates.iter().map(|recipient| recipient.address.clone()).collect();
+        let without = &self.office.config.correspondents.send_encrypted_only;
+        let protection = match recipients.iter().all(|address| without.hold(address)) {
+            true => Protection::EncryptedOnly,
+            false => Protection::Signed,
+        };
+        let rng = &mut self.office.rng();
+        let sealed = match protection {
+            Protection::Signed => sealfax_smime::seal(&inner.octets, &signing, &certificates, rng).await,
+            Protection::EncryptedOnly => sealfax_smime::encrypt_only(&inner.octets, &certificates, rng),
+        };
+        let sealed = sealed.map_err(|error| {
+            self.office.failed(error.code(), error.to_string());
+            match &error {
+                SealError::Key(KeyError::Gone) => NotSent::CardPulled,
+                SealError::Key(KeyError::PinRequired) => NotSent::PinNotGiven,
+                SealError::Key(_) => NotSent::CardFailed,
+                other => match other.recipient() {
+                    Some(address) => NotSent::NoCertificate(vec![address.to_owned()]),
+                    None => NotSent::Unacceptable,
+                },
+            }
+        })?;
         let octets = outer::sealed_mail(owner, &recipients, &inner.message_id, now, &sealed.entity);
         let sealed = SealedMail {
             octets,
@@ -208,11 +217,12 @@ impl Outgoing {
             message_id: inner.message_id,
             content_digest: hex(&sealed.content_digest),
             pages: inner.pages,
+            protection,
         };
         if let Some(document) = self.lock().get_mut(&id) {
             document.sealed = Some(Arc::new(sealed));
         }
-        Ok(())
+        Ok(protection)
     }
 
     /// ST610, ST612. The transmission is opened before the mail leaves, so that no confirmation can come too early.
@@ -233,6 +243,7 @@ impl Outgoing {
                 content_digest: sealed.content_digest.clone(),
                 pages: sealed.pages,
                 transmission: TransmissionId::current(),
+                protection: sealed.protection,
             })
             .collect();
         let ledger_failed = |error: crate::ledger::LedgerError| {

@@ -53,8 +53,9 @@ enum Command {
     },
     /// Run scenarios and write the reports.
     Run {
-        /// Part of a scenario's name, or a pattern with `*`; all without it.
-        pattern: Option<String>,
+        /// Parts of scenarios' names, or patterns with `*`; all without any.
+        #[arg(value_name = "PATTERN")]
+        patterns: Vec<String>,
         /// On which bench.
         #[arg(long, value_enum, default_value = "sim")]
         bench: BenchName,
@@ -330,8 +331,8 @@ async fn main() -> ExitCode {
             }
         }
         Command::Compare { a, b, json } => compare(&a, &b, json),
-        Command::Run { pattern, bench, cards, twins, file, seed, out, repeat, jobs, json, verbose } => {
-            let chosen = match select::select(&scenario::all(), pattern.as_deref()) {
+        Command::Run { patterns, bench, cards, twins, file, seed, out, repeat, jobs, json, verbose } => {
+            let chosen = match select::select(&scenario::all(), &patterns) {
                 Ok(chosen) => chosen,
                 Err(error) => {
                     eprintln!("error: {error}");
@@ -439,10 +440,8 @@ fn measure(name: Option<&str>, options: &bench_peers::Options, json: bool, stric
     let benchmarks = bench_peers::all();
     let Some(name) = name else {
         let width = benchmarks.iter().map(|benchmark| benchmark.name.len()).max().unwrap_or(0);
-        for benchmark in benchmarks {
-            eprintln!("{:width$}  {}", benchmark.name, benchmark.title);
-        }
-        return 0;
+        let lines = benchmarks.iter().map(|benchmark| format!("{:width$}  {}", benchmark.name, benchmark.title));
+        return say(&lines.collect::<Vec<_>>().join("\n"));
     };
     let Some(benchmark) = benchmarks.iter().find(|benchmark| benchmark.name == name) else {
         let known: Vec<_> = benchmarks.iter().map(|benchmark| benchmark.name).collect();
@@ -530,10 +529,8 @@ fn list(json: bool) -> u8 {
         return say(&serde_json::json!({"schema": 1, "scenarios": rows}).to_string());
     }
     let width = scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
-    for scenario in scenarios {
-        eprintln!("{:width$}  {}", scenario.name, scenario.title);
-    }
-    0
+    let lines = scenarios.iter().map(|scenario| format!("{:width$}  {}", scenario.name, scenario.title));
+    say(&lines.collect::<Vec<_>>().join("\n"))
 }
 
 fn pack(archs: &[ArchName], out: &std::path::Path, program: package::Program, json: bool) -> u8 {

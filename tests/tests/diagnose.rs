@@ -137,7 +137,7 @@ async fn servers_and_cards_as_they_are() {
 async fn an_expired_card() {
     let place = Place::new().await;
     let expired = place.issue(Character { certificate_days: 0, ..HANAKO }).await;
-    place.region.clock.shift(2);
+    place.region.shift_clock(2);
     let (report, _) = place.diagnose(Some(&expired.card)).await;
     assert_eq!(codes(&report, Area::Certificates), ["CARD-102", "CARD-102"], "{report:#?}");
     assert_eq!((codes(&report, Area::Card), state(&report, Area::Clock)), (vec![], State::Ok));

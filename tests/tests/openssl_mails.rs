@@ -7,10 +7,13 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
 use rsa::pkcs8::DecodePrivateKey;
 use rsa::traits::PublicKeyParts;
 use rsa::{BoxedUint, RsaPrivateKey};
-use sealfax_smime::{KeyError, OpenError, Opened, PrivateKey, Verification, decrypt, verify_detached};
+use sealfax_smime::{
+    KeyError, OpenError, Opened, PrivateKey, Recipient, Verification, decrypt, encrypt_only, verify_detached,
+};
 use sealfax_tests::openssl::{openssl, present};
 use zeroize::Zeroizing;
 
@@ -193,6 +196,28 @@ async fn what_must_be_refused_is_refused_for_its_own_reason() {
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
     assert!(pki.open(&mail, "hanako").await.is_ok());
     assert!(pki.open(&changed, "hanako").await.is_err());
+}
+
+/// V3: encrypted and never signed, from there to here and from here to there.
+#[tokio::test]
+async fn what_bears_no_signature_is_whole_and_says_so() {
+    if !present() {
+        return;
+    }
+    let pki = Pki::new();
+    let seal = |cipher: &'static str| pki.seal("text", &[&[cipher][..], &OAEP].concat());
+    let decrypted = decrypt(&seal("-aes-256-gcm"), &pki.key("hanako")).await.unwrap();
+    assert!(!decrypted.is_signed());
+    assert_eq!(*decrypted.without_signature().unwrap().content, TEXT);
+    // Without a tag nobody knows whether it is whole.
+    assert_eq!(decrypt(&seal("-aes-256-cbc"), &pki.key("hanako")).await.unwrap_err(), OpenError::CannotDecrypt);
+
+    let recipient = Recipient { address: "hanako@b.example".into(), certificate: pki.certificate("hanako") };
+    let sealed = encrypt_only(TEXT, &[recipient], &mut ChaCha20Rng::from_seed([7; 32])).unwrap();
+    std::fs::write(pki.path().join("ours"), sealed.entity).unwrap();
+    let opened =
+        pki.run(&["cms", "-decrypt", "-binary", "-in", "ours", "-recip", "hanako.pem", "-inkey", "hanako.key"]);
+    assert_eq!(opened, TEXT);
 }
 
 #[tokio::test]

@@ -183,10 +183,10 @@ async fn examined(twins: Twins) -> Result<(), Failure> {
     b.sees(ScreenKind::Idle).await?;
     let authority = region.authority.clone();
     let short = Character { certificate_days: 1, ..HANAKO };
-    region.clock.shift(-10 * DAY);
+    region.shift_clock(-10 * DAY);
     let issued = tokio::task::spawn_blocking(move || Person::issue(short, 77, &authority));
     let hanako = issued.await.unwrap()?;
-    region.clock.shift(10 * DAY);
+    region.shift_clock(10 * DAY);
     taro_sends(&region, &[HANAKO.address], &note("for a card that is no longer valid")).await?;
     b.sees(ScreenKind::Arrived).await?;
     b.insert(&hanako);

@@ -44,6 +44,8 @@ pub struct Delivery {
     pub message_id: String,
     /// Pages, where known.
     pub pages: Option<u32>,
+    /// Whether it went with its sender's signature.
+    pub signed: bool,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -75,6 +77,8 @@ const PRINTED: Words = Words("印刷日時", "Printed");
 const PAGES: Words = Words("枚数", "Pages");
 const RESULT: Words = Words("結果", "Result");
 const ID: Words = Words("文書番号", "Message ID");
+const SIGNATURE: Words = Words("電子署名", "Signature");
+const NO_SIGNATURE: Words = Words("署名なしで送信", "sent without signature");
 const REASON: Words = Words("理由", "Reason");
 const DELIVERED: Words = Words("配達済み", "Delivered");
 const FAILED: Words = Words("不達", "Not delivered");
@@ -89,7 +93,7 @@ const NOT_MEANING: Words = Words(
 );
 
 #[cfg(test)]
-const ALL_WORDS: [&Words; 14] = [
+const ALL_WORDS: [&Words; 16] = [
     &TITLE,
     &TO,
     &ADDRESS,
@@ -98,6 +102,8 @@ const ALL_WORDS: [&Words; 14] = [
     &PAGES,
     &RESULT,
     &ID,
+    &SIGNATURE,
+    &NO_SIGNATURE,
     &REASON,
     &DELIVERED,
     &FAILED,
@@ -197,6 +203,9 @@ fn single(page: &mut Page, delivery: &Delivery, language: Language) {
         (&PAGES, pages, false),
         (&ID, delivery.message_id.clone(), false),
     ];
+    if !delivery.signed {
+        rows.push((&SIGNATURE, format!("{} / {}", NO_SIGNATURE.first(language), NO_SIGNATURE.second(language)), true));
+    }
     if let Outcome::Failed(reason) = &delivery.outcome {
         rows.push((&REASON, reason.clone(), true));
     }
@@ -271,6 +280,7 @@ fn table(page: &mut Page, deliveries: &[Delivery], language: Language) {
         draw_cut(page, result + 72, top, RIGHT - result - 72, words.first(language), Style { scale: 2, bold: true });
         let note = match &delivery.outcome {
             Outcome::Failed(reason) => reason.as_str(),
+            _ if !delivery.signed => "署名なし unsigned",
             _ => words.second(language),
         };
         draw_cut(page, result + 72, under, RIGHT - result - 72, note, Style::BODY);

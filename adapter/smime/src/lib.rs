@@ -32,7 +32,7 @@ pub use enveloped_data::ContentEncryption;
 pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
-pub use open::{Decrypted, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
+pub use open::{Decrypted, EncryptedOnly, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
 pub use path::speaks_for;
 pub use possession::prove_possession;
 pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, sign_detached};

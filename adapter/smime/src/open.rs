@@ -21,10 +21,7 @@ use zeroize::Zeroizing;
 
 /// A mail that was decrypted and is not yet believed. It shows who claims to have signed it, and nothing else.
 pub struct Decrypted {
-    /// SignedData as a ContentInfo in definite lengths.
-    cms: Zeroizing<Vec<u8>>,
-    /// The signed entity when it stood beside its signature.
-    detached: Option<Zeroizing<Vec<u8>>>,
+    inner: Inner,
     encryption: ContentEncryption,
 }
 
@@ -97,6 +94,21 @@ impl fmt::Debug for Opened {
     }
 }
 
+/// A mail that was encrypted and bears no signature (V3): whole, as its tag shows, and from nobody who can be named.
+#[non_exhaustive]
+pub struct EncryptedOnly {
+    /// The MIME entity or message that was encrypted.
+    pub content: Zeroizing<Vec<u8>>,
+    /// SHA-256 of the content.
+    pub content_digest: [u8; 32],
+}
+
+impl fmt::Debug for EncryptedOnly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EncryptedOnly").field("octets", &self.content.len()).finish_non_exhaustive()
+    }
+}
+
 /// Decrypts a mail, or its `application/pkcs7-mime` entity alone, with the card's key (ST914-916).
 pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, OpenError> {
     let cms = enveloped_octets(mail)?;
@@ -105,10 +117,9 @@ pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, Ope
     let answer = key.raw(&envelope.block()?).await?;
     let content = envelope.decrypt(&answer)?;
     match Inner::read(&content) {
-        Ok(Inner { cms, detached }) => Ok(Decrypted { cms, detached, encryption }),
         // Without a tag, nonsense inside is how a wrong key or a changed text shows; it must not look different.
-        Err(_) if !encryption.is_authenticated() => Err(OpenError::CannotDecrypt),
-        Err(error) => Err(error),
+        Ok(Inner::Unsigned(_)) | Err(_) if !encryption.is_authenticated() => Err(OpenError::CannotDecrypt),
+        inner => Ok(Decrypted { inner: inner?, encryption }),
     }
 }
 
@@ -127,9 +138,15 @@ fn enveloped_octets(mail: &[u8]) -> Result<Vec<u8>, OpenError> {
 }
 
 /// What was found inside the envelope.
-struct Inner {
-    cms: Zeroizing<Vec<u8>>,
-    detached: Option<Zeroizing<Vec<u8>>>,
+enum Inner {
+    Signed {
+        /// SignedData as a ContentInfo in definite lengths.
+        cms: Zeroizing<Vec<u8>>,
+        /// The signed entity when it stood beside its signature.
+        detached: Option<Zeroizing<Vec<u8>>>,
+    },
+    /// An entity that is not of S/MIME.
+    Unsigned(Zeroizing<Vec<u8>>),
 }
 
 impl Inner {
@@ -143,10 +160,13 @@ impl Inner {
             if signed.content.is_none() {
                 return Err(OpenError::SignatureMalformed);
             }
-            return Ok(Self { cms, detached: None });
+            return Ok(Self::Signed { cms, detached: None });
+        }
+        if content_type.essence != "multipart/signed" {
+            return Ok(Self::Unsigned(Zeroizing::new(content.to_vec())));
         }
         let (detached, cms) = multipart_signed(&entity, &content_type)?;
-        Ok(Self { cms: Zeroizing::new(cms), detached: Some(Zeroizing::new(detached)) })
+        Ok(Self::Signed { cms: Zeroizing::new(cms), detached: Some(Zeroizing::new(detached)) })
     }
 }
 
@@ -171,7 +191,8 @@ fn multipart_signed(entity: &Entity<'_>, content_type: &mime::ContentType) -> Re
 impl Decrypted {
     /// Who claims to have signed it.
     pub fn signer_hint(&self) -> Result<SignerHint, OpenError> {
-        let signed = SignedData::read(&self.cms).map_err(|_| OpenError::SignatureMalformed)?;
+        let Inner::Signed { cms, .. } = &self.inner else { return Err(OpenError::Unsigned) };
+        let signed = SignedData::read(cms).map_err(|_| OpenError::SignatureMalformed)?;
         let (issuer_and_serial, subject_key_identifier) = match signed.signer {
             SignerIdentifier::IssuerAndSerialNumber(name) => (Some(name.to_vec()), None),
             SignerIdentifier::SubjectKeyIdentifier(identifier) => (None, Some(identifier.to_vec())),
@@ -190,10 +211,26 @@ impl Decrypted {
         self.encryption
     }
 
+    /// Is there a signature to be checked?
+    pub fn is_signed(&self) -> bool {
+        matches!(self.inner, Inner::Signed { .. })
+    }
+
+    /// V3: releases what bears no signature, for whoever has decided to take such mails; of a signed mail nothing.
+    pub fn without_signature(self) -> Option<EncryptedOnly> {
+        match self.inner {
+            Inner::Unsigned(content) => {
+                Some(EncryptedOnly { content_digest: Sha256::digest(&content).into(), content })
+            }
+            Inner::Signed { .. } => None,
+        }
+    }
+
     /// Checks signature, signer and binding (ST917-920) and only then releases the content.
     pub fn verify(self, against: &Verification<'_>) -> Result<Opened, OpenError> {
-        let signed = SignedData::read(&self.cms).map_err(|_| OpenError::SignatureMalformed)?;
-        let content = match (&self.detached, signed.content) {
+        let Inner::Signed { cms, detached } = &self.inner else { return Err(OpenError::Unsigned) };
+        let signed = SignedData::read(cms).map_err(|_| OpenError::SignatureMalformed)?;
+        let content = match (detached, signed.content) {
             (Some(entity), None) => entity.as_slice(),
             (None, Some(content)) => content,
             _ => return Err(OpenError::SignatureMalformed),

@@ -41,8 +41,8 @@ pub struct Signing<'a> {
 pub struct Sealed {
     /// A MIME entity with its own Content-* fields; the mail's other fields (MIME-Version too) go in front of it.
     pub entity: Vec<u8>,
-    /// The SignerInfo's signature value, which a signed receipt quotes (RFC 2634 2).
-    pub signature: Vec<u8>,
+    /// The SignerInfo's signature value, which a signed receipt quotes (RFC 2634 2); none without a signature.
+    pub signature: Option<Vec<u8>>,
     /// SHA-256 of the content.
     pub content_digest: [u8; 32],
 }
@@ -65,17 +65,22 @@ pub async fn seal(
     let sealed = enveloped_data::make(inner, &checked, rng)?;
     Ok(Sealed {
         entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
-        signature: signed.signature,
+        signature: Some(signed.signature),
         content_digest: signed.content_digest,
     })
 }
 
 /// Encrypts `entity` without signing it (V3): anybody can make such a mail, and [`crate::Decrypted::verify`] refuses it
 /// unless what is inside is signed.
-pub fn encrypt_only(entity: &[u8], recipients: &[Recipient], rng: &mut impl CryptoRng) -> Result<Vec<u8>, SealError> {
+pub fn encrypt_only(content: &[u8], recipients: &[Recipient], rng: &mut impl CryptoRng) -> Result<Sealed, SealError> {
+    check_content(content)?;
     let checked = check_recipients(recipients)?;
-    let sealed = enveloped_data::make(Zeroizing::new(entity.to_vec()), &checked, rng)?;
-    Ok(mime::pkcs7_mime("authEnveloped-data", &sealed))
+    let sealed = enveloped_data::make(Zeroizing::new(content.to_vec()), &checked, rng)?;
+    Ok(Sealed {
+        entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
+        signature: None,
+        content_digest: Sha256::digest(content).into(),
+    })
 }
 
 /// Signs `entity` in clear: a `multipart/signed` entity (RFC 8551 3.5.3), as confirmations are sent.

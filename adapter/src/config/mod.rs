@@ -2,6 +2,7 @@
 //! refused with what was probably meant, and everything that is wrong said at once.
 
 mod check;
+mod correspondents;
 mod devices;
 mod files;
 mod keys;
@@ -19,6 +20,7 @@ use sealfax_drivers::display::Language;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
+pub use correspondents::{CorrespondentsConfig, Domains};
 pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig, PersonConfig};
 pub use service::{LogForm, PortName, PortsConfig, ServiceConfig};
 
@@ -72,6 +74,9 @@ pub struct Config {
     /// Whom and what to believe.
     #[serde(default)]
     pub trust: TrustConfig,
+    /// What is agreed with some correspondents.
+    #[serde(default)]
+    pub correspondents: CorrespondentsConfig,
     /// The card and its PIN.
     #[serde(default)]
     pub card: CardConfig,

@@ -9,7 +9,7 @@ use sealfax_drivers::pin::Pin;
 use super::card_session::{CardAction, CardInput, CardSession};
 use super::receiving::{Receiving, ReceivingAction, ReceivingEvent};
 use super::sending::{Sending, SendingAction, SendingEvent};
-use super::{At, CardChange, Owner};
+use super::{At, CardChange, Owner, Protection};
 
 /// How long an outcome stays on the screen when the card does not end it sooner.
 pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
@@ -219,7 +219,11 @@ impl Desk {
             self.check_again(at, actions);
         }
         if let Some(outcome) = self.sending.take_outcome() {
-            let screen = outcome.map_or_else(Screen::NotSent, |()| Screen::Sent);
+            let screen = match outcome {
+                Ok(Protection::Signed) => Screen::Sent,
+                Ok(Protection::EncryptedOnly) => Screen::SentUnsigned,
+                Err(why) => Screen::NotSent(why),
+            };
             self.shown = Some((screen, at + OUTCOME_SHOWN));
         }
     }
@@ -269,7 +273,7 @@ impl Desk {
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
-                            self.shown.take_if(|(screen, _)| *screen == Screen::Sent);
+                            self.shown.take_if(|(screen, _)| matches!(screen, Screen::Sent | Screen::SentUnsigned));
                             // Told when the person's business is done, and they still stand there.
                             let addresses = std::mem::take(&mut self.changed);
                             if !addresses.is_empty() {

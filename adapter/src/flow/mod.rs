@@ -49,6 +49,16 @@ pub enum CardChange {
     Out,
 }
 
+/// What a document is sealed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub enum Protection {
+    /// Signed, then encrypted.
+    #[default]
+    Signed,
+    /// V3: encrypted alone. Nobody on the way reads it, and nobody is proven to have sent it.
+    EncryptedOnly,
+}
+
 /// One numbered step of the source document was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use sealfax_drivers::display::{CardFault, NotSent, Screen};
 
-use super::{CardChange, Owner, Step};
+use super::{CardChange, Owner, Protection, Step};
 
 /// One log-in of the terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -57,8 +57,8 @@ pub enum ReceivingEvent {
     Fetched(SessionId, Vec<(MailId, Fetched)>),
     /// The mail server could not be reached or refused the log-in.
     FetchFailed(SessionId),
-    /// ST914, ST915.
-    Decrypted(MailId, Result<(), Unfit>),
+    /// ST914, ST915. What bears no signature is decrypted only where such mails are taken.
+    Decrypted(MailId, Result<Protection, Unfit>),
     /// ST917: the sender's certificate came.
     SenderCertificate(MailId, Result<(), Unfit>),
     /// ST918, ST919.
@@ -117,6 +117,7 @@ enum Progress {
 struct Mail {
     id: MailId,
     kind: Fetched,
+    protection: Protection,
     progress: Progress,
     taken: bool,
 }
@@ -161,8 +162,8 @@ enum Card {
 /// How a person's session ended, for the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// This many documents were printed and confirmed.
-    Done(u32),
+    /// This many documents were printed and confirmed; at least one of them with the least of protections.
+    Done(u32, Protection),
     /// Something was not handed over.
     Unfit(Unfit),
     /// The mail server could not be reached.
@@ -203,10 +204,22 @@ impl Receiving {
                 }
             }
             ReceivingEvent::Decrypted(id, result) => {
-                if self.advance(id, Progress::Decrypting, Progress::FindingSender, result) {
+                let next = match result {
+                    Ok(Protection::EncryptedOnly) => Progress::Fit,
+                    _ => Progress::FindingSender,
+                };
+                if self.advance(id, Progress::Decrypting, next, result.map(drop)) {
                     actions.push(STEP_915);
                     match result {
-                        Ok(()) => actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)]),
+                        Ok(Protection::Signed) => {
+                            actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)])
+                        }
+                        // There is no signature to be verified, and nobody to ask about.
+                        Ok(Protection::EncryptedOnly) => {
+                            actions.push(STEP_UNSIGNED);
+                            self.unsigned(id);
+                            self.open_next(&mut actions);
+                        }
                         Err(unfit) => self.unfit(unfit, &mut actions),
                     }
                 }
@@ -378,7 +391,7 @@ impl Receiving {
                 .into_iter()
                 .map(|(id, kind)| {
                     let progress = if kind == Fetched::Sealed { Progress::Waiting } else { Progress::Fit };
-                    Mail { id, kind, progress, taken: false }
+                    Mail { id, kind, protection: Protection::default(), progress, taken: false }
                 })
                 .collect();
         }
@@ -439,6 +452,13 @@ impl Receiving {
         true
     }
 
+    fn unsigned(&mut self, id: MailId) {
+        let mails = self.session.iter_mut().flat_map(|session| &mut session.mails);
+        for mail in mails.filter(|mail| mail.id == id) {
+            mail.protection = Protection::EncryptedOnly;
+        }
+    }
+
     /// ST921 is over: what the terminal took is confirmed, and what the ledger still owed.
     fn taken(&mut self, id: SessionId, taken: &[MailId], actions: &mut Vec<ReceivingAction>) {
         if !self.in_stage(id, &Stage::Handed) {
@@ -487,11 +507,12 @@ impl Receiving {
             .filter(|mail| mail.taken && mail.progress == Progress::Confirmed)
             .map(|mail| mail.id)
             .collect();
-        let printed = session
+        let printed: Vec<Protection> = session
             .mails
             .iter()
             .filter(|mail| mail.taken && mail.progress == Progress::Confirmed && mail.kind != Fetched::Printed)
-            .count();
+            .map(|mail| mail.protection)
+            .collect();
         // The alert is answered when the person was here and nothing of the mailbox was left behind for want of a
         // card or a server; an unfit mail was shown as such, and the server will speak of it again.
         let left_behind = session.mails.iter().any(|mail| match mail.progress {
@@ -506,8 +527,10 @@ impl Receiving {
         if !left_behind && self.alerts.get(&address).is_some_and(|alert| alert.documents == 0) {
             self.alerts.remove(&address);
         }
-        if self.outcome.is_none() && printed > 0 {
-            self.outcome = Some(Outcome::Done(u32::try_from(printed).unwrap_or(u32::MAX)));
+        if self.outcome.is_none() && !printed.is_empty() {
+            let unsigned = printed.contains(&Protection::EncryptedOnly);
+            let least = if unsigned { Protection::EncryptedOnly } else { Protection::Signed };
+            self.outcome = Some(Outcome::Done(u32::try_from(printed.len()).unwrap_or(u32::MAX), least));
         }
     }
 
@@ -588,8 +611,11 @@ impl Receiving {
             // A notice that came after the fetch began is news: it takes the screen back.
             (Card::Valid(owner) | Card::Rested(owner), _)
                 if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
-            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Done(documents))) => {
-                return Some(Screen::Done { documents });
+            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Done(documents, protection))) => {
+                return Some(match protection {
+                    Protection::Signed => Screen::Done { documents },
+                    Protection::EncryptedOnly => Screen::DoneUnsigned { documents },
+                });
             }
             (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::Unchecked(code)))) => {
                 return Some(Screen::NotSent(NotSent::CertificateServerUnreachable(code)));
@@ -632,6 +658,8 @@ const STEP_912: ReceivingAction = step(&["ST912"], "the terminal asks to receive
 const STEP_913: ReceivingAction = step(&["ST913", "P3"], "fetching by POP with the login from the card");
 const STEP_914: ReceivingAction = step(&["ST914", "C3", "A5"], "decrypting with the card's key");
 const STEP_915: ReceivingAction = step(&["ST915"], "the decryption was judged");
+const STEP_UNSIGNED: ReceivingAction =
+    step(&["V3"], "it bears no signature, and such mails are taken from its domain: the sender is not proven");
 const STEP_916: ReceivingAction = step(&["ST916"], "the mail cannot be opened: shown, nothing is printed or confirmed");
 const STEP_917: ReceivingAction = step(&["ST917"], "the certificate server is asked for the sender's certificate");
 const STEP_918: ReceivingAction = step(&["ST918"], "verifying the sender's signature");

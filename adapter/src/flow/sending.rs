@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sealfax_drivers::display::{CardFault, NotSent, Screen};
 
-use super::{At, CardChange, Owner, Step};
+use super::{At, CardChange, Owner, Protection, Step};
 
 /// A document the terminal is handing over, for as long as its DATA is unanswered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,8 +33,8 @@ pub enum SendingEvent {
     TerminalGone(DocumentId),
     /// ST607: the certificate server answered for every destination, or why not.
     Certificates(DocumentId, Result<(), NotSent>),
-    /// ST608, ST609 are done, or why not.
-    Sealed(DocumentId, Result<(), NotSent>),
+    /// ST608, ST609 are done, and with what; or why not.
+    Sealed(DocumentId, Result<Protection, NotSent>),
     /// ST612: the mail server has it, or why not.
     Submitted(DocumentId, Result<(), NotSent>),
     /// Time went by.
@@ -76,6 +76,7 @@ struct Document {
     id: DocumentId,
     from: String,
     recipients: Vec<String>,
+    protection: Protection,
     stage: Stage,
 }
 
@@ -98,7 +99,7 @@ pub struct Sending {
     /// The owner of the card came to receive: what the machine holds in nobody's name is not theirs to send.
     came_to_receive: bool,
     documents: VecDeque<Document>,
-    outcome: Option<Result<(), NotSent>>,
+    outcome: Option<Result<Protection, NotSent>>,
     signed: bool,
 }
 
@@ -147,7 +148,13 @@ impl Sending {
                 if self.stage(id) == Some(Stage::Sealing) {
                     self.signed = true;
                     match sealed {
-                        Ok(()) => {
+                        Ok(protection) => {
+                            if protection == Protection::EncryptedOnly {
+                                actions.push(STEP_UNSIGNED);
+                            }
+                            if let Some(document) = self.documents.iter_mut().find(|document| document.id == id) {
+                                document.protection = protection;
+                            }
                             actions.push(STEP_610);
                             actions.push(SendingAction::Submit(id));
                             self.set_stage(id, Stage::Submitting);
@@ -247,7 +254,13 @@ impl Sending {
             return;
         }
         actions.push(STEP_605);
-        let document = Document { id, from, recipients, stage: Stage::Held { until: at + self.hold } };
+        let document = Document {
+            id,
+            from,
+            recipients,
+            protection: Protection::default(),
+            stage: Stage::Held { until: at + self.hold },
+        };
         let acceptable = !document.recipients.is_empty();
         let invalid = match self.card {
             Card::Invalid(fault) if self.speaks_for(fault, &document.from) => Some(fault),
@@ -341,8 +354,10 @@ impl Sending {
     }
 
     fn answer(&mut self, id: DocumentId, answer: Result<(), NotSent>, actions: &mut Vec<SendingAction>) {
+        let of = self.documents.iter().find(|document| document.id == id);
+        let protection = of.map(|document| document.protection).unwrap_or_default();
         self.documents.retain(|document| document.id != id);
-        self.outcome = Some(answer.clone());
+        self.outcome = Some(answer.clone().map(|()| protection));
         actions.push(SendingAction::Answer(id, answer));
     }
 
@@ -366,7 +381,7 @@ impl Sending {
     }
 
     /// The outcome of the last document, once; the desk shows it for a while.
-    pub fn take_outcome(&mut self) -> Option<Result<(), NotSent>> {
+    pub fn take_outcome(&mut self) -> Option<Result<Protection, NotSent>> {
         self.outcome.take()
     }
 
@@ -407,6 +422,7 @@ const STEP_606: SendingAction =
     step(&["ST606", "C7"], "the certificate server is asked for the destinations' certificates");
 const STEP_607: SendingAction = step(&["ST607"], "the certificate server answered");
 const STEP_608: SendingAction = step(&["ST608", "ST609", "S2", "A5"], "signing, then encrypting");
+const STEP_UNSIGNED: SendingAction = step(&["V3"], "for these recipients it goes encrypted, without a signature");
 const STEP_610: SendingAction = step(&["ST610"], "sending to the mail server");
 const STEP_611: SendingAction = step(&["ST611"], "the terminal is told that the document was not sent");
 const STEP_612: SendingAction = step(&["ST612"], "the mail server's answer came");

@@ -14,7 +14,7 @@ use sealfax_ifax::{dsn, mail, mdn, report, tiff};
 use sealfax_smime::path;
 
 use crate::flow::desk::Event;
-use crate::flow::normal_address;
+use crate::flow::{Protection, normal_address};
 use crate::ledger::{Delivered, LedgerError, Owed};
 use crate::office::Office;
 use crate::outgoing::{hex, origin};
@@ -223,6 +223,7 @@ impl Confirmations {
                 delivered: if delivered.failure.is_none() { self.office.local(delivered.at) } else { String::new() },
                 message_id: delivered.transmission.message_id.clone(),
                 pages: delivered.transmission.pages,
+                signed: delivered.transmission.protection == Protection::Signed,
                 outcome: delivered.failure.clone().map_or(report::Outcome::Delivered, report::Outcome::Failed),
             })
             .collect();

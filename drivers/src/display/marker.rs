@@ -34,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 23] = [
+const KINDS: [(ScreenKind, u8); 25] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -58,6 +58,8 @@ const KINDS: [(ScreenKind, u8); 23] = [
     (ScreenKind::CertificateChanged, 21),
     (ScreenKind::Diagnosis, 22),
     (ScreenKind::Person, 23),
+    (ScreenKind::DoneUnsigned, 24),
+    (ScreenKind::SentUnsigned, 25),
 ];
 
 impl Marker {

@@ -223,13 +223,17 @@ impl<'a> Pen<'a> {
                 self.page();
                 self.badge(|pen| pen.cross(8.5, 6.5));
             }
-            K::NotGenuine | K::CertificateChanged => self.warning(),
+            K::NotGenuine | K::CertificateChanged | K::DoneUnsigned => self.warning(),
             K::Ready => {
                 self.card();
                 self.badge(|pen| pen.tick(1.1, 6.5));
             }
             K::Held => self.clock(),
             K::Sending => self.send(),
+            K::SentUnsigned => {
+                self.send();
+                self.badge(|pen| pen.tick(1.1, 6.5));
+            }
             K::NotSent => {
                 self.send();
                 self.badge(|pen| pen.cross(8.5, 6.5));

@@ -153,6 +153,11 @@ pub enum Screen {
         /// Documents printed.
         documents: u32,
     },
+    /// V3: printed, though nobody is proven to have sent it; take your card.
+    DoneUnsigned {
+        /// Documents printed.
+        documents: u32,
+    },
     /// ST916: cannot be opened; nothing was printed.
     CannotOpen {
         /// Stable code, the detail stands in the journal.
@@ -177,6 +182,8 @@ pub enum Screen {
     Sending,
     /// ST708: the mail server has it.
     Sent,
+    /// V3: the mail server has it, without a signature.
+    SentUnsigned,
     /// ST611, ST615: not sent, and why.
     NotSent(NotSent),
     /// D1, C11: confirmations arrived, a report is ready to print.
@@ -233,6 +240,8 @@ pub enum ScreenKind {
     CertificateChanged,
     Diagnosis,
     Person,
+    DoneUnsigned,
+    SentUnsigned,
 }
 
 impl ScreenKind {
@@ -262,6 +271,8 @@ impl ScreenKind {
             Self::CertificateChanged => "certificate-changed",
             Self::Diagnosis => "diagnosis",
             Self::Person => "person",
+            Self::DoneUnsigned => "done-unsigned",
+            Self::SentUnsigned => "sent-unsigned",
         }
     }
 }
@@ -293,6 +304,8 @@ impl Screen {
             Self::CertificateChanged { .. } => ScreenKind::CertificateChanged,
             Self::Diagnosis { .. } => ScreenKind::Diagnosis,
             Self::Person { .. } => ScreenKind::Person,
+            Self::DoneUnsigned { .. } => ScreenKind::DoneUnsigned,
+            Self::SentUnsigned => ScreenKind::SentUnsigned,
         }
     }
 }

@@ -15,9 +15,13 @@ impl Screen {
     /// How the lamp behaves while this screen shows.
     pub fn lamp(&self) -> LampPattern {
         match self {
-            Self::Idle | Self::Done { .. } | Self::Sent | Self::Delivered { .. } | Self::Diagnosis { .. } => {
-                LampPattern::Off
-            }
+            Self::Idle
+            | Self::Done { .. }
+            | Self::DoneUnsigned { .. }
+            | Self::Sent
+            | Self::SentUnsigned
+            | Self::Delivered { .. }
+            | Self::Diagnosis { .. } => LampPattern::Off,
             Self::Arrived { .. } | Self::WrongCard { .. } | Self::Held { .. } => LampPattern::HZ_1,
             Self::PressReceive { .. } => LampPattern::HZ_2,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } => LampPattern::HZ_4,
@@ -46,7 +50,12 @@ impl Screen {
                 BuzzerSignal::OneLong
             }
             Self::PressReceive { .. } => BuzzerSignal::ThreeRising,
-            Self::Done { .. } | Self::Ready { .. } | Self::Sent | Self::Delivered { .. } => BuzzerSignal::OneRising,
+            Self::Done { .. }
+            | Self::DoneUnsigned { .. }
+            | Self::Ready { .. }
+            | Self::Sent
+            | Self::SentUnsigned
+            | Self::Delivered { .. } => BuzzerSignal::OneRising,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } | Self::NotSent(_) => BuzzerSignal::ThreeLow,
             Self::Idle
             | Self::Pin { .. }

@@ -140,6 +140,10 @@ impl Screen {
             Self::Done { .. } => {
                 (say("印刷しました。", "カードをお取りください", ""), say("Printed.", "Take your card", ""))
             }
+            Self::DoneUnsigned { .. } => (
+                say("印刷しました（差出人は確認されていません）。", "カードをお取りください", ""),
+                say("Printed; its sender is not proven.", "Take your card", ""),
+            ),
             Self::CannotOpen { code } => (
                 say("文書を開けません。", "管理者に連絡してください", &safe(code)),
                 say("Cannot be opened.", "Call your administrator", &safe(code)),
@@ -158,6 +162,7 @@ impl Screen {
             }
             Self::Sending => (say("送信中", "", ""), say("Sending", "", "")),
             Self::Sent => (say("送信しました", "", ""), say("Sent", "", "")),
+            Self::SentUnsigned => (say("送信しました（署名なし）", "", ""), say("Sent, without signature", "", "")),
             Self::NotSent(why) => not_sent(why),
             Self::Delivered { count } => (
                 say(&format!("{count}件 配達されました"), "", "レポート印刷中"),

@@ -83,7 +83,7 @@ impl Attacker {
     /// An envelope for `recipient` around any entity, which anybody can make.
     pub fn envelope(&self, entity: &[u8], recipient: &Person) -> Result<Vec<u8>, Failure> {
         let mut rng = EntropyRng(self.seams.entropy.clone());
-        sealfax_smime::encrypt_only(entity, &[for_person(recipient)], &mut rng).map_err(broken)
+        Ok(sealfax_smime::encrypt_only(entity, &[for_person(recipient)], &mut rng).map_err(broken)?.entity)
     }
 
     /// Opens an envelope with an accomplice's decryption key, as no adapter would: what was signed, not verified.

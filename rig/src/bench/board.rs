@@ -72,6 +72,10 @@ pub(super) fn configuration(plan: &SitePlan, name: &str, place: &Place<'_>) -> V
             "intermediates": file("intermediates.pem"),
         },
         "trust": trust(&plan.trust, &file("responders.pem")),
+        "correspondents": {
+            "send_encrypted_only": plan.correspondents.send_encrypted_only.as_slice(),
+            "accept_encrypted_only": plan.correspondents.accept_encrypted_only.as_slice(),
+        },
         "sending": { "hold_seconds": plan.hold.as_secs() },
         "confirmations": { "batch": plan.batch, "retry_seconds": 1 },
         "service": { "log": "json" },

@@ -139,6 +139,7 @@ fn config(plan: &SitePlan, name: &str) -> Config {
             intermediates: Some(plan.intermediates.clone()),
         },
         trust: plan.trust.clone(),
+        correspondents: plan.correspondents.clone(),
         card: CardConfig::default(),
         sending: SendingConfig { hold_seconds: plan.hold.as_secs() },
         confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },

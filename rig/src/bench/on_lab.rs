@@ -3,7 +3,7 @@
 //! that breaks an *infra-error* ([`Trouble`]).
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +64,6 @@ pub struct OnLab {
     button: Option<Mutex<Box<dyn Output>>>,
     keypad: Option<Arc<Mutex<Box<dyn Keypad>>>>,
     watching: Arc<AtomicBool>,
-    clock_is_at: AtomicI64,
     _tasks: JoinSet<()>,
 }
 
@@ -132,7 +131,6 @@ impl OnLab {
             button: button.map(Mutex::new),
             keypad: keypad.map(|keypad| Arc::new(Mutex::new(keypad))),
             watching: Arc::new(AtomicBool::new(true)),
-            clock_is_at: AtomicI64::new(0),
             _tasks: tasks,
         };
         on.deploy(&servers).await?;
@@ -158,7 +156,6 @@ impl OnLab {
         for (name, from) in board::files(&self.plan) {
             files.push((name, std::fs::read(from).map_err(broken)?));
         }
-        self.clock_is_at.store(self.lab.clock.shifted(), Ordering::Relaxed);
         let configuration = toml::to_string(&configuration).map_err(broken)?;
         let content = Content { configuration, files, now: self.lab.clock.now() };
         let (of, since) = (board.clone(), self.journal.since());
@@ -270,16 +267,15 @@ impl OnLab {
         frames::watch(screen, watching, seen, move |error| trouble.broke(format!("lab: {error}")));
     }
 
-    /// A card is about to come: there must be a reader for it, and the board's clock follows the region's, which a story
-    /// may have moved.
+    /// A card is about to come: there must be a reader for it.
     pub(super) fn before_a_card(&self) {
         if self.lab.board.card.is_none() {
             self.lab.trouble.lacks(format!("card for the reader of {}", self.name));
         }
-        let shifted = self.lab.clock.shifted();
-        if self.clock_is_at.swap(shifted, Ordering::Relaxed) == shifted {
-            return;
-        }
+    }
+
+    /// The board's clock follows the region's, which a story has moved.
+    pub(super) fn set_clock(&self) {
         let shell = self.shell.lock().unwrap_or_else(PoisonError::into_inner);
         let set = shell.as_ref().map(|shell| lab_card::waiting(|| deploy::set_clock(shell, self.lab.clock.now())));
         if let Some(Err(error)) = set {

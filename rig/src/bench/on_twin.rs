@@ -4,7 +4,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use sealfax_client::seam::{Clock as _, Network};
@@ -69,7 +68,6 @@ pub struct OnTwin {
     phrasebook: Arc<Phrasebook>,
     slot: VscHandle,
     machine: Option<Arc<Machine>>,
-    clock_is_at: AtomicI64,
     folder: tempfile::TempDir,
     _relays: JoinSet<()>,
 }
@@ -108,7 +106,6 @@ impl OnTwin {
             phrasebook,
             slot,
             machine: None,
-            clock_is_at: AtomicI64::new(0),
             folder,
             _relays: relays,
         };
@@ -140,7 +137,6 @@ impl OnTwin {
             time: self.twin.clock.now(),
             bare: false,
         };
-        self.clock_is_at.store(self.twin.clock.shifted(), Ordering::Relaxed);
         let (image, slot, witness) = (self.twin.image.clone(), self.slot.clone(), self.witness());
         let mark = self.log.mark();
         let starting = tokio::task::spawn_blocking(move || Machine::start(&image, &plan, &slot, witness));
@@ -191,12 +187,8 @@ impl OnTwin {
         self.machine.as_ref().ok_or_else(|| Failure::infrastructure(format!("{} has no power", self.name)))
     }
 
-    /// The board's clock follows the region's, which a story may have moved.
+    /// The board's clock follows the region's, which a story has moved.
     pub(super) fn set_clock(&self) {
-        let shifted = self.twin.clock.shifted();
-        if self.clock_is_at.swap(shifted, Ordering::Relaxed) == shifted {
-            return;
-        }
         let now = self.twin.clock.now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
         let set = self.machine.as_ref().map(|machine| machine.shell(&format!("date -s @{now}")));
         if let Some(Err(error)) = set {
@@ -297,7 +289,7 @@ fn configuration(plan: &SitePlan, gpio: Gpio, name: &str, servers: &[u16]) -> Va
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
-    use sealfax_adapter::config::TrustConfig;
+    use sealfax_adapter::config::{CorrespondentsConfig, TrustConfig};
     use sealfax_drivers::display::Language;
 
     #[test]
@@ -320,6 +312,7 @@ mod tests {
             hold: Duration::from_secs(9),
             batch: 3,
             fingerprints: false,
+            correspondents: CorrespondentsConfig::default(),
             language: Language::English,
             keep_pictures: false,
             cards: crate::scenario::Cards::Virtual,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_adapter::config::TrustConfig;
+use sealfax_adapter::config::{CorrespondentsConfig, TrustConfig};
 use sealfax_client::history::Entry;
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Seams;
@@ -64,6 +64,8 @@ pub struct Plan {
     pub lying: bool,
     /// Whom and what the adapters believe.
     pub trust: TrustConfig,
+    /// What each office has agreed with some correspondents (V3).
+    pub correspondents: BTreeMap<char, CorrespondentsConfig>,
     /// The site runs a directory and an OCSP responder of its own (slapd, `openssl ocsp`): adapters ask these, and our
     /// certificate server only signs what they publish.
     pub own_directory: bool,
@@ -85,6 +87,7 @@ impl Default for Plan {
             pictures: true,
             lying: false,
             trust: TrustConfig::default(),
+            correspondents: BTreeMap::new(),
             own_directory: false,
             built_in: false,
             fingerprints: false,
@@ -236,6 +239,7 @@ impl Region {
                 mail_server: SocketAddr::new(mail_at, SMTP),
                 directory: directory_at,
                 trust: trust.clone(),
+                correspondents: plan.correspondents.get(letter).cloned().unwrap_or_default(),
                 ldap: ldap.clone(),
                 history: history_at,
                 anchors: anchors.clone(),
@@ -280,6 +284,14 @@ impl Region {
         log.step("region", &["T1", "T2", "T3"], "every office has a mail server, an adapter and a fax machine");
         bench.ready();
         Ok(region)
+    }
+
+    /// Moves every clock of the region by so many seconds.
+    pub fn shift_clock(&self, seconds: i64) {
+        self.clock.shift(seconds);
+        for site in self.sites.values() {
+            site.set_clock();
+        }
     }
 
     /// Where a host keeps what survives it: "adapter-a", "mail-b", "history", "authority".

@@ -21,11 +21,6 @@ impl ShiftedClock {
     pub fn shift(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
     }
-
-    /// By how many seconds it is moved.
-    pub fn shifted(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 impl Clock for ShiftedClock {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_adapter::Adapter;
-use sealfax_adapter::config::TrustConfig;
+use sealfax_adapter::config::{CorrespondentsConfig, TrustConfig};
 use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::button::ButtonPress;
@@ -46,6 +46,7 @@ pub(super) struct SitePlan {
     pub(super) directory: SocketAddr,
     pub(super) ldap: Option<LdapDirectory>,
     pub(super) trust: TrustConfig,
+    pub(super) correspondents: CorrespondentsConfig,
     pub(super) history: SocketAddr,
     pub(super) anchors: PathBuf,
     pub(super) intermediates: PathBuf,
@@ -181,12 +182,19 @@ impl Site {
     /// Puts the card in.
     pub fn insert(&self, person: &Person) {
         self.log.person(person.character.called, format!("inserts the card at {}", self.adapter_name));
+        if let UnderTest::Lab(board) = &self.adapter {
+            board.before_a_card();
+        }
+        self.slot.insert(&person.card);
+    }
+
+    /// The region's clock was moved: a board has one of its own, which follows.
+    pub(super) fn set_clock(&self) {
         match &self.adapter {
             UnderTest::InProcess(_) => {}
             UnderTest::Twin(twin) => twin.set_clock(),
-            UnderTest::Lab(board) => board.before_a_card(),
+            UnderTest::Lab(board) => board.set_clock(),
         }
-        self.slot.insert(&person.card);
     }
 
     /// Takes the card out.

@@ -12,11 +12,21 @@ pub struct NoMatch {
     pub nearest: Vec<&'static str>,
 }
 
-/// The scenarios whose name holds `pattern`; `*` stands for anything, then the whole name must match.
-pub fn select(scenarios: &[Scenario], pattern: Option<&str>) -> Result<Vec<Scenario>, NoMatch> {
-    let Some(pattern) = pattern else {
+/// The scenarios that any of the patterns means, in their own order; all without a pattern.
+pub fn select(scenarios: &[Scenario], patterns: &[String]) -> Result<Vec<Scenario>, NoMatch> {
+    if patterns.is_empty() {
         return Ok(scenarios.to_vec());
-    };
+    }
+    let mut meant = Vec::new();
+    for pattern in patterns {
+        meant.extend(meant_by(scenarios, pattern)?);
+    }
+    let chosen = scenarios.iter().filter(|scenario| meant.iter().any(|one| one.name == scenario.name));
+    Ok(chosen.copied().collect())
+}
+
+/// Those whose name holds `pattern`; `*` stands for anything, then the whole name must match.
+fn meant_by(scenarios: &[Scenario], pattern: &str) -> Result<Vec<Scenario>, NoMatch> {
     let exact = scenarios.iter().filter(|scenario| scenario.name == pattern);
     let mut chosen: Vec<Scenario> = exact.copied().collect();
     if chosen.is_empty() {
@@ -83,22 +93,25 @@ mod tests {
     #[test]
     fn patterns() {
         let scenarios = [named("confidential-fax"), named("wrong-card"), named("wrong-pin"), named("card")];
-        let names = |pattern| {
-            let chosen = select(&scenarios, pattern).unwrap();
+        let names = |patterns: &[&str]| {
+            let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+            let chosen = select(&scenarios, &patterns).unwrap();
             chosen.iter().map(|scenario| scenario.name).collect::<Vec<_>>()
         };
-        assert_eq!(names(None).len(), 4);
-        assert_eq!(names(Some("wrong")), ["wrong-card", "wrong-pin"]);
-        assert_eq!(names(Some("wrong-*n")), ["wrong-pin"]);
-        assert_eq!(names(Some("*fax")), ["confidential-fax"]);
+        assert_eq!(names(&[]).len(), 4);
+        assert_eq!(names(&["wrong"]), ["wrong-card", "wrong-pin"]);
+        assert_eq!(names(&["wrong-*n"]), ["wrong-pin"]);
+        assert_eq!(names(&["*fax"]), ["confidential-fax"]);
         // A whole name means that one, though others hold it.
-        assert_eq!(names(Some("card")), ["card"]);
+        assert_eq!(names(&["card"]), ["card"]);
+        // Several are one list, in the order of the list and without doubles.
+        assert_eq!(names(&["wrong-pin", "*fax", "wrong"]), ["confidential-fax", "wrong-card", "wrong-pin"]);
     }
 
     #[test]
     fn a_mistyped_name_is_answered_with_the_nearest() {
         let scenarios = [named("confidential-fax"), named("wrong-card"), named("wrong-pin")];
-        let error = select(&scenarios, Some("wrogn-pin")).unwrap_err();
+        let error = select(&scenarios, &["card".into(), "wrogn-pin".into()]).unwrap_err();
         assert_eq!(error.nearest.first(), Some(&"wrong-pin"));
         assert_eq!(distance("kitten", "sitting"), 3);
     }

@@ -90,7 +90,7 @@ const HELD: u64 = 600;
 fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
     let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
-    let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent];
+    let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent, Screen::SentUnsigned];
     // The page before its first finding.
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
     for names in arrangements(&names) {
@@ -116,7 +116,8 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
         all.extend((1..=total).map(|number| Screen::Receiving { number, total }));
         all.push(Screen::Delivered { count: total });
     }
-    all.extend((0..=MOST).map(|documents| Screen::Done { documents }));
+    // They say the same of any number.
+    all.extend([Screen::Done { documents: 1 }, Screen::DoneUnsigned { documents: 1 }]);
     let of_faults = CardFault::ALL.into_iter().flat_map(|fault| [fault.code(), fault.correspondent_code()]);
     for code in CODES.into_iter().chain(of_faults) {
         all.push(Screen::CannotOpen { code });
@@ -137,6 +138,8 @@ fn not_sent(addresses: &[String]) -> Vec<NotSent> {
         NotSent::ServerUnreachable,
         NotSent::CardDidNotCome,
         NotSent::CardPulled,
+        NotSent::PinNotGiven,
+        NotSent::CardFailed,
         NotSent::CardInvalid,
         NotSent::CardNotConfirmed,
         NotSent::NotYourAddress,

@@ -12,6 +12,7 @@ fn delivery(name: &str, outcome: Outcome) -> Delivery {
         delivered: if outcome == Outcome::Delivered { "2026-11-22 22:25:10".into() } else { String::new() },
         message_id: "20261122132000.1@ifax.midori-hospital.example".into(),
         pages: Some(2),
+        signed: true,
         outcome,
     }
 }
@@ -28,6 +29,14 @@ fn batch(n: usize) -> Vec<Delivery> {
             delivery(names[i % 5], outcome)
         })
         .collect()
+}
+
+/// Every other one goes without a signature.
+fn unsigned(mut batch: Vec<Delivery>) -> Vec<Delivery> {
+    for delivery in batch.iter_mut().step_by(2) {
+        delivery.signed = false;
+    }
+    batch
 }
 
 /// Writes the pages where `SEALFAX_PAGES` says, for a person to look at.
@@ -80,6 +89,15 @@ fn the_pages_are_the_approved_ones() {
                 "みどり総合病院 内科",
             ),
         ),
+        (
+            "unsigned-ja.tif",
+            delivery_report(
+                &[Delivery { signed: false, ..delivery("佐藤 花子", Outcome::Delivered) }],
+                Language::Japanese,
+                "みどり総合病院 内科",
+            ),
+        ),
+        ("batch-unsigned-en.tif", delivery_report(&unsigned(batch(5)), Language::English, "Midori General Hospital")),
         ("batch-ja.tif", delivery_report(&batch(7), Language::Japanese, "みどり総合病院 内科")),
         ("batch-en.tif", delivery_report(&batch(18), Language::English, "Midori General Hospital")),
         ("letter.tif", test_letter().remove(0)),

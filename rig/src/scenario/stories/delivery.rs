@@ -210,7 +210,7 @@ async fn away(bench: Bench) -> Result<(), Failure> {
     expect(count(&region, EventLog::beginning(), notified) == 1, "one notice, not more")?;
 
     // When the interval is over and nobody came, it is repeated.
-    region.clock.shift(301);
+    region.shift_clock(301);
     bring(&visitor, server, "visitor@elsewhere.example", &["fax@b.example"], &fax).await?;
     times(&region, before, "the notice is repeated after its interval", 1, notified).await?;
     let printed = receives(&region, 'b', &hanako).await?;

@@ -160,7 +160,7 @@ async fn wrong_certificate(bench: Bench) -> Result<(), Failure> {
     let foreign = issue(&region, HANAKO, 77, USUAL, false).await?;
     let expired = issue(&region, Character { certificate_days: 0, ..HANAKO }, 77, USUAL, true).await?;
     // The last second of its validity is over.
-    region.clock.shift(2);
+    region.shift_clock(2);
     a.identify(&taro, ScreenKind::Ready).await?;
     let cases = [
         ("somebody else's", jiro.encryption.certificate.clone(), "TRUST-110", "LOOKUP-003"),
@@ -272,7 +272,7 @@ async fn certificate_changed(bench: Bench) -> Result<(), Failure> {
     let mut region = Region::start(&bench, Plan { pictures: false, ..Plan::default() }).await?;
     taro_sends(&region, &[HANAKO.address], &note("first")).await?;
     issue(&region, HANAKO, 99, USUAL, true).await?;
-    region.clock.shift(LATER);
+    region.shift_clock(LATER);
     let mark = region.log.mark();
     taro_sends(&region, &[HANAKO.address], &note("second")).await?;
     journal(&region, "adapter-a", mark, "TRUST-004").await?;
@@ -281,7 +281,7 @@ async fn certificate_changed(bench: Bench) -> Result<(), Failure> {
     // The memory is on the disk: neither time nor a power cut makes it news again, or forgets it.
     region.site_mut('a')?.power_cut().await;
     region.site_mut('a')?.power_on().await?;
-    region.clock.shift(LATER);
+    region.shift_clock(LATER);
     taro_sends(&region, &[HANAKO.address], &note("third")).await?;
     let count = warnings(&region);
     expect(count == 1, format!("told once, not {count} times"))?;
@@ -305,7 +305,7 @@ async fn change_refused(bench: Bench) -> Result<(), Failure> {
     taro_sends(&region, &[HANAKO.address], &note("first")).await?;
     let other = issue(&region, HANAKO, 99, USUAL, true).await?;
     region.liar()?.hand_out(HANAKO.address, Use::Encrypt, vec![other.encryption.certificate.clone()]);
-    region.clock.shift(LATER);
+    region.shift_clock(LATER);
     let mark = region.log.mark();
     a.identify(&taro, ScreenKind::Ready).await?;
     let lcd = a.fax(Some(&taro), &[HANAKO.address], SUBJECT, &note("second")).await?;

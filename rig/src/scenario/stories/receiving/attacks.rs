@@ -18,14 +18,14 @@ use crate::scenario::stories::{note, receives, taro_sends};
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
 /// The mail that Taro's adapter last sealed, as it went over the wire.
-fn sealed_on_the_wire(region: &Region) -> Result<Vec<u8>, Failure> {
+pub(super) fn sealed_on_the_wire(region: &Region) -> Result<Vec<u8>, Failure> {
     let sent = region.sent_mails();
     let sealed = sent.into_iter().rfind(|mail| mail.from == "adapter-a" && mail.to == "mail-a");
     sealed.map(|mail| mail.octets).ok_or_else(|| Failure::expectation("a sealed mail on the wire"))
 }
 
 /// The mail is delivered to Hanako and refused at the card with this code; the administrator takes it away.
-async fn refused_as(
+pub(super) async fn refused_as(
     region: &Region,
     attacker: &Attacker,
     mail: &[u8],

@@ -113,12 +113,12 @@ async fn not_valid(bench: Bench) -> Result<(), Failure> {
     one_arrives(&region, &pages).await?;
 
     region.log.note("region", "the card has expired");
-    region.clock.shift(2 * DAY);
+    region.shift_clock(2 * DAY);
     refused(&region, &hanako, "CARD-102").await?;
     region.log.note("region", "the clock of the office stands before the card was issued");
-    region.clock.shift(-12 * DAY);
+    region.shift_clock(-12 * DAY);
     refused(&region, &hanako, "CARD-103").await?;
-    region.clock.shift(10 * DAY);
+    region.shift_clock(10 * DAY);
 
     // Another authority says the same of her name and address; nobody here has reason to believe it.
     let folder = tempfile::tempdir().map_err(Failure::infrastructure)?;

@@ -7,6 +7,7 @@ mod faults;
 mod lies;
 mod power;
 mod pulled;
+mod unsigned;
 
 use sealfax_client::pop3::Client;
 use sealfax_client::pop3_server::Password;
@@ -47,6 +48,8 @@ pub fn all() -> Vec<Scenario> {
         power::CUT_BEFORE_QUIT,
         power::CUT_BEFORE_SIGNED,
         power::CUT_BEFORE_SENT,
+        unsigned::AGREED,
+        unsigned::UNASKED,
     ]
 }
 

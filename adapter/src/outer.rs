@@ -51,8 +51,8 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
     };
     let pages = sealfax_ifax::mail::parse(mail, &sealfax_ifax::mail::Limits::default())
         .ok()
-        .and_then(|fax| sealfax_ifax::tiff::read_scans(&fax.pages, &sealfax_ifax::tiff::Limits::default()).ok())
-        .and_then(|scans| u32::try_from(scans.len()).ok());
+        .and_then(|fax| sealfax_ifax::tiff::count_pages(&fax.pages, &sealfax_ifax::tiff::Limits::default()).ok())
+        .and_then(|pages| u32::try_from(pages).ok());
     Ok(Inner { octets: Zeroizing::new(octets), message_id, pages })
 }
 

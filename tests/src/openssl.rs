@@ -17,10 +17,5 @@ pub fn openssl(folder: &Path, arguments: &[&str]) -> io::Result<Vec<u8>> {
 /// Whether the command is at hand. Where it has to be (`SEALFAX_STRICT=1`: CI, and the oracles), its absence is a failure
 /// of the first call of [`openssl`].
 pub fn present() -> bool {
-    let strict = std::env::var_os("SEALFAX_STRICT").is_some_and(|value| value == "1");
-    let here = Command::new("openssl").arg("version").output().is_ok_and(|output| output.status.success());
-    if !here && !strict {
-        eprintln!("the openssl command is not installed: this comparison is not made");
-    }
-    here || strict
+    crate::at_hand("openssl")
 }

@@ -149,6 +149,7 @@ mod tests {
 
     #[test]
     fn every_state_comes_back() {
+        assert_eq!(KINDS.map(|(kind, _)| kind), ScreenKind::ALL);
         for (kind, _) in KINDS {
             let marker = Marker { kind, words: 0xbeef };
             let mut canvas = Canvas::new(Rgb888::new(200, 10, 10));

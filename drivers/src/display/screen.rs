@@ -245,6 +245,40 @@ pub enum ScreenKind {
 }
 
 impl ScreenKind {
+    /// All of them.
+    pub const ALL: [Self; 25] = [
+        Self::Idle,
+        Self::Arrived,
+        Self::Pin,
+        Self::Checking,
+        Self::WrongCard,
+        Self::CardInvalid,
+        Self::PinWrong,
+        Self::PinBlocked,
+        Self::PressReceive,
+        Self::Receiving,
+        Self::Done,
+        Self::CannotOpen,
+        Self::NotGenuine,
+        Self::Ready,
+        Self::Held,
+        Self::Sending,
+        Self::Sent,
+        Self::NotSent,
+        Self::Delivered,
+        Self::Overdue,
+        Self::CertificateChanged,
+        Self::Diagnosis,
+        Self::Person,
+        Self::DoneUnsigned,
+        Self::SentUnsigned,
+    ];
+
+    /// The state of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The state's name in file names, logs and reports: `press-receive`.
     pub fn name(self) -> &'static str {
         match self {

@@ -20,7 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::accounts::Accounts;
-use crate::store::{EmbeddedStore, Store, StoreError};
+use crate::store::{EmbeddedStore, QueueItem, Store, StoreError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +167,11 @@ impl MailServer {
         let account = crate::accounts::normalise(address);
         let mails = self.store.list(&account)?;
         mails.iter().filter_map(|mail| self.store.read(&account, mail.id).transpose()).collect()
+    }
+
+    /// The mails that are on their way to other hosts, in order of arrival; for inspection.
+    pub fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {
+        self.store.due(u64::MAX).map(|(items, _)| items)
     }
 
     /// Stops taking sessions, lets running transactions end, and returns when all is quiet (at most 30 s).

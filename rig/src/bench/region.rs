@@ -466,6 +466,11 @@ impl Region {
         server.mailbox(person.character.address).map_err(broken)
     }
 
+    /// How many mails are on their way from an office's mail server to other hosts.
+    pub fn queued(&self, letter: char) -> Result<usize, Failure> {
+        Ok(self.mail_server(self.headquarters(letter))?.queue().map_err(broken)?.len())
+    }
+
     /// Every mail sent over SMTP so far.
     pub fn sent_mails(&self) -> Vec<SentMail> {
         mails::sent(&self.capture, &self.hosts)

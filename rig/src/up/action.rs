@@ -2,36 +2,12 @@
 
 use std::time::Duration;
 
+use sealfax_drivers::display::ScreenKind;
+
 use crate::bench::people::{Character, HANAKO, JIRO, TARO, YUKI};
 
 /// Everybody who can be called.
 pub const PEOPLE: [Character; 4] = [TARO, HANAKO, JIRO, YUKI];
-
-/// What a display can show, as the reports call it ([`sealfax_drivers::display::ScreenKind::name`]).
-const SCREENS: [&str; 22] = [
-    "idle",
-    "arrived",
-    "pin",
-    "checking",
-    "wrong-card",
-    "card-invalid",
-    "pin-wrong",
-    "pin-blocked",
-    "press-receive",
-    "receiving",
-    "done",
-    "cannot-open",
-    "not-genuine",
-    "ready",
-    "held",
-    "sending",
-    "sent",
-    "not-sent",
-    "delivered",
-    "overdue",
-    "certificate-changed",
-    "diagnosis",
-];
 
 /// How long `wait` waits unless it says otherwise.
 const WAIT: Duration = Duration::from_secs(20);
@@ -65,7 +41,7 @@ pub enum Action {
     /// A server is killed (`false`) or started: "mail-a", "directory", "history".
     Server(String, bool),
     /// Waits until a display shows this.
-    Wait(char, &'static str, Duration),
+    Wait(char, ScreenKind, Duration),
     /// Says how everything stands.
     Status,
     /// Says what can be done.
@@ -161,9 +137,9 @@ fn on(word: &str, no: &str, yes: &str) -> Result<bool, String> {
     }
 }
 
-fn kind(word: &str) -> Result<&'static str, String> {
-    let found = SCREENS.into_iter().find(|name| *name == word);
-    found.ok_or_else(|| format!("no screen is called {word:?}; there are {}", SCREENS.join(", ")))
+fn kind(word: &str) -> Result<ScreenKind, String> {
+    let names = || ScreenKind::ALL.map(ScreenKind::name).join(", ");
+    ScreenKind::named(word).ok_or_else(|| format!("no screen is called {word:?}; there are {}", names()))
 }
 
 #[cfg(test)]
@@ -180,7 +156,7 @@ mod tests {
         let sent = Action::Send { office: 'a', to, subject: "An offer".into() };
         assert_eq!(parse("send a hanako,x@y.example An offer"), Ok(Some(sent)));
         assert_eq!(parse("cable adapter-b out"), Ok(Some(Action::Cable("adapter-b".into(), false))));
-        let wait = Action::Wait('b', "press-receive", Duration::from_secs(5));
+        let wait = Action::Wait('b', ScreenKind::PressReceive, Duration::from_secs(5));
         assert_eq!(parse("wait b press-receive 5s"), Ok(Some(wait)));
         assert_eq!(parse("  # nothing"), Ok(None));
     }

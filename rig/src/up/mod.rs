@@ -51,9 +51,10 @@ pub async fn run(options: &Options) -> Result<bool, Failure> {
     std::fs::create_dir_all(&options.out).map_err(folder)?;
     let bench = Bench::new(BenchKind::Sim, options.seed, options.out.clone(), EventLog::new());
     let world = World::start(&bench, &options.offices, pages).await?;
-    eprintln!("{}", world.invitation(&options.out.join("join")).await?);
+    let invitation = world.invitation(&options.out.join("join")).await?;
+    eprintln!("{invitation}");
     match &options.script {
-        None => live(world).await.map(|()| true),
+        None => live(world, invitation).await.map(|()| true),
         Some(path) if path == Path::new("-") => script(&world, std::io::stdin(), options.json).await,
         Some(path) => {
             let file = std::fs::File::open(path);
@@ -102,10 +103,10 @@ fn read(lines: impl Read + Send + 'static) -> mpsc::Receiver<std::io::Result<Str
 }
 
 /// The live screen. The terminal is as before afterwards, also after a panic.
-async fn live(world: World) -> Result<(), Failure> {
+async fn live(world: World, invitation: String) -> Result<(), Failure> {
     let mut terminal = ratatui::try_init().map_err(Failure::infrastructure)?;
     let (told, mut answers) = mpsc::unbounded_channel();
-    let mut desk = Desk::default();
+    let mut desk = Desk::new(invitation);
     let outcome = loop {
         let view = world.view().await;
         if let Err(error) = terminal.draw(|frame| screen::draw(frame, &desk, &view)) {

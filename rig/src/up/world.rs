@@ -37,8 +37,12 @@ pub struct OfficeView {
     pub card: Option<&'static str>,
     /// Whether the adapter has power.
     pub power: bool,
+    /// Whether the adapter's network cable is in.
+    pub cable: bool,
     /// Mails that wait for each person of the office at their server.
     pub mailboxes: BTreeMap<&'static str, usize>,
+    /// Mails that their server has still to bring to others: relays, confirmations. `None`: the server is stopped.
+    pub queue: Option<usize>,
 }
 
 /// Everything at one moment.
@@ -194,13 +198,13 @@ impl World {
             Action::Wait(at, screen, time) => {
                 let host = format!("adapter-{at}");
                 let shows = |event: &Event| {
-                    event.host == host
-                        && matches!(event.kind, EventKind::Screen { screen: kind, .. } if kind.name() == screen)
+                    event.host == host && matches!(event.kind, EventKind::Screen { screen: kind, .. } if kind == screen)
                 };
                 let last = |event: &Event| event.host == host && matches!(event.kind, EventKind::Screen { .. });
                 let mark = self.log.mark_before_last(last);
-                self.log.wait_after(mark, &format!("{host} shows {screen}"), time, shows).await?;
-                Ok(format!("{host} shows {screen}"))
+                let what = format!("{host} shows {}", screen.name());
+                self.log.wait_after(mark, &what, time, shows).await?;
+                Ok(what)
             }
             Action::Status => Ok(serde_json::to_string(&self.view().await).map_err(Failure::infrastructure)?),
             Action::Help => Ok(HELP.join("\n")),
@@ -271,7 +275,9 @@ impl World {
                 },
                 card: self.hands(|hands| hands.cards.get(letter).map(|person| person.key)),
                 power: self.hands(|hands| !hands.dark.contains(letter)),
+                cable: self.hands(|hands| !hands.off.contains(&format!("cable of {host}"))),
                 mailboxes: here.filter_map(waiting).collect(),
+                queue: region.queued(*letter).ok(),
             }
         };
         let told = |event: &Event| !matches!(event.kind, EventKind::Wire { .. } | EventKind::Apdu { .. });
@@ -319,14 +325,31 @@ impl World {
             let _ =
                 writeln!(text, "{:<7} {} password {password} PIN {}", character.key, character.address, character.pin);
         }
-        let folder = folder.display();
+        let someone = PEOPLE.into_iter().filter_map(|who| region.person(who).ok()).next_back();
+        let someone = someone.ok_or_else(|| Failure::expectation("nobody lives in these offices; say --offices"))?;
+        let Person { character: Character { key, address, .. }, password, .. } = &someone;
+        std::fs::write(folder.join("hello.eml"), hello(address)).map_err(broken)?;
+        let (office, folder) = (address.rsplit('@').next().and_then(|domain| domain.chars().next()), folder.display());
+        let mail = region.known_address(&format!("mail-{}", office.unwrap_or('a')))?;
+        let escaped = address.replace('@', "%40");
         let _ = writeln!(text, "certificates and keys (for demonstrations only) are in {folder}; for example");
         let _ = writeln!(
             text,
-            "  openssl ocsp -issuer {folder}/issuing.pem -cert {folder}/hanako-encrypt.pem -CAfile {folder}/anchor.pem \
+            "  openssl ocsp -issuer {folder}/issuing.pem -cert {folder}/{key}-encrypt.pem -CAfile {folder}/anchor.pem \
              -url http://{directory}:{HTTP}/ocsp"
         );
-        let _ = write!(text, "  curl 'http://{directory}:{HTTP}/certificates/search.cgi?email=hanako%40b.example'");
+        let _ = writeln!(text, "  curl 'http://{directory}:{HTTP}/certificates/search.cgi?email={escaped}'");
+        let _ = writeln!(
+            text,
+            "  curl smtp://{mail}:{SMTP} --mail-from visitor@elsewhere.example --mail-rcpt {address} -T {folder}/hello.eml"
+        );
+        let _ = writeln!(text, "  curl pop3://{mail}:{POP3}/ --user '{address}:{password}'");
+        let _ = write!(text, "  curl http://{history}:{HTTP}/");
         Ok(text)
     }
+}
+
+/// A mail for whoever tries the mail server with a program of their own.
+fn hello(to: &str) -> String {
+    format!("From: visitor@elsewhere.example\r\nTo: {to}\r\nSubject: Hello\r\n\r\nFrom a client of my own.\r\n")
 }

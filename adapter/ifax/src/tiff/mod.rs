@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub use read::{Limits, Scan, read, read_scans};
+pub use read::{Limits, Scan, count_pages, read, read_scans};
 pub use write::{write, write_with};
 
 use crate::page::PageError;

@@ -57,6 +57,26 @@ pub fn read(data: &[u8], limits: &Limits) -> Result<Vec<Page>, TiffError> {
 
 /// Reads every page with its copy quality.
 pub fn read_scans(data: &[u8], limits: &Limits) -> Result<Vec<Scan>, TiffError> {
+    let mut raster = 0usize;
+    let scan = |directory: Directory<'_>| {
+        let scan = directory.scan(limits, &mut raster)?;
+        let damaged = scan.quality.damaged_lines.saturating_add(scan.quality.missing_lines);
+        let lines = scan.page.height();
+        if u64::from(damaged) * 1000 > u64::from(lines) * u64::from(limits.damaged_per_mille) {
+            return Err(TiffError::Damaged { page: directory.page, damaged, lines });
+        }
+        Ok(scan)
+    };
+    pages(data, limits)?.into_iter().map(scan).collect()
+}
+
+/// How many pages there are, at least one. None of them is unpacked or judged.
+pub fn count_pages(data: &[u8], limits: &Limits) -> Result<usize, TiffError> {
+    pages(data, limits).map(|pages| pages.len())
+}
+
+/// The directories of the pages, in order.
+fn pages<'a>(data: &'a [u8], limits: &Limits) -> Result<Vec<Directory<'a>>, TiffError> {
     if data.len() > limits.octets {
         return Err(TiffError::TooLarge { octets: data.len(), limit: limits.octets });
     }
@@ -67,8 +87,7 @@ pub fn read_scans(data: &[u8], limits: &Limits) -> Result<Vec<Scan>, TiffError> 
     };
     let file = File { data, big_endian };
     let mut visited = Vec::new();
-    let mut scans = Vec::new();
-    let mut raster = 0usize;
+    let mut pages = Vec::new();
     let mut at = file.long(4).ok_or(TiffError::NotTiff)?;
     while at != 0 {
         let page = visited.len() + 1;
@@ -82,17 +101,11 @@ pub fn read_scans(data: &[u8], limits: &Limits) -> Result<Vec<Scan>, TiffError> 
         let (directory, next) = file.directory(at as usize, page)?;
         // Bit 0: a smaller version of another page, not a page.
         if directory.number(tag::NEW_SUBFILE_TYPE).unwrap_or(0) & 1 == 0 {
-            let scan = directory.scan(limits, &mut raster)?;
-            let damaged = scan.quality.damaged_lines.saturating_add(scan.quality.missing_lines);
-            let lines = scan.page.height();
-            if u64::from(damaged) * 1000 > u64::from(lines) * u64::from(limits.damaged_per_mille) {
-                return Err(TiffError::Damaged { page, damaged, lines });
-            }
-            scans.push(scan);
+            pages.push(directory);
         }
         at = next;
     }
-    if scans.is_empty() { Err(TiffError::Empty) } else { Ok(scans) }
+    if pages.is_empty() { Err(TiffError::Empty) } else { Ok(pages) }
 }
 
 #[derive(Clone, Copy)]

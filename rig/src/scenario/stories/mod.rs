@@ -12,6 +12,7 @@ pub mod person;
 pub mod proofs;
 pub mod receiving;
 pub mod sending;
+pub mod sending_door;
 pub mod sending_faults;
 pub mod sending_held;
 pub mod servers;
@@ -33,6 +34,7 @@ pub fn all() -> Vec<Scenario> {
         sending::all(),
         sending_held::all(),
         sending_faults::all(),
+        sending_door::all(),
         receiving::all(),
         delivery::all(),
         curves::all(),

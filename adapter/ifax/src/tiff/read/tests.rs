@@ -85,6 +85,7 @@ fn loops_bombs_and_cuts_are_refused() {
     let next = 10 + fields * 12;
     file[next] = 8;
     assert_eq!(read(&file, &limits), Err(TiffError::Loop { page: 2 }));
+    assert_eq!(count_pages(&file, &limits), Err(TiffError::Loop { page: 2 }));
 
     let mut file = write(&pages()[..1]).unwrap();
     file[10 + 2 * 12 + 8..10 + 2 * 12 + 12].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -96,6 +97,8 @@ fn loops_bombs_and_cuts_are_refused() {
     let blank = Page::blank(4864, 20_000, Resolution::Fine).unwrap();
     let file = write(&vec![blank; 12]).unwrap();
     assert!(matches!(read(&file, &limits), Err(TiffError::Raster { page: 12, .. })));
+    // They are counted all the same: nothing is unpacked for that.
+    assert_eq!(count_pages(&file, &limits), Ok(12));
 
     let file = write(&pages()).unwrap();
     for cut in [0, 3, 9, 60, 300, file.len() / 2] {

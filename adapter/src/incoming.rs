@@ -247,7 +247,7 @@ impl Incoming {
         let card = self.office.card_owned_by(&owner).ok_or("the card was pulled before the mailbox was fetched")?;
         let login = card.mailbox_login().await.map_err(|error| error.to_string())?;
         let words = |error: Pop3Error| error.to_string();
-        let network = self.office.seams.network.as_ref();
+        let network = self.office.mail.as_ref();
         let mut mailbox = Client::connect(network, self.office.config.network.pop3).await.map_err(words)?;
         let password = Password::new(login.password().as_bytes().to_vec());
         mailbox.login(login.login(), &password).await.map_err(words)?;

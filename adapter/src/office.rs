@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use sealfax_client::seam::{EntropyRng, Seams, TransmissionId};
+use sealfax_client::seam::{EntropyRng, Network, Seams, TransmissionId};
+use sealfax_client::tls::TlsError;
 use sealfax_drivers::display::Fault;
 use sealfax_drivers::person::PersonProof;
 use tokio::sync::{Notify, mpsc, watch};
@@ -24,6 +25,8 @@ pub struct Office {
     pub config: Config,
     /// Clock, network, chance, journal.
     pub seams: Seams,
+    /// The way to the mail server.
+    pub mail: Arc<dyn Network>,
     /// Durable memory.
     pub ledger: Ledger,
     /// Anchors and certificate server.
@@ -58,8 +61,9 @@ impl Office {
         person: Option<Arc<dyn PersonProof>>,
         events: mpsc::UnboundedSender<Event>,
         power: watch::Receiver<()>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, TlsError> {
+        Ok(Self {
+            mail: config.network.to_mail(&seams.network, &seams.clock)?,
             config,
             seams,
             ledger,
@@ -74,7 +78,7 @@ impl Office {
             ports: Mutex::default(),
             numbers: AtomicU64::new(1),
             power,
-        }
+        })
     }
 
     /// The name in the journal.

@@ -254,7 +254,7 @@ impl Outgoing {
         // From now on somebody looks whether their confirmations come in time.
         self.office.owed.notify_one();
         let submitted = smtp::send_to_all(
-            self.office.seams.network.as_ref(),
+            self.office.mail.as_ref(),
             self.office.config.network.smtp,
             self.office.host(),
             Some(&sealed.sender),

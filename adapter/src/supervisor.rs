@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::seam::{Network, Seams};
+use sealfax_client::tls::{Security, TlsError};
 use sealfax_client::{pop3_server, smtp_server};
 use sealfax_drivers::display::{CardFault, Status};
 use sealfax_drivers::pin::Pin;
@@ -61,6 +62,9 @@ pub enum StartError {
     /// The anchors, or the certificate server.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// TLS with the mail server.
+    #[error("`network.tls`: {0}")]
+    Tls(#[from] TlsError),
 }
 
 /// A running adapter. Dropping it ends it at once, as a power cut would.
@@ -89,7 +93,7 @@ impl Adapter {
         let trust = Trust::open(&config, &seams, ledger.clone())?;
         let (events, inbox) = mpsc::unbounded_channel();
         let (power, on) = watch::channel(());
-        let office = Arc::new(Office::new(config, seams, ledger, trust, person, events, on));
+        let office = Arc::new(Office::new(config, seams, ledger, trust, person, events, on)?);
         let outgoing = Arc::new(Outgoing::new(office.clone()));
         let incoming = Arc::new(Incoming::new(office.clone()));
         let confirmations = Arc::new(Confirmations::new(office.clone()));
@@ -122,21 +126,30 @@ impl Adapter {
         // Each may hold a document in memory for as long: one machine needs few.
         limits.sessions = TERMINAL_SESSIONS;
         limits.sessions_per_address = TERMINAL_SESSIONS;
-        let serving = smtp_server::serve(listener, receiver, limits, host.clone(), journal.clone(), stop.clone());
+        let serving = smtp_server::serve(
+            listener,
+            Security::Clear,
+            receiver,
+            limits,
+            host.clone(),
+            journal.clone(),
+            stop.clone(),
+        );
         workers.spawn("terminal-smtp", serving);
 
         let (listener, terminal_pop3) =
             listen(terminal_network.as_ref(), "the terminal's receive button", config.terminal.pop3).await?;
         let door = Arc::new(TerminalPop3::new(office.clone(), incoming.clone()));
         let limits = pop3_server::Limits::default();
-        let serving = pop3_server::serve(listener, door, limits, host.clone(), journal.clone(), stop.clone());
+        let serving =
+            pop3_server::serve(listener, Security::Clear, door, limits, host.clone(), journal.clone(), stop.clone());
         workers.spawn("terminal-pop3", serving);
 
         let (listener, notices) = listen(office.seams.network.as_ref(), "notices", config.network.notices).await?;
         let receiver = Arc::new(NetworkSmtp::new(office.clone(), confirmations));
         let mut limits = smtp_server::Limits::default();
         limits.message = NETWORK_MAIL;
-        workers.spawn("notices", smtp_server::serve(listener, receiver, limits, host, journal, stop));
+        workers.spawn("notices", smtp_server::serve(listener, Security::Clear, receiver, limits, host, journal, stop));
 
         workers.spawn("outbox", outbox::run(office.clone()));
         if let Some(named) = config.ports.clone() {

@@ -10,12 +10,15 @@ mod service;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::http::Server;
 use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::lookup::Directory;
 use sealfax_client::ocsp::{CLOCK_SKEW, Location};
+use sealfax_client::seam::{Clock, Network};
+use sealfax_client::tls::{ClientTls, TlsError, TlsName, TlsNetwork};
 use sealfax_drivers::display::Language;
 use serde::Deserialize;
 
@@ -128,6 +131,9 @@ pub struct NetworkConfig {
     pub smtp: SocketAddr,
     /// The mail server's POP3.
     pub pop3: SocketAddr,
+    /// TLS with the mail server; without it SMTP and POP3 are spoken in clear.
+    #[serde(default)]
+    pub tls: Option<MailTls>,
     /// The certificate server: look-up by address, and OCSP unless `ocsp` says otherwise.
     pub directory: SocketAddr,
     /// A directory that the site already runs: with it, certificates are looked up there by LDAP and `directory` is
@@ -149,7 +155,37 @@ pub struct NetworkConfig {
     pub intermediates: Option<PathBuf>,
 }
 
+/// With whom SMTP and POP3 begin with TLS, from the first octet (RFC 8314).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailTls {
+    /// The mail server's host name, as in its certificate.
+    pub name: String,
+    /// PEM file of the anchors that its certificate leads to.
+    pub anchors: PathBuf,
+}
+
+impl MailTls {
+    /// Reads the anchors.
+    pub fn client(&self, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
+        let read = std::fs::read(&self.anchors);
+        let pem = read.map_err(|error| TlsError::Anchors(format!("{}: {error}", self.anchors.display())))?;
+        Ok((ClientTls::new(&pem, clock)?, TlsName::new(&self.name)?))
+    }
+}
+
 impl NetworkConfig {
+    /// The way to the mail server: over `network`, with TLS where it is configured.
+    pub fn to_mail(&self, network: &Arc<dyn Network>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Network>, TlsError> {
+        match &self.tls {
+            None => Ok(network.clone()),
+            Some(tls) => {
+                let (client, name) = tls.client(clock)?;
+                Ok(Arc::new(TlsNetwork::new(network.clone(), client, name)))
+            }
+        }
+    }
+
     /// Where correspondents' certificates are looked up.
     pub fn certificates(&self) -> Directory {
         match &self.ldap {

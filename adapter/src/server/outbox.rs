@@ -55,7 +55,7 @@ async fn pay(office: &Office) -> bool {
 /// ST922. The null return path keeps a confirmation from ever being answered. `true`: it need not be tried again.
 async fn confirm(office: &Office, to: &str, mail: &str) -> bool {
     let recipients = [to.to_owned()];
-    let network = office.seams.network.as_ref();
+    let network = office.mail.as_ref();
     let server = office.config.network.smtp;
     match smtp::send(network, server, office.host(), None, &recipients, mail.as_bytes()).await {
         Ok(results) => match results.into_iter().find_map(|result| result.outcome.err()) {

@@ -38,7 +38,7 @@ impl TerminalPop3 {
 
     /// The terminal's own mailbox, with the login that the terminal itself brought.
     async fn ordinary(&self, user: &str, password: &Password) -> Result<(Client, Vec<MessageInfo>), Pop3Error> {
-        let mut client = Client::connect(self.office.seams.network.as_ref(), self.office.config.network.pop3).await?;
+        let mut client = Client::connect(self.office.mail.as_ref(), self.office.config.network.pop3).await?;
         client.login(user, password).await?;
         let sizes = client.list().await?;
         let uids = client.uidl().await?;

@@ -114,7 +114,8 @@ impl Witness {
             }
             Event::Receiving(ReceivingEvent::Decrypted(id, Ok(with))) if self.asked_decrypt.contains(id) => {
                 // What it was found to be first it stays.
-                if self.decrypted.insert(*id) && *with == Protection::EncryptedOnly {
+                let first = self.decrypted.insert(*id);
+                if first && *with == Protection::EncryptedOnly {
                     self.unsigned.insert(*id);
                 }
             }

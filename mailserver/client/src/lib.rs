@@ -5,7 +5,7 @@
 //!   [`history`]: registered transmissions; [`http`]: the exchange under all of them; [`ldap`]: certificates from a
 //!   directory that a site already runs.
 //! * [`smtp`], [`pop3`]: send and fetch mail; [`smtp_server`], [`pop3_server`]: the serving halves, for whoever takes
-//!   mail in or hands it out; [`dns`]: where to send it.
+//!   mail in or hands it out; [`tls`] and [`sasl`] under them; [`dns`]: where to send it.
 //! * [`seam`]: [`seam::Clock`], [`seam::Network`], [`seam::Entropy`], [`seam::Journal`], bundled as [`seam::Seams`].
 
 pub mod certificate;
@@ -18,6 +18,8 @@ pub mod lookup;
 pub mod ocsp;
 pub mod pop3;
 pub mod pop3_server;
+pub mod sasl;
 pub mod seam;
 pub mod smtp;
 pub mod smtp_server;
+pub mod tls;

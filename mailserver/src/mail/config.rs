@@ -3,9 +3,12 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use sealfax_client::seam::Clock;
 use sealfax_client::smtp_server::valid_address;
+use sealfax_client::tls::{ServerTls, TlsError};
 use sealfax_client::{pop3_server, smtp_server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -50,9 +53,45 @@ pub struct MailConfig {
     /// "Sealed" is whether Content-Type holds "sign", to the letter of paragraph 0068.
     #[serde(default)]
     pub literal_sign_rule: bool,
+    /// TLS; without it everything is said in clear.
+    #[serde(default)]
+    pub tls: Option<MailTls>,
     /// Bounds.
     #[serde(default)]
     pub limits: MailLimits,
+}
+
+/// What the server shows, and where TLS begins with the first octet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailTls {
+    /// PEM file of this server's certificate, followed by those above it.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+    /// PEM file of anchors: clients that show a certificate below one of them are known.
+    #[serde(default)]
+    pub clients: Option<PathBuf>,
+    /// Where SMTP listens with TLS from the first octet (RFC 8314).
+    #[serde(default)]
+    pub smtps: Option<SocketAddr>,
+    /// Where POP3 does.
+    #[serde(default)]
+    pub pop3s: Option<SocketAddr>,
+    /// Whether POP3 takes passwords in clear as well.
+    #[serde(default)]
+    pub clear_logins: bool,
+}
+
+impl MailTls {
+    /// Reads the files.
+    pub(super) fn server(&self, clock: &Arc<dyn Clock>) -> Result<ServerTls, ConfigError> {
+        let read =
+            |path: &PathBuf| std::fs::read(path).map_err(|source| ConfigError::File { path: path.clone(), source });
+        let clients = self.clients.as_ref().map(read).transpose()?;
+        let tls = ServerTls::new(&read(&self.certificate)?, &read(&self.key)?, clients.as_deref(), clock);
+        tls.map_err(|source| ConfigError::Tls { path: self.certificate.clone(), source })
+    }
 }
 
 /// Bounds that an administrator may want to change.
@@ -124,6 +163,24 @@ pub enum ConfigError {
     /// A key that must not be empty.
     #[error("{0} must not be empty; see the example configuration")]
     Empty(&'static str),
+    /// A file that it names.
+    #[error("{} cannot be read; check its path and who may read it", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Certificate and key.
+    #[error("no TLS with {}", .path.display())]
+    Tls {
+        /// The certificate's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: TlsError,
+    },
     /// Not readable as TOML, or unknown keys.
     #[error("the configuration cannot be read; compare it with the example configuration")]
     Toml(#[from] toml::de::Error),
@@ -148,6 +205,7 @@ impl MailConfig {
             retry_schedule: default_retry(),
             queue_expiry: default_expiry(),
             literal_sign_rule: false,
+            tls: None,
             limits: MailLimits::default(),
         }
     }

@@ -6,28 +6,47 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, Password, Refusal, ResponseCode};
-use tokio::sync::Semaphore;
 
 use super::Core;
-use super::guesses::Guesses;
-use crate::accounts::normalise;
+use super::credentials::Unknown;
+use crate::accounts::Account;
 use crate::store::{StoredMail, millis};
-
-/// Most passwords compared at once.
-const COMPARISONS: usize = 4;
 
 pub(super) struct Door {
     core: Arc<Core>,
-    guesses: Guesses,
-    /// Comparing a password takes 19 MiB and a processor: this many at once, however many sessions ask.
-    comparing: Semaphore,
     open: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Door {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        let guesses = Guesses::new(core.config.limits.login_failures);
-        Self { core, guesses, comparing: Semaphore::new(COMPARISONS), open: Arc::default() }
+        Self { core, open: Arc::default() }
+    }
+
+    /// Locks the account's mailbox and opens it.
+    async fn open(&self, account: Account) -> Result<Box<dyn Maildrop>, Refusal> {
+        let account = account.address;
+        let lock = {
+            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if !open.insert(account.clone()) {
+                return Err(Refusal::new(ResponseCode::InUse, "Another session has this mailbox open"));
+            }
+            Lock { open: self.open.clone(), account: account.clone() }
+        };
+        let name = account.clone();
+        let mails = self.core.with_store(move |store| store.list(&name)).await.map_err(|error| {
+            self.core.seams.journal.failure(self.core.host(), "STORE-LIST", format!("{account}: {error}"));
+            store_trouble()
+        })?;
+        let messages = mails.iter().map(|mail| MessageInfo { size: mail.size, uid: mail.uid.clone() }).collect();
+        Ok(Box::new(Mailbox { core: self.core.clone(), lock, mails, messages }))
+    }
+}
+
+fn refusal(unknown: Unknown) -> Refusal {
+    match unknown {
+        Unknown::Wrong => Refusal::new(ResponseCode::Auth, "Wrong login or password"),
+        Unknown::TooMany => Refusal::new(ResponseCode::LoginDelay, "Too many attempts, try again in ten minutes"),
+        Unknown::Trouble => store_trouble(),
     }
 }
 
@@ -50,35 +69,23 @@ fn store_trouble() -> Refusal {
 #[async_trait]
 impl MailboxDoor for Door {
     async fn login(&self, peer: SocketAddr, user: &str, password: &Password) -> Result<Box<dyn Maildrop>, Refusal> {
-        let user = normalise(user);
-        let Ok(_place) = self.comparing.acquire().await else { return Err(store_trouble()) };
         let now = self.core.seams.clock.now();
-        if !self.guesses.allows(&user, peer.ip(), now) {
-            return Err(Refusal::new(ResponseCode::LoginDelay, "Too many attempts, try again in ten minutes"));
-        }
-        let accounts = self.core.accounts.clone();
-        let (name, secret) = (user.clone(), password.clone());
-        let verified = tokio::task::spawn_blocking(move || accounts.verify(&name, &secret)).await;
-        let Ok(Some(account)) = verified else {
-            self.guesses.failed(&user, peer.ip(), now);
-            return Err(Refusal::new(ResponseCode::Auth, "Wrong login or password"));
-        };
-        self.guesses.succeeded(&user);
-        let account = account.address;
-        let lock = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if !open.insert(account.clone()) {
-                return Err(Refusal::new(ResponseCode::InUse, "Another session has this mailbox open"));
-            }
-            Lock { open: self.open.clone(), account: account.clone() }
-        };
-        let name = account.clone();
-        let mails = self.core.with_store(move |store| store.list(&name)).await.map_err(|error| {
-            self.core.seams.journal.failure(self.core.host(), "STORE-LIST", format!("{account}: {error}"));
-            store_trouble()
-        })?;
-        let messages = mails.iter().map(|mail| MessageInfo { size: mail.size, uid: mail.uid.clone() }).collect();
-        Ok(Box::new(Mailbox { core: self.core.clone(), lock, mails, messages }))
+        let known = self.core.credentials.by_password(user, password, peer.ip(), now).await;
+        self.open(known.map_err(refusal)?).await
+    }
+
+    async fn login_by_certificate(
+        &self,
+        _: SocketAddr,
+        certificate: &[u8],
+        user: Option<&str>,
+    ) -> Result<Box<dyn Maildrop>, Refusal> {
+        let known = self.core.credentials.by_certificate(certificate, user);
+        self.open(known.map_err(refusal)?).await
+    }
+
+    fn takes_clear_passwords(&self) -> bool {
+        self.core.config.tls.as_ref().is_none_or(|tls| tls.clear_logins)
     }
 }
 

@@ -2,12 +2,13 @@
 //! POP3, relays, bounces, and forwards confirmations.
 
 mod config;
+mod credentials;
 mod door;
 mod guesses;
 mod outbound;
 mod receiver;
 
-pub use config::{AddressRange, ConfigError, MailConfig, MailLimits};
+pub use config::{AddressRange, ConfigError, MailConfig, MailLimits, MailTls};
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use std::time::Duration;
 
 use sealfax_client::dns::{DnsError, Resolver};
 use sealfax_client::seam::Seams;
+use sealfax_client::tls::Security;
 use sealfax_client::{pop3_server, smtp_server};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use self::credentials::Credentials;
 use crate::accounts::Accounts;
 use crate::store::{EmbeddedStore, QueueItem, Store, StoreError};
 
@@ -54,6 +57,7 @@ struct Core {
     seams: Seams,
     store: Arc<dyn Store>,
     accounts: Accounts,
+    credentials: Credentials,
     resolver: Resolver,
     /// Rung when something new is due.
     wake: Notify,
@@ -87,6 +91,8 @@ impl Core {
 pub struct MailServer {
     smtp: SocketAddr,
     pop3: SocketAddr,
+    smtps: Option<SocketAddr>,
+    pop3s: Option<SocketAddr>,
     accounts: Accounts,
     store: Arc<dyn Store>,
     stop: watch::Sender<bool>,
@@ -100,7 +106,7 @@ impl std::fmt::Debug for MailServer {
 }
 
 impl MailServer {
-    /// Opens the store, binds both ports, and serves.
+    /// Opens the store, binds its ports, and serves.
     pub async fn start(config: MailConfig, seams: Seams) -> Result<Self, StartError> {
         config.check()?;
         let store = open_store(&config, &seams).await?;
@@ -115,36 +121,51 @@ impl MailServer {
                 Ok::<_, StartError>((listener, bound))
             }
         };
+        let tls = config.tls.as_ref().map(|tls| tls.server(&seams.clock)).transpose()?;
         let (smtp_listener, smtp) = bind("SMTP", config.smtp).await?;
         let (pop3_listener, pop3) = bind("POP3", config.pop3).await?;
+        let offered = tls.clone().map_or(Security::Clear, Security::Offered);
+        let mut smtp_listeners = vec![(smtp_listener, offered.clone())];
+        let mut pop3_listeners = vec![(pop3_listener, offered)];
+        let (mut smtps, mut pop3s) = (None, None);
+        if let (Some(tls), Some(config)) = (tls, &config.tls) {
+            if let Some(at) = config.smtps {
+                let (listener, bound) = bind("SMTP over TLS", at).await?;
+                smtp_listeners.push((listener, Security::Implicit(tls.clone())));
+                smtps = Some(bound);
+            }
+            if let Some(at) = config.pop3s {
+                let (listener, bound) = bind("POP3 over TLS", at).await?;
+                pop3_listeners.push((listener, Security::Implicit(tls)));
+                pop3s = Some(bound);
+            }
+        }
         let (stop, stopped) = watch::channel(false);
+        let credentials = Credentials::new(accounts.clone(), config.limits.login_failures);
         let core = Arc::new(Core {
             config,
             seams: seams.clone(),
             store: store.clone(),
+            credentials,
             accounts: accounts.clone(),
             resolver,
             wake: Notify::new(),
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(smtp_server::serve(
-            smtp_listener,
-            Arc::new(receiver::MailReceiver::new(core.clone())),
-            core.config.limits.smtp(),
-            core.config.host_name.clone(),
-            seams.journal.clone(),
-            stopped.clone(),
-        ));
-        tasks.spawn(pop3_server::serve(
-            pop3_listener,
-            Arc::new(door::Door::new(core.clone())),
-            core.config.limits.pop3(),
-            core.config.host_name.clone(),
-            seams.journal.clone(),
-            stopped.clone(),
-        ));
+        let receiver = Arc::new(receiver::MailReceiver::new(core.clone()));
+        for (listener, security) in smtp_listeners {
+            let (receiver, limits, host) = (receiver.clone(), core.config.limits.smtp(), core.config.host_name.clone());
+            let (journal, stopped) = (seams.journal.clone(), stopped.clone());
+            tasks.spawn(smtp_server::serve(listener, security, receiver, limits, host, journal, stopped));
+        }
+        let door = Arc::new(door::Door::new(core.clone()));
+        for (listener, security) in pop3_listeners {
+            let (door, limits, host) = (door.clone(), core.config.limits.pop3(), core.config.host_name.clone());
+            let (journal, stopped) = (seams.journal.clone(), stopped.clone());
+            tasks.spawn(pop3_server::serve(listener, security, door, limits, host, journal, stopped));
+        }
         tasks.spawn(outbound::run(core, stopped));
-        Ok(Self { smtp, pop3, accounts, store, stop, tasks })
+        Ok(Self { smtp, pop3, smtps, pop3s, accounts, store, stop, tasks })
     }
 
     /// Where SMTP listens.
@@ -155,6 +176,16 @@ impl MailServer {
     /// Where POP3 listens.
     pub fn pop3_addr(&self) -> SocketAddr {
         self.pop3
+    }
+
+    /// Where SMTP listens with TLS from the first octet, if it does.
+    pub fn smtps_addr(&self) -> Option<SocketAddr> {
+        self.smtps
+    }
+
+    /// Where POP3 listens with TLS from the first octet, if it does.
+    pub fn pop3s_addr(&self) -> Option<SocketAddr> {
+        self.pop3s
     }
 
     /// The accounts.

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use sealfax_client::sasl;
 use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 
 use super::Core;
+use super::credentials::Unknown;
 use crate::accounts::{domain_of, normalise};
 use crate::header;
 use crate::kind::{Judgement, Kind, judge};
@@ -37,7 +39,13 @@ impl MailReceiver {
 }
 
 fn received_field(peer: &Peer, host: &str, id: &str, only: Option<&str>, date: &str) -> String {
-    let protocol = if peer.extended { "ESMTP" } else { "SMTP" };
+    // RFC 3848.
+    let protocol = match (peer.extended, peer.secured, peer.identity.is_some()) {
+        (false, ..) => "SMTP",
+        (true, false, _) => "ESMTP",
+        (true, true, false) => "ESMTPS",
+        (true, true, true) => "ESMTPSA",
+    };
     let hello = if peer.hello.is_empty() { "unknown" } else { &peer.hello };
     let address = peer.address.ip();
     let literal = if address.is_ipv6() { format!("IPv6:{address}") } else { address.to_string() };
@@ -45,11 +53,52 @@ fn received_field(peer: &Peer, host: &str, id: &str, only: Option<&str>, date: &
     format!("Received: from {hello} ([{literal}])\r\n\tby {host} with {protocol} id {id}{whom};\r\n\t{date}\r\n")
 }
 
+/// Who may send to whom, given who they are; an `Err` is the reply.
+fn may_send_as(peer: &Peer, reverse_path: &ReversePath) -> Result<(), Reply> {
+    let sender = reverse_path.address().map(normalise);
+    match (&peer.identity, sender) {
+        (Some(identity), Some(sender)) if *identity != sender => {
+            Err(Reply::new(553, "5.7.1", "Not your address; send from the one that you have logged in as"))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[async_trait]
 impl Receiver for MailReceiver {
+    fn authenticates(&self) -> bool {
+        true
+    }
+
+    async fn authenticate(&self, session: &Peer, credentials: sasl::Credentials) -> Result<String, Reply> {
+        let core = &self.core;
+        let known = match &credentials {
+            sasl::Credentials::Password { user, password } => {
+                let (from, now) = (session.address.ip(), core.seams.clock.now());
+                core.credentials.by_password(user, password, from, now).await
+            }
+            sasl::Credentials::Certificate { user } => {
+                let shown = session.certificate.as_deref().unwrap_or_default();
+                core.credentials.by_certificate(shown, user.as_deref())
+            }
+        };
+        match known {
+            Ok(account) => {
+                core.seams.journal.note(core.host(), format!("{} is {}", session.address, account.address));
+                Ok(account.address)
+            }
+            Err(Unknown::Wrong) => {
+                tokio::time::sleep(core.config.limits.login_failure_delay).await;
+                Err(Reply::new(535, "5.7.8", "Wrong login or password"))
+            }
+            Err(Unknown::TooMany) => Err(Reply::new(454, "4.7.0", "Too many attempts, try again in ten minutes")),
+            Err(Unknown::Trouble) => Err(Reply::new(454, "4.7.0", "Could not be checked now, try again later")),
+        }
+    }
+
     async fn mail_from(&self, session: &Peer, reverse_path: &ReversePath) -> Result<(), Reply> {
         self.core.step(&["ST801"], format!("connection from {}, mail from {reverse_path}", session.address));
-        Ok(())
+        may_send_as(session, reverse_path)
     }
 
     async fn rcpt_to(&self, session: &Peer, _: &Envelope, forward_path: &str) -> Result<(), Reply> {
@@ -61,7 +110,9 @@ impl Receiver for MailReceiver {
             core.step(&["ST803", "ST804", "M2"], format!("{forward_path} is not known here: refused"));
             return Err(Reply::new(550, "5.1.1", "No such mailbox here"));
         }
-        if core.config.may_relay(session.address.ip()) {
+        // Whoever is known may send on: by address, by password, or by a certificate of the anchors for clients.
+        let known = session.identity.is_some() || session.certificate.is_some();
+        if known || core.config.may_relay(session.address.ip()) {
             return Ok(());
         }
         core.step(&["ST803", "ST804"], format!("{} may not relay to {forward_path}: refused", session.address));
@@ -168,8 +219,26 @@ mod tests {
 
     #[test]
     fn the_received_field() {
-        let peer = Peer { address: ([127, 0, 0, 9], 4711).into(), hello: "adapter.test".to_owned(), extended: true };
+        let hello = "adapter.test".to_owned();
+        let peer = Peer { hello, extended: true, ..Peer::new(([127, 0, 0, 9], 4711).into()) };
         let one = received_field(&peer, "mail.test", "0123", Some("a@b.test"), "Thu, 01 Jan 1970 00:00:00 +0000");
         insta::assert_snapshot!(one.replace("\r\n", "\n"));
+        for (secured, identity, with) in [(true, None, "ESMTPS id"), (true, Some("a@b".to_owned()), "ESMTPSA id")] {
+            let peer = Peer { secured, identity, ..peer.clone() };
+            assert!(received_field(&peer, "mail.test", "0", None, "").contains(with), "{with}");
+        }
+    }
+
+    #[test]
+    fn nobody_sends_in_another_name() {
+        let peer = |identity: Option<&str>| Peer {
+            identity: identity.map(str::to_owned),
+            ..Peer::new(([127, 0, 0, 9], 4711).into())
+        };
+        let own = ReversePath::new("a@B.test");
+        assert!(may_send_as(&peer(Some("a@b.test")), &own).is_ok());
+        assert!(may_send_as(&peer(Some("a@b.test")), &ReversePath::new("")).is_ok());
+        assert!(may_send_as(&peer(Some("c@b.test")), &own).is_err_and(|reply| reply.code == 553));
+        assert!(may_send_as(&peer(None), &own).is_ok());
     }
 }

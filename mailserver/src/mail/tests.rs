@@ -86,6 +86,7 @@ async fn sink() -> (u16, Mails, (JoinSet<()>, watch::Sender<bool>)) {
     let journal: Arc<dyn Journal> = Arc::new(Lines::default());
     tasks.spawn(smtp_server::serve(
         listener,
+        Security::Clear,
         Arc::new(Sink(send)),
         smtp_server::Limits::default(),
         "peer.test".to_owned(),

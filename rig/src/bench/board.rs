@@ -50,7 +50,7 @@ pub(super) fn configuration(plan: &SitePlan, name: &str, place: &Place<'_>) -> V
     let at = |address: IpAddr, port: u16| SocketAddr::new(address, port).to_string();
     let server = |number: usize| at(place.rig, place.servers.get(number).copied().unwrap_or_default());
     let file = |name: &str| format!("{}/{name}", place.folder);
-    json!({
+    let mut whole = json!({
         "host_name": name,
         "office": plan.title,
         "language": match plan.language { Language::Japanese => "japanese", Language::English => "english" },
@@ -79,7 +79,11 @@ pub(super) fn configuration(plan: &SitePlan, name: &str, place: &Place<'_>) -> V
         "sending": { "hold_seconds": plan.hold.as_secs() },
         "confirmations": { "batch": plan.batch, "retry_seconds": 1 },
         "service": { "log": "json" },
-    })
+    });
+    if let Some(name) = &plan.mail_tls {
+        merge(&mut whole, json!({ "network": { "tls": { "name": name, "anchors": file("anchors.pem") } } }));
+    }
+    whole
 }
 
 /// Puts the tables of `more` into `whole`, key by key.
@@ -198,9 +202,9 @@ pub(super) async fn ways_out(
     network: &Arc<dyn Network>,
     plan: &SitePlan,
 ) -> std::io::Result<Vec<u16>> {
-    let mail = plan.mail_server.ip();
+    let [mail_smtp, mail_pop3] = plan.mail_doors();
     let mut ports = Vec::new();
-    for server in [SocketAddr::new(mail, SMTP), SocketAddr::new(mail, POP3), plan.directory, plan.history] {
+    for server in [mail_smtp, mail_pop3, plan.directory, plan.history] {
         ports.push(relay(tasks, at, network.clone(), server).await?);
     }
     Ok(ports)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 
 use sealfax_adapter::config::{
-    CardConfig, ConfirmationConfig, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
+    CardConfig, ConfirmationConfig, MailTls, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
 };
 use sealfax_adapter::{Adapter, Config, Devices};
 use sealfax_client::seam::{Network, Seams};
@@ -114,6 +114,7 @@ impl InProcess {
 
 fn config(plan: &SitePlan, name: &str) -> Config {
     let at = |port| SocketAddr::new(plan.network.ip(), port);
+    let [mail_smtp, mail_pop3] = plan.mail_doors();
     Config {
         host_name: name.to_owned(),
         office: plan.title.clone(),
@@ -127,10 +128,11 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         },
         network: NetworkConfig {
             notices: at(SMTP),
-            notices_from: vec![plan.mail_server.ip()],
-            smtp: SocketAddr::new(plan.mail_server.ip(), SMTP),
-            pop3: SocketAddr::new(plan.mail_server.ip(), POP3),
+            notices_from: vec![plan.mail_server],
+            smtp: mail_smtp,
+            pop3: mail_pop3,
             directory: plan.directory,
+            tls: plan.mail_tls.clone().map(|name| MailTls { name, anchors: plan.anchors.clone() }),
             ldap: plan.ldap.clone(),
             ocsp: None,
             dns_servers: Vec::new(),

@@ -9,6 +9,7 @@ mod in_process;
 mod journal;
 mod lab_card;
 pub mod liar;
+pub mod mail_tls;
 pub mod on_lab;
 pub mod on_twin;
 pub mod own_directory;

@@ -18,6 +18,7 @@ use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
 
 use super::liar::Liar;
+use super::mail_tls;
 use super::on_lab::LabPlan;
 use super::on_twin::TwinPlan;
 use super::own_directory::{OwnDirectory, Publication};
@@ -64,6 +65,8 @@ pub struct Plan {
     pub lying: bool,
     /// Whom and what the adapters believe.
     pub trust: TrustConfig,
+    /// The mail servers have TLS, and the adapters insist on it.
+    pub mail_tls: bool,
     /// What each office has agreed with some correspondents (V3).
     pub correspondents: BTreeMap<char, CorrespondentsConfig>,
     /// The site runs a directory and an OCSP responder of its own (slapd, `openssl ocsp`): adapters ask these, and our
@@ -87,6 +90,7 @@ impl Default for Plan {
             pictures: true,
             lying: false,
             trust: TrustConfig::default(),
+            mail_tls: false,
             correspondents: BTreeMap::new(),
             own_directory: false,
             built_in: false,
@@ -222,7 +226,7 @@ impl Region {
         let mut starting = Vec::new();
         for letter in &plan.offices {
             if !plan.branches.contains_key(letter) {
-                region.start_mail_server(*letter, dns_at).await?;
+                region.start_mail_server(*letter, dns_at, plan.mail_tls).await?;
             }
         }
         for letter in &plan.offices {
@@ -236,7 +240,8 @@ impl Region {
                 folder: bench.folder.clone(),
                 network: SocketAddr::new(host(&name)?, SMTP),
                 towards_terminal: SocketAddr::new(host(&terminal_side)?, SMTP),
-                mail_server: SocketAddr::new(mail_at, SMTP),
+                mail_server: mail_at,
+                mail_tls: plan.mail_tls.then(|| format!("mail-{}", region.headquarters(*letter))),
                 directory: directory_at,
                 trust: trust.clone(),
                 correspondents: plan.correspondents.get(letter).cloned().unwrap_or_default(),
@@ -379,7 +384,7 @@ impl Region {
     }
 
     /// Starts an office's mail server for the first time.
-    async fn start_mail_server(&mut self, letter: char, dns: SocketAddr) -> Result<(), Failure> {
+    async fn start_mail_server(&mut self, letter: char, dns: SocketAddr, tls: bool) -> Result<(), Failure> {
         let name = format!("mail-{letter}");
         let address = self.address(&name)?;
         let branches = self.branches.iter().filter(|(_, headquarters)| **headquarters == letter);
@@ -389,7 +394,10 @@ impl Region {
             let adapter = self.address(&format!("adapter-{office}"))?;
             relay_from.push(adapter.to_string().parse().map_err(broken)?);
         }
+        let folder = self.folder(&format!("{name}-tls"));
+        let issue = || mail_tls::issue(&name, address, &folder, &self.authority, self.seed);
         let config = MailConfig {
+            tls: tls.then(issue).transpose()?,
             host_name: name.clone(),
             domains: served.iter().map(|office| format!("{office}.example")).collect(),
             smtp: SocketAddr::new(address, SMTP),
@@ -431,6 +439,16 @@ impl Region {
         let seams = self.seams_of(&format!("mail-{letter}"))?;
         self.mail_servers.insert(letter, MailServer::start(config, seams).await.map_err(broken)?);
         Ok(())
+    }
+
+    /// Somebody stands in the place of an office's mail server, with a certificate of another authority.
+    pub async fn mail_impostor(&mut self, letter: char, other: &Authority) -> Result<(), Failure> {
+        let (name, config) = (format!("mail-{letter}"), self.mail_configs.get_mut(&letter));
+        let config = config.ok_or_else(|| broken("no such office"))?;
+        let folder = self._state.path().join(format!("{name}-impostor"));
+        config.tls = Some(mail_tls::issue(&name, config.smtp.ip(), &folder, other, self.seed)?);
+        self.kill_mail_server(letter);
+        self.restart_mail_server(letter).await
     }
 
     /// Kills an office's mail server as `kill -9` would.

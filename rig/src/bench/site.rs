@@ -1,6 +1,6 @@
 //! One office: a mail server, an adapter with its devices, a fax machine, and what people do there.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use sealfax_drivers::button::ButtonPress;
 use sealfax_drivers::display::{Language, ScreenKind};
 
 use super::in_process::InProcess;
+use super::mail_tls::{POP3S, SMTPS};
 use super::on_lab::{LabPlan, OnLab};
 use super::on_twin::{OnTwin, TwinPlan};
 use super::people::Person;
@@ -42,7 +43,9 @@ pub(super) struct SitePlan {
     pub(super) folder: PathBuf,
     pub(super) network: SocketAddr,
     pub(super) towards_terminal: SocketAddr,
-    pub(super) mail_server: SocketAddr,
+    /// The mail server's address, and under TLS its name.
+    pub(super) mail_server: IpAddr,
+    pub(super) mail_tls: Option<String>,
     pub(super) directory: SocketAddr,
     pub(super) ldap: Option<LdapDirectory>,
     pub(super) trust: TrustConfig,
@@ -60,6 +63,14 @@ pub(super) struct SitePlan {
     pub(super) twin: Option<TwinPlan>,
     /// The adapter of this office runs on a board of the lab.
     pub(super) lab: Option<LabPlan>,
+}
+
+impl SitePlan {
+    /// Where the mail server takes mail in, and where it hands it out.
+    pub(super) fn mail_doors(&self) -> [SocketAddr; 2] {
+        let ports = if self.mail_tls.is_some() { [SMTPS, POP3S] } else { [SMTP, POP3] };
+        ports.map(|port| SocketAddr::new(self.mail_server, port))
+    }
 }
 
 /// The adapter of one office, wherever it runs.

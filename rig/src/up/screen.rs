@@ -336,17 +336,9 @@ mod tests {
                     assert!(seen.contains(&format!("office {}", office.office)), "{width}x{height}\n{seen}");
                     assert!(seen.contains(office.screen), "{width}x{height}\n{seen}");
                 }
-                for word in [
-                    "line 59",
-                    "lamp ◉",
-                    "hanako 1",
-                    "cable out",
-                    "no server",
-                    "> ",
-                    "F1 help",
-                    "q quit",
-                    "F8 join",
-                ] {
+                for word in
+                    ["line 59", "lamp ◉", "hanako 1", "cable out", "no server", "> ", "F1 help", "q quit", "F8 join"]
+                {
                     assert!(seen.contains(word), "{word} at {width}x{height}\n{seen}");
                 }
             }

@@ -45,8 +45,8 @@ pub(super) async fn names(config: &Config) -> NamesFacts {
 
 pub(super) async fn servers(config: &Config, seams: &Seams, card: &[CardCertificate]) -> ServersFacts {
     let network = &config.network;
-    let smtp = greeting(seams, "smtp", network.smtp, "220");
-    let pop3 = greeting(seams, "pop3", network.pop3, "+OK");
+    let smtp = greeting(config, seams, "smtp", network.smtp, "220");
+    let pop3 = greeting(config, seams, "pop3", network.pop3, "+OK");
     let directory = web(seams, "directory", network.directory);
     let history = web(seams, "history", network.history);
     let (smtp, pop3, directory, history) = tokio::join!(smtp, pop3, directory, history);
@@ -63,10 +63,25 @@ pub(super) async fn servers(config: &Config, seams: &Seams, card: &[CardCertific
 }
 
 /// A server that speaks first: SMTP (RFC 5321, 3.1), POP3 (RFC 1939, 4).
-async fn greeting(seams: &Seams, role: &str, at: SocketAddr, well: &str) -> ServerFacts {
+async fn greeting(config: &Config, seams: &Seams, role: &str, at: SocketAddr, well: &str) -> ServerFacts {
     let mut facts = ServerFacts { role: role.to_owned(), address: at.to_string(), ..ServerFacts::default() };
+    let tls = config.network.tls.as_ref().map(|tls| tls.client(&seams.clock)).transpose();
+    let distrust = |why: String| {
+        let of_time = ["Expired", "NotValidYet"].iter().any(|word| why.contains(word));
+        Some(Distrust { code: "TLS".to_owned(), why, of_time })
+    };
+    let tls = match tls {
+        Ok(tls) => tls,
+        Err(error) => return ServerFacts { distrust: distrust(error.to_string()), ..facts },
+    };
     let converse = async {
         let mut stream = seams.network.connect(at).await?;
+        if let Some((client, name)) = &tls {
+            match client.connect(stream, name).await {
+                Ok(secured) => stream = secured,
+                Err(error) => return Ok(Err(error.to_string())),
+            }
+        }
         let mut line = Vec::new();
         let mut octet = [0u8; 1];
         while line.len() < FIRST_LINE && stream.read(&mut octet).await? == 1 && octet != *b"\n" {
@@ -74,12 +89,13 @@ async fn greeting(seams: &Seams, role: &str, at: SocketAddr, well: &str) -> Serv
         }
         // Goodbye is a courtesy.
         let _ = stream.write_all(b"QUIT\r\n").await;
-        Ok::<_, std::io::Error>(line)
+        Ok::<_, std::io::Error>(Ok(line))
     };
     match tokio::time::timeout(PATIENCE, converse).await {
         Err(_) => facts.reached = Reached::No("no answer in time".to_owned()),
         Ok(Err(error)) => facts.reached = Reached::No(error.to_string()),
-        Ok(Ok(line)) => {
+        Ok(Ok(Err(why))) => facts.distrust = distrust(why),
+        Ok(Ok(Ok(line))) => {
             facts.said = printable(&line);
             if !facts.said.starts_with(well) {
                 facts.reached = Reached::Strange(format!("it says {:?}", facts.said));

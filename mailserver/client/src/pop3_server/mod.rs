@@ -1,4 +1,5 @@
-//! The serving half of POP3 (RFC 1939, CAPA of RFC 2449, response codes of RFC 3206): a pure session, and its I/O.
+//! The serving half of POP3 (RFC 1939, CAPA of RFC 2449, response codes of RFC 3206, STLS of RFC 2595, AUTH of RFC 5034):
+//! a pure session, and its I/O.
 //!
 //! [`Session`] knows the protocol, [`serve`] the sockets; a [`MailboxDoor`] lets people in and a [`Maildrop`] holds
 //! their mails. Nothing is deleted before QUIT, and a session that breaks off deletes nothing.
@@ -7,7 +8,7 @@ mod serve;
 mod session;
 
 pub use serve::serve;
-pub use session::{Action, Session};
+pub use session::{Action, Offers, Session};
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -105,6 +106,22 @@ pub struct Outcome {
 pub trait MailboxDoor: Send + Sync {
     /// Opens the maildrop of `user`, locked for this session until the box is dropped. May take long.
     async fn login(&self, peer: SocketAddr, user: &str, password: &Password) -> Result<Box<dyn Maildrop>, Refusal>;
+
+    /// Opens the maildrop that the holder of this certificate, verified by TLS, may open; by name, if it is for several.
+    async fn login_by_certificate(
+        &self,
+        peer: SocketAddr,
+        certificate: &[u8],
+        user: Option<&str>,
+    ) -> Result<Box<dyn Maildrop>, Refusal> {
+        let _ = (peer, certificate, user);
+        Err(Refusal::new(ResponseCode::Auth, "Nobody is known by certificate here"))
+    }
+
+    /// Whether a password may be said before TLS is there.
+    fn takes_clear_passwords(&self) -> bool {
+        true
+    }
 }
 
 /// One opened maildrop. Dropping it releases its lock.

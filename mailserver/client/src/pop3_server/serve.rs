@@ -1,5 +1,6 @@
 //! The sockets and timers around [`Session`] (RFC 1939, section 3).
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,9 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Action, Limits, MailboxDoor, Maildrop, Refusal, ResponseCode, Session};
+use super::{Action, Limits, MailboxDoor, Maildrop, Offers, Refusal, ResponseCode, Session};
 use crate::gate::{Admission, Gate};
+use crate::sasl::Credentials;
 use crate::seam::{BoxStream, Journal, Listener};
+use crate::tls::{Secured, Security};
 
 /// Serves POP3 on `listener` until `shutdown` turns true or its sender is gone; sessions that wait for a command are
 /// then closed without deleting anything. Dropping the future aborts every session at once.
@@ -17,6 +20,7 @@ use crate::seam::{BoxStream, Journal, Listener};
 /// `host` is the name in the journal.
 pub async fn serve(
     listener: Box<dyn Listener>,
+    security: Security,
     door: Arc<dyn MailboxDoor>,
     limits: Limits,
     host: String,
@@ -35,6 +39,8 @@ pub async fn serve(
     let session = move |stream, peer, admission| {
         let connection = Connection {
             stream,
+            security: security.clone(),
+            certificate: None,
             peer,
             door: door.clone(),
             limits: limits.clone(),
@@ -54,6 +60,9 @@ pub async fn serve(
 
 struct Connection {
     stream: BoxStream,
+    security: Security,
+    /// What the client showed, DER, verified against the anchors for clients.
+    certificate: Option<Vec<u8>>,
     peer: SocketAddr,
     door: Arc<dyn MailboxDoor>,
     limits: Limits,
@@ -64,7 +73,19 @@ struct Connection {
 
 impl Connection {
     async fn run(mut self) {
-        let mut session = Session::new(self.limits.clone());
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = self.security.begin(stream).await;
+        let secured = match self.has_tls(handshake) {
+            Ok(secured) => secured,
+            Err(why) => return self.journal.note(&self.host, format!("POP3 session with {} ended: {why}", self.peer)),
+        };
+        let offers = Offers {
+            stls: self.security.is_offered(),
+            secured,
+            clear_passwords: self.door.takes_clear_passwords(),
+            certificate: self.certificate.is_some(),
+        };
+        let mut session = Session::new(self.limits.clone(), offers);
         let mut maildrop: Option<Box<dyn Maildrop>> = None;
         if let Err(why) = self.converse(&mut session, &mut maildrop).await {
             self.journal.note(&self.host, format!("POP3 session with {} ended: {why}", self.peer));
@@ -88,8 +109,18 @@ impl Connection {
             while let Some(action) = session.next_action() {
                 match action {
                     Action::Send(octets) => self.send(&octets).await?,
-                    Action::Login(user, password) => {
-                        let login = self.door.login(self.peer, &user, &password);
+                    Action::StartTls => self.start_tls(session).await?,
+                    Action::Login(credentials) => {
+                        let (user, login) = match &credentials {
+                            Credentials::Password { user, password } => {
+                                (user.as_str(), self.door.login(self.peer, user, password))
+                            }
+                            Credentials::Certificate { user } => {
+                                let shown = self.certificate.as_deref().unwrap_or_default();
+                                let login = self.door.login_by_certificate(self.peer, shown, user.as_deref());
+                                (user.as_deref().unwrap_or("whoever the certificate is for"), login)
+                            }
+                        };
                         let decision = timeout(self.limits.login, login).await.unwrap_or_else(|_| {
                             Err(Refusal::new(ResponseCode::SysTemp, "Could not be opened in time"))
                         });
@@ -149,6 +180,28 @@ impl Connection {
                 Ok(Ok(count)) => session.receive(buffer.get(..count).unwrap_or_default()),
             }
         }
+    }
+
+    fn has_tls(&mut self, handshake: io::Result<Secured>) -> Result<bool, &'static str> {
+        let Secured { stream, client, secured } = handshake.map_err(|error| {
+            self.journal.security(&self.host, "POP3-TLS", format!("{}: no TLS: {error}", self.peer));
+            "no TLS"
+        })?;
+        (self.stream, self.certificate) = (stream, client);
+        Ok(secured)
+    }
+
+    /// RFC 2595, 4: what was sent in clear behind STLS is nobody's command.
+    async fn start_tls(&mut self, session: &mut Session) -> Result<(), &'static str> {
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = self.security.upgrade(stream).await;
+        self.has_tls(handshake)?;
+        let dropped = session.secured(self.certificate.is_some());
+        if dropped > 0 {
+            let text = format!("{}: {dropped} octets in clear behind STLS are dropped", self.peer);
+            self.journal.security(&self.host, "POP3-INJECTION", text);
+        }
+        Ok(())
     }
 
     async fn send(&mut self, octets: &[u8]) -> Result<(), &'static str> {
@@ -212,7 +265,15 @@ mod tests {
         let (send, mut told) = mpsc::unbounded_channel();
         let (_stop, stopped) = watch::channel(false);
         let door = Arc::new(Opener(send));
-        tokio::spawn(serve(listener, door, Limits::default(), "x".to_owned(), Arc::new(TracingJournal), stopped));
+        tokio::spawn(serve(
+            listener,
+            Security::Clear,
+            door,
+            Limits::default(),
+            "x".to_owned(),
+            Arc::new(TracingJournal),
+            stopped,
+        ));
         for quits in [true, false] {
             let mut client = Client::connect(&TcpNetwork, at).await.unwrap();
             client.login("u", &Password::new(b"p".to_vec())).await.unwrap();

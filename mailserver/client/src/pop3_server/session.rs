@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use zeroize::{Zeroize as _, Zeroizing};
+
 use super::{Limits, MessageInfo, Outcome, Password, Refusal};
+use crate::sasl::{self, Credentials, Exchange, Mechanism};
 
 /// What the I/O around the session has to do next.
 #[derive(Debug)]
@@ -11,7 +14,9 @@ pub enum Action {
     /// Send these octets.
     Send(Vec<u8>),
     /// Open the maildrop, then call [`Session::logged_in`].
-    Login(String, Password),
+    Login(Credentials),
+    /// Begin TLS after what was sent, then call [`Session::secured`].
+    StartTls,
     /// Fetch mail `index` (from 0), then call [`Session::retrieved`].
     Retrieve(usize),
     /// QUIT after a login: commit, then call [`Session::committed`].
@@ -20,10 +25,25 @@ pub enum Action {
     Close,
 }
 
+/// What the I/O around the session can do beyond the protocol's least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offers {
+    /// TLS can be begun.
+    pub stls: bool,
+    /// TLS is there already.
+    pub secured: bool,
+    /// Passwords are taken without TLS as well.
+    pub clear_passwords: bool,
+    /// The client has shown a certificate.
+    pub certificate: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Authorization,
     Transaction,
+    /// Nothing is read before TLS is there.
+    Handshake,
     Closed,
 }
 
@@ -31,7 +51,10 @@ enum State {
 #[derive(Debug)]
 pub struct Session {
     limits: Limits,
+    offers: Offers,
     state: State,
+    /// In the middle of AUTH.
+    exchange: Option<Exchange>,
     user: Option<String>,
     messages: Vec<MessageInfo>,
     deleted: BTreeSet<usize>,
@@ -49,9 +72,11 @@ pub struct Session {
 
 impl Session {
     /// A new session.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, offers: Offers) -> Self {
         Self {
             limits,
+            offers,
+            exchange: None,
             state: State::Authorization,
             user: None,
             messages: Vec::new(),
@@ -65,6 +90,15 @@ impl Session {
             login_failures: 0,
             queue: VecDeque::new(),
         }
+    }
+
+    /// TLS is there, and whether the client showed a certificate. All that was said before is void (RFC 2595, 4); what was
+    /// read of it and not yet understood is dropped, and its length told.
+    pub fn secured(&mut self, certificate: bool) -> usize {
+        let dropped = std::mem::take(&mut self.input).len();
+        (self.user, self.state) = (None, State::Authorization);
+        self.offers = Offers { stls: false, secured: true, certificate, ..self.offers };
+        dropped
     }
 
     /// The octets that open the session.
@@ -88,22 +122,36 @@ impl Session {
             if let Some(action) = self.queue.pop_front() {
                 return Some(action);
             }
-            if self.state == State::Closed {
-                self.input.clear();
-                return None;
+            match self.state {
+                State::Closed => {
+                    self.input.clear();
+                    return None;
+                }
+                State::Handshake => return None,
+                State::Authorization | State::Transaction => {}
             }
+            let longest = if self.exchange.is_some() { sasl::LONGEST } else { self.limits.command_line };
             match self.input.iter().position(|&octet| octet == b'\n') {
                 Some(end) => {
-                    let line: Vec<u8> = self.input.drain(..=end).collect();
+                    // A password may stand there: it stays nowhere.
+                    let mut line: Zeroizing<Vec<u8>> = Vec::new().into();
+                    line.extend_from_slice(self.input.get(..=end).unwrap_or_default());
+                    self.input.get_mut(..=end).unwrap_or_default().zeroize();
+                    self.input.drain(..=end);
                     let skipped = std::mem::take(&mut self.skipping);
-                    if skipped || line.len() > self.limits.command_line {
+                    if skipped || line.len() > longest {
+                        self.exchange = None;
                         self.err("Line too long");
+                    } else if let Some(mut exchange) = self.exchange.take() {
+                        let text = line.strip_suffix(b"\r\n").and_then(|line| std::str::from_utf8(line).ok());
+                        let step = text.map_or(sasl::Step::Malformed, |text| exchange.answer(text));
+                        self.proceed(exchange, step);
                     } else {
                         self.command(&line);
                     }
                 }
                 None => {
-                    if self.input.len() > self.limits.command_line {
+                    if self.input.len() > longest {
                         self.skipping = true;
                         self.input.clear();
                     }
@@ -195,14 +243,30 @@ impl Session {
         let verb = String::from_utf8_lossy(verb).to_ascii_uppercase();
         match (self.state, verb.as_str()) {
             (_, "CAPA") => {
-                let capabilities = ["TOP", "UIDL", "USER", "RESP-CODES", "AUTH-RESP-CODE", "EXPIRE NEVER"];
-                self.lines("Capabilities", capabilities.iter().map(ToString::to_string));
+                let Offers { stls, certificate, .. } = self.offers;
+                let always = ["TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING", "EXPIRE NEVER"];
+                let mut capabilities = always.map(str::to_owned).to_vec();
+                if self.takes_passwords() {
+                    capabilities.push("USER".to_owned());
+                    capabilities.push(format!("SASL PLAIN{}", if certificate { " EXTERNAL" } else { "" }));
+                }
+                if stls {
+                    capabilities.push("STLS".to_owned());
+                }
+                self.lines("Capabilities", capabilities.into_iter());
             }
             (State::Authorization, "QUIT") => {
                 self.ok("Bye");
                 self.queue.push_back(Action::Close);
                 self.state = State::Closed;
             }
+            (State::Authorization, "STLS") if self.offers.stls => {
+                self.ok("Begin TLS");
+                self.queue.push_back(Action::StartTls);
+                self.state = State::Handshake;
+            }
+            (State::Authorization, "USER" | "PASS" | "AUTH") if !self.takes_passwords() => self.err("STLS first"),
+            (State::Authorization, "AUTH") => self.auth(argument),
             (State::Authorization, "USER") => match std::str::from_utf8(argument) {
                 Ok(user) if !user.is_empty() => {
                     self.user = Some(user.to_owned());
@@ -212,7 +276,10 @@ impl Session {
                 _ => self.err("USER needs a name"),
             },
             (State::Authorization, "PASS") => match self.user.clone() {
-                Some(user) => self.queue.push_back(Action::Login(user, Password::new(argument.to_vec()))),
+                Some(user) => {
+                    let password = Password::new(argument.to_vec());
+                    self.queue.push_back(Action::Login(Credentials::Password { user, password }));
+                }
                 None => self.err("USER first"),
             },
             (State::Transaction, "STAT") => {
@@ -261,6 +328,37 @@ impl Session {
             }
             (State::Authorization, _) => self.err("Log in first"),
             _ => self.err("Command not recognised"),
+        }
+    }
+
+    fn takes_passwords(&self) -> bool {
+        self.offers.secured || self.offers.clear_passwords
+    }
+
+    /// RFC 5034.
+    fn auth(&mut self, argument: &[u8]) {
+        let mut words = argument.split(|octet| *octet == b' ').map(|word| std::str::from_utf8(word).unwrap_or("?"));
+        let mechanism = words.next().and_then(Mechanism::named);
+        let (initial, more) = (words.next(), words.next().is_some());
+        match mechanism {
+            Some(Mechanism::External) if !self.offers.certificate => self.err("Mechanism not offered"),
+            Some(mechanism @ (Mechanism::Plain | Mechanism::External)) if !more => {
+                let (exchange, step) = Exchange::begin(mechanism, initial);
+                self.proceed(exchange, step);
+            }
+            _ => self.err("Mechanism not offered"),
+        }
+    }
+
+    fn proceed(&mut self, exchange: Exchange, step: sasl::Step) {
+        match step {
+            sasl::Step::Challenge(challenge) => {
+                self.exchange = Some(exchange);
+                self.queue.push_back(Action::Send(format!("+ {challenge}\r\n").into_bytes()));
+            }
+            sasl::Step::Done(credentials) => self.queue.push_back(Action::Login(credentials)),
+            sasl::Step::Cancelled => self.err("Given up"),
+            sasl::Step::Malformed => self.err("Not what the mechanism says"),
         }
     }
 

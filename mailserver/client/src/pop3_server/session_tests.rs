@@ -9,7 +9,12 @@ fn messages() -> Vec<MessageInfo> {
 
 /// What is sent, and the outcome committed at QUIT.
 fn run(octets: &[u8], cut: usize) -> (String, Option<Outcome>) {
-    let mut session = Session::new(Limits::default());
+    run_with(octets, cut, Offers { clear_passwords: true, ..Offers::default() })
+}
+
+/// The same of a session that offers more; its TLS is there at once.
+fn run_with(octets: &[u8], cut: usize, offers: Offers) -> (String, Option<Outcome>) {
+    let mut session = Session::new(Limits::default(), offers);
     let mut sent = Vec::new();
     let mut outcome = None;
     for chunk in octets.chunks(cut) {
@@ -17,8 +22,13 @@ fn run(octets: &[u8], cut: usize) -> (String, Option<Outcome>) {
         while let Some(action) = session.next_action() {
             let more = match action {
                 Action::Send(octets) => octets,
-                Action::Login(user, password) => {
-                    let good = user == "sato" && password.expose() == b"pw one";
+                Action::StartTls => {
+                    session.secured(false);
+                    continue;
+                }
+                Action::Login(credentials) => {
+                    let password = Password::new(b"pw one".to_vec());
+                    let good = credentials == Credentials::Password { user: "sato".to_owned(), password };
                     session.logged_in(if good {
                         Ok(messages())
                     } else {
@@ -33,7 +43,7 @@ fn run(octets: &[u8], cut: usize) -> (String, Option<Outcome>) {
                 Action::Close => continue,
             };
             assert!(more.ends_with(b"\r\n"));
-            assert!(more.starts_with(b"+OK") || more.starts_with(b"-ERR"));
+            assert!([&b"+OK"[..], b"-ERR", b"+ "].iter().any(|begin| more.starts_with(begin)));
             sent.extend_from_slice(&more);
         }
     }
@@ -52,6 +62,33 @@ fn a_whole_session() {
 }
 
 #[test]
+fn passwords_wait_for_tls_where_they_are_not_taken_in_clear() {
+    let offers = Offers { stls: true, ..Offers::default() };
+    let login = "USER sato\r\nPASS pw one\r\n";
+    let (sent, _) = run_with(format!("CAPA\r\n{login}AUTH PLAIN\r\n").as_bytes(), 100, offers);
+    assert!(sent.contains("STLS\r\n") && !sent.contains("USER") && !sent.contains("SASL"), "{sent}");
+    assert_eq!(sent.matches("-ERR STLS first").count(), 3);
+    // TLS, then a name and a password in either form; once, and by nothing that came in clear behind STLS.
+    let mut session = Session::new(Limits::default(), offers);
+    session.receive(format!("STLS\r\n{login}").as_bytes());
+    assert!(matches!(session.next_action(), Some(Action::Send(_))));
+    assert!(matches!(session.next_action(), Some(Action::StartTls)));
+    assert!(session.next_action().is_none());
+    assert_eq!(session.secured(false), login.len());
+    assert!(session.next_action().is_none());
+    let secured = Offers { secured: true, ..Offers::default() };
+    for login in [login, "AUTH PLAIN AHNhdG8AcHcgb25l\r\n", "AUTH PLAIN\r\nAHNhdG8AcHcgb25l\r\n"] {
+        let (sent, _) = run_with(format!("CAPA\r\n{login}STAT\r\n").as_bytes(), 3, secured);
+        assert!(sent.contains("SASL PLAIN\r\n") && !sent.contains("STLS") && sent.ends_with("+OK 2 20\r\n"), "{sent}");
+    }
+    for wrong in
+        ["AUTH\r\n", "AUTH EXTERNAL =\r\n", "AUTH LOGIN\r\n", "AUTH PLAIN a b\r\n", "AUTH PLAIN\r\n*\r\n", "STLS\r\n"]
+    {
+        assert!(run_with(wrong.as_bytes(), 100, secured).0.contains("-ERR"), "{wrong}");
+    }
+}
+
+#[test]
 fn nothing_before_login_and_three_attempts() {
     assert!(run(b"STAT\r\n", 100).0.starts_with("-ERR"));
     assert!(run(b"PASS x\r\n", 100).0.starts_with("-ERR"));
@@ -64,7 +101,7 @@ fn nothing_before_login_and_three_attempts() {
 fn reset_unmarks_and_the_last_mail_counts_only_after_a_command() {
     let (_, outcome) = run(b"USER sato\r\nPASS pw one\r\nDELE 1\r\nRSET\r\nQUIT\r\n", 5);
     assert_eq!(outcome.unwrap(), Outcome::default());
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(Limits::default(), Offers { clear_passwords: true, ..Offers::default() });
     session.logged_in(Ok(messages()));
     session.retrieved(1, Ok(vec![]));
     assert!(session.outcome().retrieved.is_empty());
@@ -75,7 +112,7 @@ fn reset_unmarks_and_the_last_mail_counts_only_after_a_command() {
 
 #[test]
 fn a_long_line_is_not_kept() {
-    let mut session = Session::new(Limits::default());
+    let mut session = Session::new(Limits::default(), Offers { clear_passwords: true, ..Offers::default() });
     for _ in 0..1000 {
         session.receive(&[b'x'; 100]);
         assert!(session.next_action().is_none());

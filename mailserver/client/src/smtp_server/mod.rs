@@ -15,12 +15,14 @@ pub use data::{DataFault, DataProgress, DataReceiver};
 pub use envelope::{Envelope, ReversePath, valid_address};
 pub use reply::Reply;
 pub use serve::serve;
-pub use session::{Action, Session};
+pub use session::{Action, Offers, Session};
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+use crate::sasl::Credentials;
 
 /// Who is at the other end of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,11 +33,35 @@ pub struct Peer {
     pub hello: String,
     /// Whether it spoke EHLO.
     pub extended: bool,
+    /// Whether the session is under TLS.
+    pub secured: bool,
+    /// The certificate it showed, DER, verified against the anchors for clients.
+    pub certificate: Option<Vec<u8>>,
+    /// As whom it has authenticated.
+    pub identity: Option<String>,
+}
+
+impl Peer {
+    /// Somebody who has just connected from there.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, hello: String::new(), extended: false, secured: false, certificate: None, identity: None }
+    }
 }
 
 /// Decides about each transaction and takes the mail over.
 #[async_trait]
 pub trait Receiver: Send + Sync {
+    /// Whether anybody has a password here: AUTH is offered, under TLS alone.
+    fn authenticates(&self) -> bool {
+        false
+    }
+
+    /// Who this is; an `Err` is the reply to AUTH. May take long.
+    async fn authenticate(&self, session: &Peer, credentials: Credentials) -> Result<String, Reply> {
+        let _ = (session, credentials);
+        Err(Reply::new(535, "5.7.8", "Authentication credentials invalid"))
+    }
+
     /// May `reverse_path` start a transaction? An `Err` is the reply to MAIL.
     async fn mail_from(&self, session: &Peer, reverse_path: &ReversePath) -> Result<(), Reply>;
 

@@ -1,5 +1,6 @@
 //! The sockets and timers around [`Session`] (RFC 5321, 4.5.3.2).
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,9 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Action, Envelope, Limits, Peer, Receiver, Reply, Session};
+use super::{Action, Envelope, Limits, Offers, Peer, Receiver, Reply, Session};
 use crate::gate::{Admission, Gate};
 use crate::seam::{BoxStream, Journal, Listener};
+use crate::tls::{Secured, Security};
 
 /// Serves SMTP on `listener` until `shutdown` turns true or its sender is gone; then lets running sessions finish
 /// their transaction. Dropping the future aborts every session at once.
@@ -17,6 +19,7 @@ use crate::seam::{BoxStream, Journal, Listener};
 /// `host` is the name in greetings and in the journal.
 pub async fn serve(
     listener: Box<dyn Listener>,
+    security: Security,
     receiver: Arc<dyn Receiver>,
     limits: Limits,
     host: String,
@@ -35,7 +38,8 @@ pub async fn serve(
     let session = move |stream, peer, admission| {
         let connection = Connection {
             stream,
-            peer: Peer { address: peer, hello: String::new(), extended: false },
+            security: security.clone(),
+            peer: Peer::new(peer),
             receiver: receiver.clone(),
             limits: limits.clone(),
             host: host.clone(),
@@ -54,6 +58,7 @@ pub async fn serve(
 
 struct Connection {
     stream: BoxStream,
+    security: Security,
     peer: Peer,
     receiver: Arc<dyn Receiver>,
     limits: Limits,
@@ -71,13 +76,17 @@ impl Connection {
     }
 
     async fn turn_away(mut self) {
+        // Whoever expects TLS would not understand a word of it.
+        if let Security::Implicit(_) = self.security {
+            return;
+        }
         let reply = Reply::new(421, "4.3.2", "Too many connections, try again later");
         let _ = timeout(self.limits.idle, self.stream.write_all(&reply.to_octets())).await;
         let _ = timeout(self.limits.idle, self.stream.shutdown()).await;
     }
 
     async fn run(mut self) {
-        if let Err(Ended(why, reply)) = self.converse().await {
+        if let Err(Ended(why, reply)) = self.begin().await {
             self.journal.note(&self.host, format!("SMTP session with {} ended: {why}", self.address()));
             if let Some(reply) = reply {
                 let _ = timeout(self.limits.idle, self.stream.write_all(&reply.to_octets())).await;
@@ -86,8 +95,20 @@ impl Connection {
         let _ = timeout(self.limits.idle, self.stream.shutdown()).await;
     }
 
-    async fn converse(&mut self) -> Result<(), Ended> {
-        let mut session = Session::new(self.limits.clone(), &self.host);
+    async fn begin(&mut self) -> Result<(), Ended> {
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = self.security.begin(stream).await;
+        self.has_tls(handshake)?;
+        let offers = Offers {
+            starttls: self.security.is_offered(),
+            secured: self.peer.secured,
+            auth: self.receiver.authenticates(),
+            certificate: self.peer.certificate.is_some(),
+        };
+        self.converse(Session::new(self.limits.clone(), &self.host, offers)).await
+    }
+
+    async fn converse(&mut self, mut session: Session) -> Result<(), Ended> {
         let mut deadline = Instant::now() + self.limits.session;
         let mut output = session.greeting().to_octets();
         let mut buffer = vec![0u8; 16 * 1024];
@@ -124,6 +145,17 @@ impl Connection {
                         deadline += began.elapsed();
                         reply
                     }
+                    Action::StartTls => {
+                        self.flush(&mut output).await?;
+                        self.start_tls(&mut session).await?;
+                        continue;
+                    }
+                    Action::Authenticate(credentials) => {
+                        self.take_hello(&session);
+                        let decision = self.receiver.authenticate(&self.peer, credentials).await;
+                        self.note_refusal("AUTH", "", &decision);
+                        session.authenticated(decision.map(|identity| self.peer.identity = Some(identity)))
+                    }
                     Action::Close => {
                         self.flush(&mut output).await?;
                         return Ok(());
@@ -152,6 +184,29 @@ impl Connection {
                 Ok(Ok(count)) => session.receive(buffer.get(..count).unwrap_or_default()),
             }
         }
+    }
+
+    fn has_tls(&mut self, handshake: io::Result<Secured>) -> Result<(), Ended> {
+        let Secured { stream, client, secured } = handshake.map_err(|error| {
+            self.journal.security(&self.host, "SMTP-TLS", format!("{}: no TLS: {error}", self.address()));
+            Ended("no TLS", None)
+        })?;
+        (self.stream, self.peer.certificate, self.peer.secured) = (stream, client, secured);
+        Ok(())
+    }
+
+    /// RFC 3207, 4.2: what was sent in clear behind STARTTLS is nobody's command.
+    async fn start_tls(&mut self, session: &mut Session) -> Result<(), Ended> {
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        let handshake = self.security.upgrade(stream).await;
+        self.has_tls(handshake)?;
+        (self.peer.identity, self.peer.hello, self.peer.extended) = (None, String::new(), false);
+        let dropped = session.secured(self.peer.certificate.is_some());
+        if dropped > 0 {
+            let text = format!("{}: {dropped} octets in clear behind STARTTLS are dropped", self.address());
+            self.journal.security(&self.host, "SMTP-INJECTION", text);
+        }
+        Ok(())
     }
 
     /// Waits for the receiver while watching whether the peer is still there: if it leaves before the reply, it
@@ -189,7 +244,7 @@ impl Connection {
         self.peer.extended = extended;
     }
 
-    fn note_refusal(&self, verb: &str, path: &str, decision: &Result<(), Reply>) {
+    fn note_refusal<T>(&self, verb: &str, path: &str, decision: &Result<T, Reply>) {
         if let Err(reply) = decision {
             let text = reply.lines.join(" ");
             self.journal.security(
@@ -264,8 +319,15 @@ mod tests {
         let (send, events) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let receiver = Arc::new(Holding(send));
-        let task =
-            tokio::spawn(serve(listener, receiver, limits, "x.test".to_owned(), Arc::new(TracingJournal), stopped));
+        let task = tokio::spawn(serve(
+            listener,
+            Security::Clear,
+            receiver,
+            limits,
+            "x.test".to_owned(),
+            Arc::new(TracingJournal),
+            stopped,
+        ));
         (at, events, stop, task)
     }
 

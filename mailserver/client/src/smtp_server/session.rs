@@ -1,13 +1,19 @@
 //! One SMTP session from the server's side (RFC 5321, section 4), pure: octets in, actions out.
 //!
-//! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034).
+//! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH
+//! (4954).
 
-use smtp_proto::{Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request};
+use smtp_proto::{
+    AUTH_EXTERNAL, AUTH_LOGIN, AUTH_PLAIN, Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request,
+};
 
 use super::{
     DataFault, DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, StructureFault, check_structure,
     valid_address,
 };
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::sasl::{self, Credentials, Exchange, Mechanism};
 
 /// What the I/O around the session has to do next.
 #[derive(Debug)]
@@ -23,8 +29,25 @@ pub enum Action {
     RcptTo(String),
     /// Hand the mail over, then send the receiver's reply.
     Message(Envelope, Vec<u8>),
+    /// Begin TLS after what was sent, then call [`Session::secured`].
+    StartTls,
+    /// Ask who this is, then call [`Session::authenticated`].
+    Authenticate(Credentials),
     /// Close the connection after what was sent.
     Close,
+}
+
+/// What the I/O around the session can do beyond the protocol's least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Offers {
+    /// TLS can be begun.
+    pub starttls: bool,
+    /// TLS is there already.
+    pub secured: bool,
+    /// There are accounts to authenticate as.
+    pub auth: bool,
+    /// The client has shown a certificate.
+    pub certificate: bool,
 }
 
 #[derive(Debug)]
@@ -33,6 +56,10 @@ enum Mode {
     Data(DataReceiver),
     /// A line was too long: everything up to its end is skipped.
     Skipping,
+    /// In the middle of AUTH.
+    Auth(Exchange),
+    /// Nothing is read before TLS is there.
+    Handshake,
     Closed,
 }
 
@@ -41,6 +68,8 @@ enum Mode {
 pub struct Session {
     limits: Limits,
     host: String,
+    offers: Offers,
+    identified: bool,
     hello: Option<String>,
     extended: bool,
     envelope: Option<Envelope>,
@@ -55,10 +84,12 @@ pub struct Session {
 
 impl Session {
     /// A new session of the server called `host`.
-    pub fn new(limits: Limits, host: &str) -> Self {
+    pub fn new(limits: Limits, host: &str, offers: Offers) -> Self {
         Self {
             limits,
             host: host.to_owned(),
+            offers,
+            identified: false,
             hello: None,
             extended: false,
             envelope: None,
@@ -68,6 +99,29 @@ impl Session {
             mode: Mode::Commands,
             errors: 0,
             queue: Default::default(),
+        }
+    }
+
+    /// TLS is there, and whether the client showed a certificate. All that was said before is void (RFC 3207, 4.2); what
+    /// was read of it and not yet understood is dropped, and its length told.
+    pub fn secured(&mut self, certificate: bool) -> usize {
+        let dropped = self.input.len().saturating_sub(self.used);
+        self.input.clear();
+        self.used = 0;
+        (self.hello, self.extended, self.envelope, self.identified) = (None, false, None, false);
+        self.offers = Offers { starttls: false, secured: true, certificate, ..self.offers };
+        self.mode = Mode::Commands;
+        dropped
+    }
+
+    /// The receiver's word on the last [`Action::Authenticate`].
+    pub fn authenticated(&mut self, decision: Result<(), Reply>) -> Reply {
+        match decision {
+            Ok(()) => {
+                self.identified = true;
+                Reply::new(235, "2.7.0", "Authentication succeeded")
+            }
+            Err(reply) => self.count(reply),
         }
     }
 
@@ -130,11 +184,20 @@ impl Session {
                     }
                     None => self.used = self.input.len(),
                 },
-                Mode::Commands => match rest.iter().position(|&octet| octet == b'\n') {
+                Mode::Handshake => return None,
+                Mode::Commands | Mode::Auth(_) => match rest.iter().position(|&octet| octet == b'\n') {
                     Some(end) if end < self.limits.command_line => {
-                        let line = rest.get(..=end).unwrap_or_default().to_vec();
-                        self.used += end + 1;
-                        self.command(&line);
+                        let line = Zeroizing::new(rest.get(..=end).unwrap_or_default().to_vec());
+                        if let Mode::Auth(_) = self.mode {
+                            // A password may stand there: it stays nowhere.
+                            let place = self.used..self.used + end;
+                            self.input.get_mut(place).unwrap_or_default().zeroize();
+                            self.used += end + 1;
+                            self.answer(&line);
+                        } else {
+                            self.used += end + 1;
+                            self.command(&line);
+                        }
                     }
                     None if rest.len() < self.limits.command_line => return None,
                     _ => self.mode = Mode::Skipping,
@@ -263,6 +326,8 @@ impl Session {
                 }
                 self.queue.push_back(Action::RcptTo(address));
             }
+            Request::StartTls => self.start_tls(),
+            Request::Auth { mechanism, initial_response } => self.auth(mechanism, &initial_response),
             Request::Data => match &self.envelope {
                 None => self.fail(Reply::new(503, "5.5.1", "MAIL first")),
                 Some(envelope) if envelope.forward_paths.is_empty() => {
@@ -305,9 +370,69 @@ impl Session {
             reply.lines.push(format!("SIZE {}", self.limits.message));
             reply.lines.push("8BITMIME".to_owned());
             reply.lines.push("ENHANCEDSTATUSCODES".to_owned());
+            if self.offers.starttls {
+                reply.lines.push("STARTTLS".to_owned());
+            }
+            if self.offers.auth && self.offers.secured {
+                let external = if self.offers.certificate { " EXTERNAL" } else { "" };
+                reply.lines.push(format!("AUTH PLAIN LOGIN{external}"));
+            }
             reply.lines.push("HELP".to_owned());
         }
         self.say(reply);
+    }
+
+    fn start_tls(&mut self) {
+        if !self.offers.starttls {
+            let why = if self.offers.secured { "TLS is there already" } else { "TLS is not offered" };
+            return self.fail(Reply::new(if self.offers.secured { 503 } else { 502 }, "5.5.1", why));
+        }
+        self.say(Reply::new(220, "2.0.0", "Ready to start TLS"));
+        self.queue.push_back(Action::StartTls);
+        self.mode = Mode::Handshake;
+    }
+
+    fn auth(&mut self, mechanism: u64, initial: &str) {
+        if !self.offers.auth {
+            return self.fail(Reply::new(502, "5.5.1", "Command not offered"));
+        }
+        if !self.offers.secured {
+            return self.fail(Reply::new(538, "5.7.11", "Begin TLS first"));
+        }
+        if self.hello.is_none() || self.identified || self.envelope.is_some() {
+            return self.fail(Reply::new(503, "5.5.1", "Not now"));
+        }
+        let mechanism = match mechanism {
+            AUTH_PLAIN => Mechanism::Plain,
+            AUTH_LOGIN => Mechanism::Login,
+            AUTH_EXTERNAL if self.offers.certificate => Mechanism::External,
+            _ => return self.fail(Reply::new(504, "5.5.4", "Mechanism not offered")),
+        };
+        let (exchange, step) = Exchange::begin(mechanism, Some(initial));
+        self.mode = Mode::Auth(exchange);
+        self.proceed(step);
+    }
+
+    /// The next line of an exchange.
+    fn answer(&mut self, line: &[u8]) {
+        let text = line.strip_suffix(b"\r\n").and_then(|line| std::str::from_utf8(line).ok());
+        let step = match (&mut self.mode, text) {
+            (Mode::Auth(exchange), Some(text)) => exchange.answer(text),
+            _ => sasl::Step::Malformed,
+        };
+        self.proceed(step);
+    }
+
+    fn proceed(&mut self, step: sasl::Step) {
+        if let sasl::Step::Challenge(challenge) = step {
+            return self.say(Reply::plain(334, challenge));
+        }
+        self.mode = Mode::Commands;
+        match step {
+            sasl::Step::Done(credentials) => self.queue.push_back(Action::Authenticate(credentials)),
+            sasl::Step::Cancelled => self.fail(Reply::new(501, "5.7.0", "Given up")),
+            _ => self.fail(Reply::new(501, "5.5.2", "Not what the mechanism says")),
+        }
     }
 
     fn data_complete(&mut self) {

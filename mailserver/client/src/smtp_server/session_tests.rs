@@ -5,7 +5,12 @@ use super::*;
 
 /// Runs octets through a session that accepts everything; yields the codes said and the mails taken.
 fn run(chunks: &[&[u8]], limits: Limits) -> (Vec<u16>, Vec<(Envelope, Vec<u8>)>) {
-    let mut session = Session::new(limits, "mail.test");
+    run_with(chunks, limits, Offers::default())
+}
+
+/// The same of a session that offers more; its TLS is there at once.
+fn run_with(chunks: &[&[u8]], limits: Limits, offers: Offers) -> (Vec<u16>, Vec<(Envelope, Vec<u8>)>) {
+    let mut session = Session::new(limits, "mail.test", offers);
     let mut codes = Vec::new();
     let mut mails = Vec::new();
     for chunk in chunks {
@@ -18,6 +23,18 @@ fn run(chunks: &[&[u8]], limits: Limits) -> (Vec<u16>, Vec<(Envelope, Vec<u8>)>)
                 Action::Message(envelope, mail) => {
                     mails.push((envelope, mail));
                     Reply::new(250, "2.0.0", "taken")
+                }
+                Action::StartTls => {
+                    session.secured(false);
+                    continue;
+                }
+                Action::Authenticate(credentials) => {
+                    let right = Credentials::Password {
+                        user: "tim".to_owned(),
+                        password: crate::pop3_server::Password::new(b"secret".to_vec()),
+                    };
+                    let wrong = Reply::new(535, "5.7.8", "no");
+                    session.authenticated(if credentials == right { Ok(()) } else { Err(wrong) })
                 }
                 Action::Refused(..) | Action::Close => continue,
             };
@@ -68,9 +85,55 @@ fn bad_arguments_get_the_right_code() {
     assert_eq!(codes(b"EHLO a\r\nMAIL FROM:<\"a b\"@c>\r\n"), [250, 553]);
 }
 
+fn offering(text: &[u8]) -> Vec<u16> {
+    run_with(&[text], Limits::default(), Offers { starttls: true, auth: true, ..Offers::default() }).0
+}
+
+#[test]
+fn what_stands_in_clear_behind_starttls_is_never_done() {
+    let mut session = Session::new(Limits::default(), "mail.test", Offers { starttls: true, ..Offers::default() });
+    session.receive(b"EHLO a\r\nSTARTTLS\r\nEHLO evil\r\nMAIL FROM:<evil@x>\r\n");
+    let mut said = Vec::new();
+    while let Some(action) = session.next_action() {
+        match action {
+            Action::Reply(reply) => said.push((reply.code, reply.lines.contains(&"STARTTLS".to_owned()))),
+            Action::StartTls => assert_eq!(session.secured(false), 31),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(said, [(250, true), (220, false)]);
+    // All that was said before is void, and TLS is offered once.
+    assert!(session.envelope().is_none() && session.hello().0.is_empty());
+    session.receive(b"MAIL FROM:<a@b>\r\nEHLO a\r\nSTARTTLS\r\n");
+    let codes: Vec<u16> = std::iter::from_fn(|| session.next_action())
+        .filter_map(|action| if let Action::Reply(reply) = action { Some(reply.code) } else { None })
+        .collect();
+    assert_eq!(codes, [503, 250, 503]);
+}
+
+#[test]
+fn who_somebody_is_is_asked_under_tls_alone() {
+    // PLAIN: "\0tim\0secret", then "\0tim\0wrong"; LOGIN: "tim", "secret".
+    const PLAIN: &str = "AUTH PLAIN AHRpbQBzZWNyZXQ=\r\n";
+    let clear = format!("EHLO a\r\n{PLAIN}");
+    assert_eq!(offering(clear.as_bytes()), [250, 538]);
+    assert_eq!(codes(clear.as_bytes()), [250, 502]);
+    let under = |text: &str| {
+        let offers = Offers { secured: true, auth: true, ..Offers::default() };
+        run_with(&[text.as_bytes()], Limits::default(), offers).0
+    };
+    assert_eq!(under(PLAIN), [503]);
+    assert_eq!(under(&format!("EHLO a\r\n{PLAIN}{PLAIN}")), [250, 235, 503]);
+    assert_eq!(under("EHLO a\r\nAUTH PLAIN\r\nAHRpbQB3cm9uZw==\r\nNOOP\r\n"), [250, 334, 535, 250]);
+    assert_eq!(under("EHLO a\r\nAUTH LOGIN\r\ndGlt\r\nc2VjcmV0\r\n"), [250, 334, 334, 235]);
+    assert_eq!(under("EHLO a\r\nAUTH LOGIN\r\n*\r\nNOOP\r\n"), [250, 334, 501, 250]);
+    assert_eq!(under("EHLO a\r\nAUTH EXTERNAL =\r\nAUTH CRAM-MD5\r\n"), [250, 504, 504]);
+    assert_eq!(under("EHLO a\r\nAUTH PLAIN !\r\nAUTH PLAIN\r\n\u{ff}\r\nNOOP\r\n"), [250, 501, 334, 501, 250]);
+}
+
 #[test]
 fn a_long_line_is_skipped_not_kept() {
-    let mut session = Session::new(Limits::default(), "mail.test");
+    let mut session = Session::new(Limits::default(), "mail.test", Offers::default());
     for _ in 0..1000 {
         session.receive(&[b'x'; 1000]);
         assert!(session.next_action().is_none());

@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod diagnosis;
 pub mod evidence;
 mod forger;
+pub mod mail_tls;
 pub mod own_directory;
 pub mod person;
 pub mod proofs;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Scenario> {
         servers::all(),
         own_directory::all(),
         threats::all(),
+        mail_tls::all(),
         trust::all(),
         proofs::all(),
         diagnosis::all(),

@@ -1,0 +1,78 @@
+//! Who somebody is, for SMTP and POP3 alike: by password (Argon2id), or by a certificate that TLS has verified. Guesses are
+//! counted for each account and each address, whatever the protocol.
+
+use std::net::IpAddr;
+
+use der::Decode as _;
+use sealfax_client::lookup::addresses;
+use sealfax_client::pop3_server::Password;
+use tokio::sync::Semaphore;
+use x509_cert::Certificate;
+
+use super::guesses::Guesses;
+use crate::accounts::{Account, Accounts, normalise};
+
+/// Most passwords compared at once.
+const COMPARISONS: usize = 4;
+
+/// Why somebody is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// Name or password, or the certificate, is wrong; which, is not told.
+    Wrong,
+    /// Too many guesses: later.
+    TooMany,
+    /// It could not be found out.
+    Trouble,
+}
+
+/// The desk where people say who they are.
+#[derive(Debug)]
+pub(super) struct Credentials {
+    accounts: Accounts,
+    guesses: Guesses,
+    /// Comparing a password takes 19 MiB and a processor: this many at once, however many sessions ask.
+    comparing: Semaphore,
+}
+
+impl Credentials {
+    pub(super) fn new(accounts: Accounts, login_failures: u32) -> Self {
+        Self { accounts, guesses: Guesses::new(login_failures), comparing: Semaphore::new(COMPARISONS) }
+    }
+
+    /// By name and password.
+    pub(super) async fn by_password(
+        &self,
+        user: &str,
+        password: &Password,
+        from: IpAddr,
+        now: std::time::SystemTime,
+    ) -> Result<Account, Unknown> {
+        let user = normalise(user);
+        let _place = self.comparing.acquire().await.map_err(|_| Unknown::Trouble)?;
+        if !self.guesses.allows(&user, from, now) {
+            return Err(Unknown::TooMany);
+        }
+        let (accounts, name, secret) = (self.accounts.clone(), user.clone(), password.clone());
+        let verified = tokio::task::spawn_blocking(move || accounts.verify(&name, &secret)).await;
+        match verified {
+            Ok(Some(account)) => {
+                self.guesses.succeeded(&user);
+                Ok(account)
+            }
+            _ => {
+                self.guesses.failed(&user, from, now);
+                Err(Unknown::Wrong)
+            }
+        }
+    }
+
+    /// By a certificate: its one address that has an account, or the one that is named.
+    pub(super) fn by_certificate(&self, certificate: &[u8], user: Option<&str>) -> Result<Account, Unknown> {
+        let certificate = Certificate::from_der(certificate).map_err(|_| Unknown::Wrong)?;
+        let mut found = addresses(&certificate).into_iter().filter_map(|address| self.accounts.find(&address));
+        let wanted = user.map(normalise);
+        let account = found.find(|account| wanted.as_ref().is_none_or(|wanted| account.address == *wanted));
+        account.ok_or(Unknown::Wrong)
+    }
+}

@@ -71,13 +71,12 @@ fn line(
     } else {
         [Verdict::InfraError, Verdict::Unsupported].into_iter().find(|verdict| of(*verdict, true))
     };
-    let why = requirement.why.as_deref().unwrap_or("no passing scenario of this run exercised it");
     Line {
         id,
         text: &requirement.text,
         verdict,
         scenarios: touching.into_iter().map(|(index, _)| index).collect(),
-        why: verdict.is_none().then_some(why),
+        why: verdict.is_none().then_some(requirements::NOT_EXERCISED),
     }
 }
 

@@ -16,6 +16,7 @@ use drm::control::{ClipRect, Device as _, ModeFlags, ModeTypeFlags, connector, c
 use self::choice::{Offer, choose_mode};
 use super::fit::Fit;
 use super::pixels::PixelFormat;
+use super::rows::Rows;
 use super::{Display, DisplayError, Frame, Screen, Status, edid};
 
 /// How often the connector is looked at: reading what the kernel knows costs next to nothing.
@@ -166,6 +167,7 @@ struct Lit {
     framebuffer: framebuffer::Handle,
     format: PixelFormat,
     fit: Fit,
+    rows: Rows,
     /// One row, kept from picture to picture.
     row: Vec<u8>,
 }
@@ -205,7 +207,16 @@ impl Lit {
         let (buffer, framebuffer, format) = memory(card, width, height).map_err(|error| wrong(&error))?;
         let name = screen_name(card, connector.handle()).unwrap_or_else(|| "a screen without name".to_owned());
         let name = format!("{name}, {width}x{height} at {connector}");
-        let lit = Self { name, connector: connector.handle(), buffer, framebuffer, format, fit, row: Vec::new() };
+        let lit = Self {
+            name,
+            connector: connector.handle(),
+            buffer,
+            framebuffer,
+            format,
+            fit,
+            rows: Rows::default(),
+            row: Vec::new(),
+        };
         match card.set_crtc(crtc, Some(framebuffer), (0, 0), &[connector.handle()], Some(mode)) {
             Ok(()) => Ok(lit),
             Err(error) => {
@@ -219,14 +230,15 @@ impl Lit {
 
     fn draw(&mut self, card: &Card, frame: &Frame) -> Result<(), DisplayError> {
         let (width, height) = self.fit.size();
+        let due = self.rows.to_draw(&self.fit, frame);
         let pitch = self.buffer.pitch() as usize;
         let mut map = card.map_dumb_buffer(&mut self.buffer).map_err(|error| failed("the screen's memory", &error))?;
-        let mut rows = map.chunks_exact_mut(pitch.max(1));
-        for y in 0..height {
+        for y in due {
             self.row.clear();
             self.fit.row(frame, y, self.format, &mut self.row);
             // Written once and in order: this memory is slow to read.
-            if let Some(place) = rows.next().and_then(|row| row.get_mut(..self.row.len())) {
+            let from = y as usize * pitch;
+            if let Some(place) = map.get_mut(from..from + self.row.len()) {
                 place.copy_from_slice(&self.row);
             }
         }

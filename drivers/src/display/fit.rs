@@ -62,6 +62,14 @@ impl Fit {
         self.screen
     }
 
+    /// The two rows of the picture that row `y` of the screen is mixed from; none for what is black beside it.
+    pub(super) fn sources(&self, y: u32) -> Option<(u32, u32)> {
+        let (_, top, _, height) = self.area;
+        let line = y.checked_sub(top).filter(|line| *line < height)?;
+        let Tap { first, second, .. } = Tap::at(line, height, Frame::HEIGHT);
+        Some((first, second))
+    }
+
     /// Appends row `y` of the screen.
     pub fn row(&self, frame: &Frame, y: u32, format: PixelFormat, to: &mut Vec<u8>) {
         let (left, top, width, height) = self.area;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use self::screen_info::{ScreenInfo, screen_info};
 use super::fit::Fit;
+use super::rows::Rows;
 use super::{Display, DisplayError, Frame, Screen, Status};
 
 /// How soon a frame buffer that is not there is looked for again.
@@ -26,12 +27,13 @@ pub struct FramebufferDisplay {
     device: PathBuf,
     file: Option<File>,
     fit: Option<Fit>,
+    rows: Rows,
 }
 
 impl FramebufferDisplay {
     /// The frame buffer of this device file, `/dev/fb0` if `None`.
     pub fn new(device: Option<PathBuf>) -> Self {
-        Self { device: device.unwrap_or_else(|| "/dev/fb0".into()), file: None, fit: None }
+        Self { device: device.unwrap_or_else(|| "/dev/fb0".into()), file: None, fit: None, rows: Rows::default() }
     }
 
     fn failed(&self, why: &dyn std::fmt::Display) -> DisplayError {
@@ -43,21 +45,30 @@ impl FramebufferDisplay {
         let info = screen_info(file).map_err(|error| self.failed(&error))?;
         let ScreenInfo { width, height, .. } = info;
         let format = info.format().ok_or_else(|| self.failed(&format!("no true colour screen: {info:?}")))?;
-        let fit = self.fit.take().filter(|fit| fit.size() == (width, height)).or_else(|| Fit::new(width, height));
+        let fit = self.fit.take().filter(|fit| fit.size() == (width, height));
+        if fit.is_none() {
+            self.rows = Rows::default();
+        }
+        let fit = fit.or_else(|| Fit::new(width, height));
         let fit = fit.ok_or_else(|| self.failed(&format!("a screen of {width} by {height} pixels")))?;
-        let (mut rows, mut begin) = (Vec::with_capacity(PORTION + info.row_octets), info.first_octet());
-        for y in 0..height {
-            let from = rows.len();
-            fit.row(frame, y, format, &mut rows);
-            rows.resize(from + info.row_octets, 0);
-            if rows.len() >= PORTION || y + 1 == height {
+        let mut portion = Vec::with_capacity(PORTION + info.row_octets);
+        let mut due = self.rows.to_draw(&fit, frame).into_iter().peekable();
+        while let Some(y) = due.next() {
+            let from = portion.len();
+            fit.row(frame, y, format, &mut portion);
+            portion.resize(from + info.row_octets, 0);
+            let goes_on = due.peek() == Some(&(y + 1));
+            if portion.len() >= PORTION || !goes_on {
+                let begin = info.first_octet() + (u64::from(y) + 1) * info.row_octets as u64 - portion.len() as u64;
                 // Of the last row, only the pixels: what is after it may not be there.
                 let spare = info.row_octets.saturating_sub(width as usize * format.octets());
-                let last = if y + 1 == height { rows.len().saturating_sub(spare) } else { rows.len() };
-                let portion = rows.get(..last).unwrap_or_default();
-                file.write_all_at(portion, begin).map_err(|error| self.failed(&error))?;
-                begin += rows.len() as u64;
-                rows.clear();
+                let last = if y + 1 == height { portion.len().saturating_sub(spare) } else { portion.len() };
+                let written = file.write_all_at(portion.get(..last).unwrap_or_default(), begin);
+                if let Err(error) = written {
+                    self.rows = Rows::default();
+                    return Err(self.failed(&error));
+                }
+                portion.clear();
             }
         }
         self.fit = Some(fit);

@@ -18,6 +18,7 @@ pub mod palette;
 mod pictogram;
 pub mod pixels;
 mod png;
+mod rows;
 mod safe;
 mod scalable_font;
 mod screen;

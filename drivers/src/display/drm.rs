@@ -230,7 +230,7 @@ impl Lit {
 
     fn draw(&mut self, card: &Card, frame: &Frame) -> Result<(), DisplayError> {
         let (width, height) = self.fit.size();
-        let due = self.rows.to_draw(&self.fit, frame);
+        let due = self.rows.due(&self.fit, frame);
         let pitch = self.buffer.pitch() as usize;
         let mut map = card.map_dumb_buffer(&mut self.buffer).map_err(|error| failed("the screen's memory", &error))?;
         for y in due {

@@ -52,7 +52,7 @@ impl FramebufferDisplay {
         let fit = fit.or_else(|| Fit::new(width, height));
         let fit = fit.ok_or_else(|| self.failed(&format!("a screen of {width} by {height} pixels")))?;
         let mut portion = Vec::with_capacity(PORTION + info.row_octets);
-        let mut due = self.rows.to_draw(&fit, frame).into_iter().peekable();
+        let mut due = self.rows.due(&fit, frame).into_iter().peekable();
         while let Some(y) = due.next() {
             let from = portion.len();
             fit.row(frame, y, format, &mut portion);

@@ -27,13 +27,13 @@ impl Rows {
     }
 
     /// The rows of the screen that have to be drawn to show this picture, from the top; of the first picture all of them.
-    pub(super) fn to_draw(&mut self, fit: &Fit, frame: &Frame) -> Vec<u32> {
+    pub(super) fn due(&mut self, fit: &Fit, frame: &Frame) -> Vec<u32> {
         let first = self.digests.is_empty();
         let changed = self.changed(frame);
         let is_changed = |row: u32| changed.get(row as usize).copied().unwrap_or(true);
-        let due =
+        let wanted =
             |y: &u32| first || fit.sources(*y).is_some_and(|(upper, lower)| is_changed(upper) || is_changed(lower));
-        (0..fit.size().1).filter(due).collect()
+        (0..fit.size().1).filter(wanted).collect()
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
         fn show(&mut self, frame: &Frame) -> usize {
             let length = self.fit.size().0 as usize * 4;
-            let due = self.rows.to_draw(&self.fit, frame);
+            let due = self.rows.due(&self.fit, frame);
             for y in &due {
                 let mut row = Vec::new();
                 self.fit.row(frame, *y, FORMAT, &mut row);

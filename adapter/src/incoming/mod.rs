@@ -3,27 +3,25 @@
 //!
 //! Opened mails are in memory only, and only for the session in which they were opened.
 
+mod handing;
+mod opening;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::TransmissionId;
-use sealfax_ifax::header::Headers;
-use sealfax_smime::{Decrypted, OpenError, OpenGroup, Verification, path};
+use sealfax_smime::Decrypted;
 use tokio::sync::oneshot;
 
 use crate::card::InsertedCard;
-use crate::confirmation;
 use crate::flow::desk::Event;
 use crate::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
-use crate::flow::{Owner, Protection, normal_address};
-use crate::ledger::{Handed, Owed, Print};
+use crate::flow::{Owner, Protection};
+use crate::ledger::{Handed, Print};
 use crate::office::Office;
-use crate::outer;
-use crate::outgoing::hex;
 use crate::sealed::may_be_sealed;
-use crate::trust::Untrusted;
 
 /// Mails looked at in one session; the rest are for the next one.
 const MAILS: usize = 32;
@@ -306,244 +304,6 @@ impl Incoming {
         Ok(mails)
     }
 
-    /// ST914, ST915. What bears no signature goes no further (V3), unless such mails are taken from its sender's domain.
-    async fn decrypt(&self, id: MailId) -> Result<Protection, Unfit> {
-        let (raw, card) = {
-            let mails = self.mails();
-            let mail = mails.get(&id).ok_or(Unfit::CardGone)?;
-            let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
-            (mail.raw.clone(), card)
-        };
-        let decrypted =
-            sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
-        if decrypted.is_signed() {
-            if let Some(mail) = self.mails().get_mut(&id) {
-                mail.decrypted = Some(decrypted);
-            }
-            return Ok(Protection::Signed);
-        }
-        let sender = self.sender_of(&raw)?;
-        let taken = self.office.config.correspondents.accept_encrypted_only.hold(&sender);
-        let released = decrypted.without_signature().filter(|_| taken).ok_or(OpenError::Unsigned);
-        let released = released.map_err(|error| self.unfit(&error))?;
-        self.says_the_same_inside(&released.content, &sender)?;
-        if let Some(mail) = self.mails().get_mut(&id) {
-            mail.sender = Some(sender);
-            mail.opened = Some(Released {
-                content: released.content,
-                content_digest: released.content_digest,
-                protection: Protection::EncryptedOnly,
-            });
-        }
-        Ok(Protection::EncryptedOnly)
-    }
-
-    /// The sender is who From says.
-    fn sender_of(&self, raw: &[u8]) -> Result<String, Unfit> {
-        crate::outgoing::origin(raw).map(|from| normal_address(&from)).ok_or_else(|| {
-            self.office.suspicious("RECV-002", "a sealed mail has no single From");
-            Unfit::NotGenuine("RECV-002")
-        })
-    }
-
-    /// RFC 8550, section 3: the inner From is what the person will read.
-    fn says_the_same_inside(&self, content: &[u8], sender: &str) -> Result<(), Unfit> {
-        if crate::outgoing::origin(content).is_some_and(|inner| normal_address(&inner) == sender) {
-            return Ok(());
-        }
-        self.office.suspicious("RECV-006", format!("the mail sealed by {sender} says another From inside"));
-        Err(Unfit::NotGenuine("RECV-006"))
-    }
-
-    /// ST917: the sender is who From says, and only a certificate that the certificate server has for that address, and
-    /// calls valid, may have signed.
-    async fn find_sender(&self, id: MailId) -> Result<(), Unfit> {
-        let raw = self.mails().get(&id).map(|mail| mail.raw.clone()).ok_or(Unfit::CardGone)?;
-        let sender = self.sender_of(&raw)?;
-        let certificates =
-            self.office.trust.certificates(&sender, path::Use::Sign).await.map_err(|error| match error {
-                Untrusted::None(_) => {
-                    self.office.suspicious("RECV-003", error.to_string());
-                    Unfit::NotGenuine("RECV-003")
-                }
-                Untrusted::NotAccepted { fault, .. } => {
-                    self.office.suspicious(fault.correspondent_code(), error.to_string());
-                    // Nothing is known against a mail whose sender only could not be confirmed now.
-                    if fault.is_of_the_answer() {
-                        Unfit::Unconfirmed(fault.correspondent_code())
-                    } else {
-                        Unfit::NotGenuine(fault.correspondent_code())
-                    }
-                }
-                Untrusted::Unreachable(_) => {
-                    self.office.failed("RECV-004", error.to_string());
-                    Unfit::Unchecked("RECV-004")
-                }
-            })?;
-        if certificates.changed {
-            self.office.tell(Event::CertificateChanged(sender.clone()));
-        }
-        if let Some(mail) = self.mails().get_mut(&id) {
-            mail.sender = Some(sender);
-            mail.sender_certificates = certificates.certificates;
-        }
-        Ok(())
-    }
-
-    /// ST918, ST919.
-    fn verify(&self, id: MailId) -> Result<(), Unfit> {
-        let mut mails = self.mails();
-        let mail = mails.get_mut(&id).ok_or(Unfit::CardGone)?;
-        let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
-        let (Some(decrypted), Some(sender)) = (mail.decrypted.take(), mail.sender.clone()) else {
-            return Err(Unfit::CardGone);
-        };
-        let identity = card.identity();
-        let verification = Verification {
-            anchors: self.office.trust.anchors(),
-            now: self.office.seams.clock.now(),
-            sender: &sender,
-            sender_certificates: &mail.sender_certificates,
-            recipient: &identity.owner.address,
-            recipient_certificate: &identity.encryption_certificate,
-            allow_unbound: false,
-        };
-        let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
-        self.says_the_same_inside(&opened.content, &sender)?;
-        mail.opened = Some(Released {
-            content: opened.content,
-            content_digest: opened.content_digest,
-            protection: Protection::Signed,
-        });
-        Ok(())
-    }
-
-    fn unfit(&self, error: &OpenError) -> Unfit {
-        self.office.suspicious(error.code(), error.to_string());
-        match error.group() {
-            OpenGroup::Card => Unfit::CardGone,
-            OpenGroup::CannotOpen => Unfit::CannotOpen(error.code()),
-            _ => Unfit::NotGenuine(error.code()),
-        }
-    }
-
-    /// ST921: written down before the first octet leaves, so that a power cut cannot lead to a silent second print.
-    fn hand(&self, id: SessionId, ids: &[MailId]) {
-        let mut given = Vec::new();
-        {
-            let mut mails = self.mails();
-            for mail_id in ids {
-                let Some(mail) = mails.get_mut(mail_id) else { continue };
-                let octets = match (&mail.opened, mail.kind) {
-                    (Some(opened), Fetched::Sealed) => {
-                        let handed = Handed {
-                            print: Print::Handed,
-                            recipient: self.owner_of(id).map(|owner| owner.address).unwrap_or_default(),
-                            sender: mail.sender.clone().unwrap_or_default(),
-                            message_id: confirmed_message_id(&opened.content, &mail.raw),
-                            content_digest: hex(&opened.content_digest),
-                        };
-                        let now = self.office.seams.clock.now();
-                        let maybe_printed = match self.office.ledger.hand(&mail.key, &handed, now) {
-                            Ok(before) => before,
-                            Err(error) => {
-                                self.office.failed("LEDGER-001", error.to_string());
-                                continue;
-                            }
-                        };
-                        mail.known = Some(handed);
-                        let mut marks = Vec::new();
-                        if maybe_printed {
-                            self.office
-                                .suspicious("RECV-009", "this document was given to the terminal before: marked");
-                            marks.push(outer::MAYBE_PRINTED);
-                        }
-                        if opened.protection == Protection::EncryptedOnly {
-                            marks.push(outer::NOT_PROVEN);
-                        }
-                        outer::marked(&opened.content, &marks)
-                    }
-                    (None, Fetched::Plain) => mail.raw.to_vec().into(),
-                    _ => continue,
-                };
-                given.push(OpenedMail { id: *mail_id, uid: mail.uid.clone(), octets: Arc::new(octets) });
-            }
-        }
-        self.give(id, Given::Opened(given));
-    }
-
-    /// The terminal took these: the ledger knows it from now on, whatever happens next.
-    fn note_printed(&self, ids: &[MailId]) {
-        let mut mails = self.mails();
-        for id in ids {
-            let Some(mail) = mails.get_mut(id) else { continue };
-            if mail.known.is_none() {
-                continue;
-            }
-            mail.transmission.clone().during(|| match self.office.ledger.printed(&mail.key) {
-                Ok(()) => self.office.did(&["I2"], "the terminal took the document completely"),
-                Err(error) => self.office.failed("LEDGER-001", error.to_string()),
-            });
-        }
-    }
-
-    /// ST922: an MDN signed by the card that opened the mail, durably queued.
-    async fn confirm(&self, id: MailId) -> Result<(), String> {
-        let (name, handed, owner, key) = {
-            let mails = self.mails();
-            let mail = mails.get(&id).ok_or("the session is over")?;
-            let handed = mail.known.clone().ok_or("the ledger does not know it")?;
-            let sessions = self.sessions();
-            let personal = sessions.get(&mail.session).and_then(|session| session.personal.as_ref());
-            let personal = personal.ok_or("the session is over")?;
-            (mail.key.clone(), handed, personal.owner.clone(), personal.card.signature_key())
-        };
-        let mail = confirmation::signed(&self.office, &handed, &owner, &key).await?;
-        let transmission = TransmissionId::current();
-        let owed = Owed::Confirmation { to: handed.sender.clone(), mail, transmission };
-        let ledger_key = self.office.ledger_key();
-        self.office.ledger.confirm(&ledger_key, &name, &handed, &owed).map_err(|error| error.to_string())?;
-        self.office.owed.notify_one();
-        Ok(())
-    }
-
-    /// Deletes at the mail server what is printed and confirmed, and ends the session.
-    async fn settle(&self, id: SessionId, ids: &[MailId]) {
-        let settled: Vec<(usize, String)> = {
-            let mails = self.mails();
-            ids.iter().filter_map(|id| mails.get(id)).map(|mail| (mail.number, mail.key.clone())).collect()
-        };
-        let taken = self.sessions().get_mut(&id).and_then(|session| {
-            let personal = session.personal.as_mut()?;
-            Some((personal.mailbox.take()?, std::mem::take(&mut personal.spent)))
-        });
-        if let Some((mut mailbox, spent)) = taken {
-            let done: Vec<(usize, String)> = settled.into_iter().chain(spent).collect();
-            let numbers: Vec<usize> = done.iter().map(|(number, _)| *number).collect();
-            match delete(&mut mailbox, &numbers).await {
-                Ok(()) => match mailbox.quit().await {
-                    Ok(()) => {
-                        for (_, key) in &done {
-                            if let Err(error) = self.office.ledger.forget(key) {
-                                self.office.failed("LEDGER-001", error.to_string());
-                            }
-                        }
-                    }
-                    Err(error) => self.office.failed("RECV-007", error.to_string()),
-                },
-                Err(error) => self.office.failed("RECV-007", error.to_string()),
-            }
-        }
-        if let Some(owner) = self.owner_of(id).filter(|_| !ids.is_empty()) {
-            self.transmissions().remove(&owner.address);
-        }
-        let settled = self.sessions().get_mut(&id).and_then(|session| session.settled.take());
-        self.forget(id);
-        if let Some(settled) = settled {
-            let _ = settled.send(());
-        }
-    }
-
     /// Those that could not be opened before come last: however many of them somebody sends, they keep nothing else out.
     fn unfit_last(&self, owner: &Owner, mut listed: Vec<(usize, String)>) -> Vec<(usize, String)> {
         let unfit = self.unfit.lock().unwrap_or_else(PoisonError::into_inner);
@@ -617,43 +377,14 @@ impl Incoming {
     }
 }
 
-async fn delete(mailbox: &mut Client, numbers: &[usize]) -> Result<(), Pop3Error> {
-    for number in numbers {
-        mailbox.dele(*number).await?;
-    }
-    Ok(())
-}
-
 /// A mail's name in the ledger.
 fn ledger_name(owner: &Owner, uid: &str) -> String {
     format!("{} {uid}", owner.address)
 }
 
-/// What the confirmation refers to: the Message-ID that was signed; the outer one, which anybody on the way can change,
-/// only where there is no other (RFC 9788).
-fn confirmed_message_id(signed: &[u8], outer: &[u8]) -> String {
-    let inner = message_id(signed);
-    if inner.is_empty() { message_id(outer) } else { inner }
-}
-
-fn message_id(mail: &[u8]) -> String {
-    Headers::parse(mail)
-        .ok()
-        .and_then(|(headers, _)| headers.get("Message-ID").and_then(sealfax_ifax::mail::message_id))
-        .map(|id| format!("<{id}>"))
-        .unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_confirmation_refers_to_what_was_signed() {
-        let outer = b"Message-ID: <swapped@b.example>\r\n\r\n";
-        assert_eq!(confirmed_message_id(b"Message-ID: <1@a.example>\r\n\r\n", outer), "<1@a.example>");
-        assert_eq!(confirmed_message_id(b"Subject: x\r\n\r\n", outer), "<swapped@b.example>");
-    }
 
     #[test]
     fn one_unique_id_in_two_mailboxes_is_two_mails() {

@@ -4,101 +4,18 @@
 //! A *session* is one log-in of the terminal at our POP3 door. It is personal when a card is accepted at that moment,
 //! ordinary otherwise; only a personal session ever opens anything.
 
+mod events;
+mod showing;
+mod steps;
+
 use std::collections::BTreeMap;
 
-use sealfax_drivers::display::{CardFault, NotSent, Screen};
+use sealfax_drivers::display::CardFault;
 
-use super::{CardChange, Owner, Protection, Step};
+pub use events::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
+use steps::*;
 
-/// One log-in of the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(pub u64);
-
-/// A mail fetched in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MailId(pub u64);
-
-/// What a fetched mail turned out to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fetched {
-    /// Sealed: to be opened.
-    Sealed,
-    /// An ordinary mail: handed over as it is, never confirmed.
-    Plain,
-    /// The ledger says that the terminal took it, but its confirmation is still owed. Not printed again.
-    Printed,
-}
-
-/// Why a mail is not handed over, with the code of its detail in the journal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Unfit {
-    /// ST916.
-    CannotOpen(&'static str),
-    /// ST920.
-    NotGenuine(&'static str),
-    /// ST920: what the certificate server says of the sender cannot be relied on. Nothing is known against the mail.
-    Unconfirmed(&'static str),
-    /// The certificate server cannot be asked: fail closed, try again later.
-    Unchecked(&'static str),
-    /// The card was pulled meanwhile.
-    CardGone,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReceivingEvent {
-    /// ST902: a notice from the mail server, analysed.
-    Notice(Owner),
-    /// The card's state changed.
-    Card(CardChange),
-    /// ST912: the terminal logged in.
-    Receive(SessionId),
-    /// ST913: the mailbox was fetched; its mails in order.
-    Fetched(SessionId, Vec<(MailId, Fetched)>),
-    /// The mail server could not be reached or refused the log-in.
-    FetchFailed(SessionId),
-    /// ST914, ST915. What bears no signature is decrypted only where such mails are taken.
-    Decrypted(MailId, Result<Protection, Unfit>),
-    /// ST917: the sender's certificate came.
-    SenderCertificate(MailId, Result<(), Unfit>),
-    /// ST918, ST919.
-    Verified(MailId, Result<(), Unfit>),
-    /// The terminal said QUIT; these it took completely.
-    Taken(SessionId, Vec<MailId>),
-    /// The terminal went without QUIT. What it took completely is known to the ledger.
-    TerminalLeft(SessionId),
-    /// ST922: the confirmation is made and durably queued, or could not be made now.
-    Confirmed(MailId, bool),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ReceivingAction {
-    /// Write the step down.
-    Step(Step),
-    /// No card is accepted: let the terminal have its own mailbox and waiting reports.
-    Ordinary(SessionId),
-    /// ST908: the card was accepted earlier; before it opens anything, the certificate server is asked anew.
-    CheckCard,
-    /// ST913: fetch this person's mailbox with the login on the card.
-    Fetch(SessionId, Owner),
-    /// ST914: decrypt with the card's key.
-    Decrypt(MailId),
-    /// ST917: get the sender's certificate from the certificate server and ask whether it is valid.
-    FindSenderCertificate(MailId),
-    /// ST918: verify.
-    Verify(MailId),
-    /// ST921: hand these to the terminal, in order. They may be none.
-    Hand(SessionId, Vec<MailId>),
-    /// The session cannot go on: the terminal is refused.
-    Refuse(SessionId),
-    /// The card was pulled: the terminal gets nothing more of what it has not taken yet.
-    Cut(SessionId),
-    /// ST922: make the confirmation with the card and queue it durably.
-    Confirm(MailId),
-    /// Delete these at the mail server (at QUIT), forget the others, and answer the terminal's QUIT.
-    Settle(SessionId, Vec<MailId>),
-}
+use super::{CardChange, Owner, Protection};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -567,104 +484,4 @@ impl Receiving {
     pub fn alerting(&self) -> bool {
         !self.alerts.is_empty()
     }
-
-    /// The names of those for whom documents wait, in order of arrival.
-    pub fn names(&self) -> Vec<String> {
-        let mut alerts: Vec<&Alert> = self.alerts.values().collect();
-        alerts.sort_by_key(|alert| alert.order);
-        alerts.into_iter().map(|alert| alert.name.clone()).collect()
-    }
-
-    /// How the last session ended, until the card is out or another session begins.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.outcome
-    }
-
-    /// What Fig. 10 has to show now; `None` leaves the screen to others.
-    pub fn screen(&self) -> Option<Screen> {
-        if let Some(session) = &self.session
-            && self.card != Card::Out
-        {
-            let total = session.mails.iter().filter(|mail| mail.kind != Fetched::Printed).count().max(1);
-            let judged = session
-                .mails
-                .iter()
-                .filter(|mail| {
-                    matches!(mail.progress, Progress::Fit | Progress::Unfit | Progress::Unjudged | Progress::Confirmed)
-                })
-                .count();
-            let number = if session.stage == Stage::Opening { (judged + 1).min(total) } else { total };
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-            return Some(Screen::Receiving { number: count(number), total: count(total) });
-        }
-        match (&self.card, self.outcome) {
-            // What was refused is told until the card is out or RECEIVE is pressed again, whatever comes meanwhile.
-            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::CannotOpen(code)))) => {
-                return Some(Screen::CannotOpen { code });
-            }
-            (
-                Card::Valid(_) | Card::Rested(_),
-                Some(Outcome::Unfit(Unfit::NotGenuine(code) | Unfit::Unconfirmed(code))),
-            ) => {
-                return Some(Screen::NotGenuine { code });
-            }
-            // A notice that came after the fetch began is news: it takes the screen back.
-            (Card::Valid(owner) | Card::Rested(owner), _)
-                if self.alerts.get(&owner.address).is_some_and(|alert| alert.documents > 0) => {}
-            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Done(documents, protection))) => {
-                return Some(match protection {
-                    Protection::Signed => Screen::Done { documents },
-                    Protection::EncryptedOnly => Screen::DoneUnsigned { documents },
-                });
-            }
-            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::Unchecked(code)))) => {
-                return Some(Screen::NotSent(NotSent::CertificateServerUnreachable(code)));
-            }
-            (Card::Valid(_) | Card::Rested(_), Some(Outcome::Unfit(Unfit::CardGone) | Outcome::Unreachable)) => {
-                return Some(Screen::NotSent(NotSent::ServerUnreachable));
-            }
-            _ => {}
-        }
-        match &self.card {
-            Card::Valid(owner) => self
-                .alerts
-                .get(&owner.address)
-                .map(|alert| Screen::PressReceive { name: owner.name.clone(), documents: alert.documents.max(1) }),
-            Card::Pending(owner) if self.alerting() && !self.awaits(owner) => {
-                Some(Screen::WrongCard { names: self.names() })
-            }
-            _ if self.alerting() => Some(Screen::Arrived { names: self.names() }),
-            _ => None,
-        }
-    }
 }
-
-const fn step(ids: &'static [&'static str], text: &'static str) -> ReceivingAction {
-    ReceivingAction::Step(Step::new(ids, text))
-}
-
-const STEP_902: ReceivingAction = step(&["ST901", "ST902"], "the mail server's notice was received");
-const STEP_903: ReceivingAction = step(&["ST903", "C1"], "the notice was analysed and its addressee is alerted");
-const STEP_904: ReceivingAction = step(&["ST904"], "a card was inserted");
-const STEP_905: ReceivingAction = step(&["ST905"], "the card's owner is the notice's destination");
-const STEP_906: ReceivingAction =
-    step(&["ST905", "ST906"], "the card's owner is not the notice's destination: shown, the alert goes on");
-const STEP_907: ReceivingAction = step(&["ST907", "C2"], "the certificate was read from the card");
-const STEP_908: ReceivingAction = step(&["ST908", "C4"], "the certificate server is asked whether it is valid");
-const STEP_909: ReceivingAction = step(&["ST909"], "it is valid");
-const STEP_910: ReceivingAction = step(&["ST910"], "the display says: press RECEIVE");
-const STEP_911: ReceivingAction = step(&["ST911"], "the addressee's card is not valid: shown, end");
-const STEP_912: ReceivingAction = step(&["ST912"], "the terminal asks to receive");
-const STEP_913: ReceivingAction = step(&["ST913", "P3"], "fetching by POP with the login from the card");
-const STEP_914: ReceivingAction = step(&["ST914", "C3", "A5"], "decrypting with the card's key");
-const STEP_915: ReceivingAction = step(&["ST915"], "the decryption was judged");
-const STEP_UNSIGNED: ReceivingAction =
-    step(&["V3"], "it bears no signature, and such mails are taken from its domain: the sender is not proven");
-const STEP_916: ReceivingAction = step(&["ST916"], "the mail cannot be opened: shown, nothing is printed or confirmed");
-const STEP_917: ReceivingAction = step(&["ST917"], "the certificate server is asked for the sender's certificate");
-const STEP_918: ReceivingAction = step(&["ST918"], "verifying the sender's signature");
-const STEP_919: ReceivingAction = step(&["ST919"], "the signature was judged");
-const STEP_920: ReceivingAction =
-    step(&["ST920"], "the sender is not confirmed: shown, nothing is printed or confirmed");
-const STEP_921: ReceivingAction = step(&["ST921"], "handing the document to the terminal to print");
-const STEP_922: ReceivingAction = step(&["ST922", "C9"], "making the confirmation with the recipient's card");

@@ -1,4 +1,5 @@
-//! What follows 354 (RFC 5321, 4.1.1.4 and 4.5.2): only CRLF.CRLF ends it, and a lone CR or LF spoils the mail.
+//! What follows 354 (RFC 5321, 4.1.1.4 and 4.5.2): only CRLF.CRLF ends it, and a lone CR or LF spoils the mail. And what comes
+//! in chunks (RFC 3030), whose length ends it: no dot means anything there.
 //!
 //! Servers that also accept other endings can be made to see a second, smuggled transaction inside a mail.
 
@@ -42,13 +43,20 @@ pub struct DataReceiver {
     line: usize,
     max: usize,
     max_line: usize,
+    /// Dots at the beginning of lines are stuffed, and one alone ends the mail.
+    dots: bool,
     fault: Option<DataFault>,
 }
 
 impl DataReceiver {
     /// A receiver for a mail of at most `max` octets and lines of at most `max_line` octets with their CRLF.
     pub fn new(max: usize, max_line: usize) -> Self {
-        Self { place: Place::LineStart, mail: Vec::new(), line: 0, max, max_line, fault: None }
+        Self { place: Place::LineStart, mail: Vec::new(), line: 0, max, max_line, dots: true, fault: None }
+    }
+
+    /// The same for a mail in chunks.
+    pub fn chunked(max: usize, max_line: usize) -> Self {
+        Self { dots: false, ..Self::new(max, max_line) }
     }
 
     /// Takes octets in; a fault does not end the mail, so that nothing of it is ever read as a command.
@@ -72,7 +80,7 @@ impl DataReceiver {
                     self.spoil(DataFault::BareLineEnd);
                     Place::Text
                 }
-                (Place::LineStart, b'.') => Place::Dot,
+                (Place::LineStart, b'.') if self.dots => Place::Dot,
                 (_, octet) => {
                     if octet == 0 {
                         self.spoil(DataFault::Nul);
@@ -86,7 +94,15 @@ impl DataReceiver {
     }
 
     /// The mail, or why it is refused.
-    pub fn finish(self) -> Result<Vec<u8>, DataFault> {
+    pub fn finish(mut self) -> Result<Vec<u8>, DataFault> {
+        if !self.dots {
+            match self.place {
+                Place::Cr => self.spoil(DataFault::BareLineEnd),
+                // Its last line may lack its end, which every line of a mail has here.
+                Place::Text => [b'\r', b'\n'].into_iter().for_each(|octet| self.push(octet)),
+                _ => {}
+            }
+        }
         match self.fault {
             Some(fault) => Err(fault),
             None => Ok(self.mail),
@@ -153,6 +169,21 @@ mod tests {
             assert_eq!(first, DataProgress::Wanting);
             assert_eq!(receiver.receive(&wire[cut..]), DataProgress::Complete(wire.len() - cut));
             assert_eq!(receiver.finish().unwrap(), b".\r\na\r\nb.\r\n..\r\n");
+        }
+    }
+
+    #[test]
+    fn in_chunks_no_dot_means_anything_and_the_last_line_gets_its_end() {
+        let chunks = |chunks: &[&[u8]]| {
+            let mut receiver = DataReceiver::chunked(100, 50);
+            chunks.iter().for_each(|chunk| assert_eq!(receiver.receive(chunk), DataProgress::Wanting));
+            receiver.finish()
+        };
+        assert_eq!(chunks(&[b"a\r", b"\n.\r\n..b"]).unwrap(), b"a\r\n.\r\n..b\r\n");
+        assert_eq!(chunks(&[b"a\r\n"]).unwrap(), b"a\r\n");
+        assert_eq!(chunks(&[]).unwrap(), b"");
+        for spoilt in [&b"a\nb"[..], b"a\rb", b"a\r"] {
+            assert_eq!(chunks(&[spoilt]), Err(DataFault::BareLineEnd), "{spoilt:?}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! One SMTP session from the server's side (RFC 5321, section 4), pure: octets in, actions out.
 //!
 //! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH
-//! (4954).
+//! (4954), CHUNKING (3030).
 
 use smtp_proto::{
     AUTH_EXTERNAL, AUTH_LOGIN, AUTH_PLAIN, Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request,
@@ -54,6 +54,12 @@ pub struct Offers {
 enum Mode {
     Commands,
     Data(DataReceiver),
+    /// In a chunk of this many further octets; of the transaction, unless it was refused.
+    Chunk {
+        left: usize,
+        last: bool,
+        refused: Option<Reply>,
+    },
     /// A line was too long: everything up to its end is skipped.
     Skipping,
     /// In the middle of AUTH.
@@ -73,6 +79,8 @@ pub struct Session {
     hello: Option<String>,
     extended: bool,
     envelope: Option<Envelope>,
+    /// What came in chunks so far.
+    chunks: Option<DataReceiver>,
     pending: Envelope,
     input: Vec<u8>,
     /// How much of `input` is used up.
@@ -93,6 +101,7 @@ impl Session {
             hello: None,
             extended: false,
             envelope: None,
+            chunks: None,
             pending: Envelope::default(),
             input: Vec::new(),
             used: 0,
@@ -109,6 +118,7 @@ impl Session {
         self.input.clear();
         self.used = 0;
         (self.hello, self.extended, self.envelope, self.identified) = (None, false, None, false);
+        self.chunks = None;
         self.offers = Offers { starttls: false, secured: true, certificate, ..self.offers };
         self.mode = Mode::Commands;
         dropped
@@ -142,7 +152,7 @@ impl Session {
 
     /// Whether the session is inside DATA (whose octets are taken without a line being complete).
     pub fn receiving_data(&self) -> bool {
-        matches!(self.mode, Mode::Data(_))
+        matches!(self.mode, Mode::Data(_) | Mode::Chunk { .. })
     }
 
     /// Takes octets in. The caller reads no more while [`Self::next_action`] still yields actions, which bounds the input.
@@ -160,6 +170,10 @@ impl Session {
             if let Some(action) = self.queue.pop_front() {
                 return Some(action);
             }
+            if let Mode::Chunk { left: 0, last, .. } = self.mode {
+                self.chunk_complete(last);
+                continue;
+            }
             let rest = self.input.get(self.used..).unwrap_or_default();
             if rest.is_empty() {
                 return None;
@@ -176,6 +190,14 @@ impl Session {
                         self.data_complete();
                     }
                 },
+                Mode::Chunk { left, refused, .. } => {
+                    let count = rest.len().min(*left);
+                    *left -= count;
+                    if let (Some(chunks), None) = (&mut self.chunks, refused) {
+                        let _ = chunks.receive(rest.get(..count).unwrap_or_default());
+                    }
+                    self.used += count;
+                }
                 Mode::Skipping => match rest.iter().position(|&octet| octet == b'\n') {
                     Some(end) => {
                         self.used += end + 1;
@@ -312,6 +334,9 @@ impl Session {
                 };
                 self.queue.push_back(Action::MailFrom(reverse_path));
             }
+            Request::Rcpt { .. } if self.chunks.is_some() => {
+                self.fail(Reply::new(503, "5.5.1", "BDAT goes on with BDAT"));
+            }
             Request::Rcpt { to } => {
                 let Some(envelope) = &self.envelope else {
                     return self.fail(Reply::new(503, "5.5.1", "MAIL first"));
@@ -328,6 +353,8 @@ impl Session {
             }
             Request::StartTls => self.start_tls(),
             Request::Auth { mechanism, initial_response } => self.auth(mechanism, &initial_response),
+            Request::Bdat { chunk_size, is_last } => self.chunk(chunk_size, is_last),
+            Request::Data if self.chunks.is_some() => self.fail(Reply::new(503, "5.5.1", "BDAT goes on with BDAT")),
             Request::Data => match &self.envelope {
                 None => self.fail(Reply::new(503, "5.5.1", "MAIL first")),
                 Some(envelope) if envelope.forward_paths.is_empty() => {
@@ -339,14 +366,16 @@ impl Session {
                 }
             },
             Request::Rset => {
-                self.envelope = None;
+                (self.envelope, self.chunks) = (None, None);
                 self.say(Reply::new(250, "2.0.0", "Reset"));
             }
             Request::Noop { .. } => self.say(Reply::new(250, "2.0.0", "Well")),
             Request::Vrfy { .. } => self.say(Reply::new(252, "2.5.2", "Try RCPT")),
-            Request::Help { .. } => {
-                self.say(Reply::new(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP QUIT"))
-            }
+            Request::Help { .. } => self.say(Reply::new(
+                214,
+                "2.0.0",
+                "EHLO HELO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT",
+            )),
             Request::Quit => {
                 self.say(Reply::new(221, "2.0.0", "Closing"));
                 self.queue.push_back(Action::Close);
@@ -361,7 +390,7 @@ impl Session {
         if !good || host.is_empty() || host.len() > 255 {
             return self.fail(Reply::new(501, "5.5.4", "Not a host name"));
         }
-        self.envelope = None;
+        (self.envelope, self.chunks) = (None, None);
         self.extended = extended;
         self.hello = Some(host);
         let mut reply = Reply::plain(250, self.host.clone());
@@ -370,6 +399,7 @@ impl Session {
             reply.lines.push(format!("SIZE {}", self.limits.message));
             reply.lines.push("8BITMIME".to_owned());
             reply.lines.push("ENHANCEDSTATUSCODES".to_owned());
+            reply.lines.push("CHUNKING".to_owned());
             if self.offers.starttls {
                 reply.lines.push("STARTTLS".to_owned());
             }
@@ -435,10 +465,42 @@ impl Session {
         }
     }
 
-    fn data_complete(&mut self) {
-        let Mode::Data(receiver) = std::mem::replace(&mut self.mode, Mode::Commands) else {
-            return;
+    /// BDAT: its octets come at once, whatever is said of it (RFC 3030, 2).
+    fn chunk(&mut self, left: usize, last: bool) {
+        let refused = match &self.envelope {
+            None => Some(Reply::new(503, "5.5.1", "MAIL first")),
+            Some(envelope) if envelope.forward_paths.is_empty() => {
+                Some(Reply::new(554, "5.5.1", "No valid recipients"))
+            }
+            Some(_) => {
+                let new = || DataReceiver::chunked(self.limits.message, self.limits.text_line);
+                self.chunks.get_or_insert_with(new);
+                None
+            }
         };
+        self.mode = Mode::Chunk { left, last, refused };
+    }
+
+    fn chunk_complete(&mut self, last: bool) {
+        let Mode::Chunk { refused, .. } = std::mem::replace(&mut self.mode, Mode::Commands) else { return };
+        match (refused, last) {
+            (Some(refusal), _) => self.fail(refusal),
+            (None, false) => self.say(Reply::new(250, "2.0.0", "Chunk received")),
+            (None, true) => {
+                if let Some(receiver) = self.chunks.take() {
+                    self.received(receiver);
+                }
+            }
+        }
+    }
+
+    fn data_complete(&mut self) {
+        if let Mode::Data(receiver) = std::mem::replace(&mut self.mode, Mode::Commands) {
+            self.received(receiver);
+        }
+    }
+
+    fn received(&mut self, receiver: DataReceiver) {
         let envelope = self.envelope.take().unwrap_or_default();
         match receiver.finish() {
             Ok(mail) => match check_structure(&mail, &self.limits) {

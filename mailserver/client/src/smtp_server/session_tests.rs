@@ -153,6 +153,39 @@ fn too_many_errors_and_recipients() {
 }
 
 #[test]
+fn a_mail_in_chunks() {
+    const BEGIN: &str = "EHLO a\r\nMAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n";
+    // What looks like commands and ends inside of chunks is their content.
+    let text = format!("{BEGIN}BDAT 11\r\nA: b\r\n\r\n.\r\nBDAT 6 LAST\r\nQUIT\r\nNOOP\r\n");
+    for cut in [1, 7, 1000] {
+        let chunks: Vec<&[u8]> = text.as_bytes().chunks(cut).collect();
+        let (codes, mails) = run(&chunks, Limits::default());
+        assert_eq!(codes, [250, 250, 250, 250, 250, 250]);
+        assert_eq!(mails.iter().map(|(_, mail)| mail.as_slice()).collect::<Vec<_>>(), [b"A: b\r\n\r\n.\r\nQUIT\r\n"]);
+    }
+    let (codes, mails) = run(&[format!("{BEGIN}BDAT 3\r\nx\r\nBDAT 0 LAST\r\n").as_bytes()], Limits::default());
+    assert_eq!((codes.as_slice(), mails[0].1.as_slice()), (&[250, 250, 250, 250, 250][..], &b"x\r\n"[..]));
+    // A chunk out of place is skipped whole, and smuggles nothing.
+    assert_eq!(codes_of("EHLO a\r\nBDAT 12 LAST\r\nMAIL FROM:<>NOOP\r\n"), [250, 503, 250]);
+    assert_eq!(codes_of("EHLO a\r\nMAIL FROM:<>\r\nBDAT 4\r\nQUITNOOP\r\n"), [250, 250, 554, 250]);
+    // Whoever has begun so goes on so, or begins anew.
+    assert_eq!(
+        codes_of(&format!("{BEGIN}BDAT 1\r\nxDATA\r\nRCPT TO:<e@f>\r\nRSET\r\nMAIL FROM:<>\r\n")),
+        [250, 250, 250, 250, 503, 503, 250, 250]
+    );
+    assert_eq!(codes_of(&format!("{BEGIN}BDAT 3 LAST\r\na\nb")), [250, 250, 250, 554]);
+    let limits = Limits { message: 8, ..Limits::default() };
+    assert_eq!(
+        run(&[format!("{BEGIN}BDAT 9\r\n123456789BDAT 0 LAST\r\n").as_bytes()], limits).0,
+        [250, 250, 250, 250, 552]
+    );
+}
+
+fn codes_of(text: &str) -> Vec<u16> {
+    codes(text.as_bytes())
+}
+
+#[test]
 fn smuggling_yields_one_refused_mail() {
     for end in ["\n.\n", "\r\n.\n", "\n.\r\n", "\r\n.\r\r\n", "\r.\r"] {
         let text = format!(

@@ -347,6 +347,10 @@ impl Config {
             "`trust.clock_tolerance_seconds` and `trust.ocsp_max_age_seconds` are at most 86400, a day",
         );
         let Self { terminal, network, ports, .. } = self;
+        say(
+            network.tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
+            "`network.tls.name` is no host name; write the mail server's as it stands in its certificate",
+        );
         let (smtp, pop3, notices) = (terminal.smtp, terminal.pop3, network.notices);
         say(collide(smtp, pop3), "`terminal.smtp` and `terminal.pop3` are one place; give each a port of its own");
         let (of_terminal, of_network) =

@@ -29,6 +29,19 @@ pub struct Account {
     password: String,
     /// Host names of the adapters the person is registered at.
     pub adapters: Vec<String>,
+    /// Other addresses whose mail is this account's, domain in lower case.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Nobody logs in; mail is kept.
+    #[serde(default)]
+    pub suspended: bool,
+}
+
+impl Account {
+    /// Whether this address, domain in lower case, is the account's.
+    pub fn has(&self, address: &str) -> bool {
+        self.address == address || self.aliases.iter().any(|alias| alias == address)
+    }
 }
 
 impl std::fmt::Debug for Account {
@@ -37,6 +50,8 @@ impl std::fmt::Debug for Account {
             .field("address", &self.address)
             .field("display_name", &self.display_name)
             .field("adapters", &self.adapters)
+            .field("aliases", &self.aliases)
+            .field("suspended", &self.suspended)
             .finish_non_exhaustive()
     }
 }
@@ -149,11 +164,11 @@ impl Accounts {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The account of an address.
+    /// The account of an address, its own or an alias.
     pub fn find(&self, address: &str) -> Option<Account> {
         let address = normalise(address);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|account| account.address == address).cloned()
+        known.iter().find(|account| account.has(&address)).cloned()
     }
 
     /// Adds an account. Slow: the password is hashed.
@@ -173,6 +188,8 @@ impl Accounts {
             display_name: display_name.chars().filter(|character| !character.is_control()).take(100).collect(),
             password: self.hash(password)?,
             adapters: adapters.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            aliases: Vec::new(),
+            suspended: false,
         };
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(address).is_some() {
@@ -197,9 +214,32 @@ impl Accounts {
         })
     }
 
+    /// Changes the other addresses whose mail is this account's.
+    pub fn set_aliases(&self, address: &str, aliases: &[String]) -> Result<(), AccountError> {
+        if let Some(bad) = aliases.iter().find(|alias| !valid_address(alias)) {
+            return Err(AccountError::BadAddress(bad.clone()));
+        }
+        let mut aliases: Vec<String> = aliases.iter().map(|alias| normalise(alias)).collect();
+        aliases.sort();
+        aliases.dedup();
+        let own = self.find(address).ok_or_else(|| AccountError::Unknown(address.to_owned()))?.address;
+        let taken =
+            |alias: &&String| self.find(alias).is_some_and(|other| other.address != own || other.address == **alias);
+        if let Some(taken) = aliases.iter().find(taken) {
+            return Err(AccountError::Exists(taken.clone()));
+        }
+        self.change(address, |account| account.aliases = aliases)
+    }
+
+    /// Lets nobody log in any more (`true`), or again. Mail is kept in either case.
+    pub fn suspend(&self, address: &str, suspended: bool) -> Result<(), AccountError> {
+        self.change(address, |account| account.suspended = suspended)
+    }
+
     /// Removes the account with its mails.
     pub fn remove(&self, address: &str) -> Result<(), AccountError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        // An alias is no account to be removed.
         if !self.store.remove_account(&normalise(address))? {
             return Err(AccountError::Unknown(address.to_owned()));
         }
@@ -207,12 +247,13 @@ impl Accounts {
         Ok(())
     }
 
-    /// Whether this password opens that account. A wrong password is as slow for unknown names as for known ones.
+    /// Whether this password opens that account. A wrong password is as slow for unknown names and suspended accounts as for
+    /// others.
     pub fn verify(&self, address: &str, password: &Password) -> Option<Account> {
         // A hash that no password has; same cost as ours.
         const NOBODY: &str =
             "$argon2id$v=19$m=19456,t=2,p=1$c2VhbGZheC1ub2JvZHk$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-        let found = self.find(address);
+        let found = self.find(address).filter(|account| !account.suspended);
         if let Some(account) = found.as_ref().filter(|account| self.remembered.knows(account, password)) {
             return Some(account.clone());
         }
@@ -269,6 +310,42 @@ mod tests {
     use super::*;
     use crate::store::EmbeddedStore;
     use sealfax_client::seam::Seams;
+
+    #[test]
+    fn an_alias_is_the_same_mailbox_and_a_suspended_account_opens_for_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = Seams::system().entropy;
+        let open = || {
+            let store = Arc::new(EmbeddedStore::open(folder.path(), &entropy).unwrap());
+            Accounts::open(store, entropy.clone()).unwrap().cheap()
+        };
+        let accounts = open();
+        let password = Password::new(b"correct horse".to_vec());
+        for address in ["hanako@b.test", "jiro@b.test"] {
+            accounts.add(address, "", &password, &[]).unwrap();
+        }
+        let alias = |list: &[&str]| {
+            let list: Vec<String> = list.iter().map(|alias| (*alias).to_owned()).collect();
+            accounts.set_aliases("hanako@b.test", &list)
+        };
+        assert!(matches!(alias(&["jiro@b.test"]), Err(AccountError::Exists(_))));
+        assert!(matches!(alias(&["hanako@B.test"]), Err(AccountError::Exists(_))));
+        assert!(matches!(alias(&["no address"]), Err(AccountError::BadAddress(_))));
+        alias(&["sales@B.test", "sales@b.test"]).unwrap();
+        alias(&["sales@b.test", "info@b.test"]).unwrap();
+        assert!(matches!(accounts.add("sales@b.test", "", &password, &[]), Err(AccountError::Exists(_))));
+        assert_eq!(accounts.verify("sales@B.test", &password).unwrap().address, "hanako@b.test");
+        assert!(matches!(accounts.remove("sales@b.test"), Err(AccountError::Unknown(_))));
+        accounts.suspend("sales@b.test", true).unwrap();
+        assert!(accounts.verify("hanako@b.test", &password).is_none());
+        drop(accounts);
+        // It is so after a start as well.
+        let accounts = open();
+        let account = accounts.find("info@b.test").unwrap();
+        assert_eq!((account.address.as_str(), account.suspended), ("hanako@b.test", true));
+        accounts.suspend("hanako@b.test", false).unwrap();
+        assert!(accounts.verify("info@b.test", &password).is_some());
+    }
 
     #[test]
     fn a_remembered_password_opens_while_it_is_the_password() {

@@ -87,6 +87,23 @@ enum AccountCommand {
         /// Host names; none for "not notified"
         adapters: Vec<String>,
     },
+    /// Change the other addresses whose mail is the account's
+    Aliases {
+        /// Mail address
+        address: String,
+        /// Mail addresses; none for "no other"
+        aliases: Vec<String>,
+    },
+    /// Let nobody log in any more; mail is kept
+    Suspend {
+        /// Mail address
+        address: String,
+    },
+    /// Let them log in again
+    Resume {
+        /// Mail address
+        address: String,
+    },
     /// Remove an account with its mails
     Remove {
         /// Mail address
@@ -129,6 +146,9 @@ fn run(arguments: Arguments) -> Result<()> {
                 return Err(miette!(
                     "the configuration names no server; give it a [mail], [directory] or [history] section"
                 ));
+            }
+            if let Some(mail) = &configuration.mail {
+                mail.check_files().into_diagnostic()?;
             }
             if check {
                 eprintln!("{} is good.", config.display());
@@ -227,13 +247,17 @@ fn administer(config: &MailConfig, command: AccountCommand) -> Result<()> {
                             "address": account.address,
                             "display_name": account.display_name,
                             "adapters": account.adapters,
+                            "aliases": account.aliases,
+                            "suspended": account.suspended,
                         })
                     })
                     .collect();
                 println!("{}", serde_json::json!({"schema": 1, "accounts": rows}));
             } else {
                 for account in list {
-                    eprintln!("{}  {}  {}", account.address, account.display_name, account.adapters.join(" "));
+                    let (adapters, aliases) = (account.adapters.join(" "), account.aliases.join(" "));
+                    let suspended = if account.suspended { "  suspended" } else { "" };
+                    println!("{}  {}  {adapters}  {aliases}{suspended}", account.address, account.display_name);
                 }
             }
         }
@@ -244,6 +268,18 @@ fn administer(config: &MailConfig, command: AccountCommand) -> Result<()> {
         AccountCommand::Adapters { address, adapters } => {
             accounts.set_adapters(&address, &adapters).into_diagnostic()?;
             eprintln!("Adapters of {address} changed.");
+        }
+        AccountCommand::Aliases { address, aliases } => {
+            accounts.set_aliases(&address, &aliases).into_diagnostic()?;
+            eprintln!("Aliases of {address} changed.");
+        }
+        AccountCommand::Suspend { address } => {
+            accounts.suspend(&address, true).into_diagnostic()?;
+            eprintln!("Nobody logs in as {address} any more; its mail is kept.");
+        }
+        AccountCommand::Resume { address } => {
+            accounts.suspend(&address, false).into_diagnostic()?;
+            eprintln!("{address} can log in again.");
         }
         AccountCommand::Remove { address } => {
             accounts.remove(&address).into_diagnostic()?;

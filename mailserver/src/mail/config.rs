@@ -6,7 +6,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_client::seam::Clock;
+use sealfax_client::seam::{Clock, SystemClock};
 use sealfax_client::smtp_server::valid_address;
 use sealfax_client::tls::{ServerTls, TlsError};
 use sealfax_client::{pop3_server, smtp_server};
@@ -235,6 +235,12 @@ impl MailConfig {
             return Err(ConfigError::Empty("retry_schedule"));
         }
         Ok(())
+    }
+
+    /// Whether the files that it names can be used.
+    pub fn check_files(&self) -> Result<(), ConfigError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.server(&clock).map(drop))
     }
 
     pub(super) fn may_relay(&self, address: IpAddr) -> bool {

@@ -72,7 +72,7 @@ impl Credentials {
         let certificate = Certificate::from_der(certificate).map_err(|_| Unknown::Wrong)?;
         let mut found = addresses(&certificate).into_iter().filter_map(|address| self.accounts.find(&address));
         let wanted = user.map(normalise);
-        let account = found.find(|account| wanted.as_ref().is_none_or(|wanted| account.address == *wanted));
-        account.ok_or(Unknown::Wrong)
+        let account = found.find(|account| wanted.as_ref().is_none_or(|wanted| account.has(wanted)));
+        account.filter(|account| !account.suspended).ok_or(Unknown::Wrong)
     }
 }

@@ -8,7 +8,7 @@ use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 
 use super::Core;
 use super::credentials::Unknown;
-use crate::accounts::{domain_of, normalise};
+use crate::accounts::{Accounts, domain_of, normalise};
 use crate::header;
 use crate::kind::{Judgement, Kind, judge};
 use crate::store::{Delivery, NewItem, Route, millis, millis_of};
@@ -54,10 +54,10 @@ fn received_field(peer: &Peer, host: &str, id: &str, only: Option<&str>, date: &
 }
 
 /// Who may send to whom, given who they are; an `Err` is the reply.
-fn may_send_as(peer: &Peer, reverse_path: &ReversePath) -> Result<(), Reply> {
-    let sender = reverse_path.address().map(normalise);
-    match (&peer.identity, sender) {
-        (Some(identity), Some(sender)) if *identity != sender => {
+fn may_send_as(peer: &Peer, reverse_path: &ReversePath, accounts: &Accounts) -> Result<(), Reply> {
+    let owner = |address: &str| accounts.find(address).map(|account| account.address);
+    match (&peer.identity, reverse_path.address()) {
+        (Some(identity), Some(sender)) if owner(sender).as_ref() != Some(identity) => {
             Err(Reply::new(553, "5.7.1", "Not your address; send from the one that you have logged in as"))
         }
         _ => Ok(()),
@@ -98,7 +98,7 @@ impl Receiver for MailReceiver {
 
     async fn mail_from(&self, session: &Peer, reverse_path: &ReversePath) -> Result<(), Reply> {
         self.core.step(&["ST801"], format!("connection from {}, mail from {reverse_path}", session.address));
-        may_send_as(session, reverse_path)
+        may_send_as(session, reverse_path, &self.core.accounts)
     }
 
     async fn rcpt_to(&self, session: &Peer, _: &Envelope, forward_path: &str) -> Result<(), Reply> {
@@ -186,17 +186,16 @@ impl MailReceiver {
             let confirmation = judgement.kind == Kind::Confirmation;
             let whether = if confirmation { "a delivery confirmation" } else { "no delivery confirmation" };
             core.step(&["ST808"], format!("{id}: {whether}"));
-            let adapters = core.accounts.find(recipient).map(|account| account.adapters).unwrap_or_default();
+            // A mailbox has one name, whichever of its addresses was used.
+            let account = core.accounts.find(recipient);
+            let name = account.as_ref().map_or_else(|| normalise(recipient), |account| account.address.clone());
+            let adapters = account.map(|account| account.adapters).unwrap_or_default();
             // A bounce that came over the network is anybody's word: it waits in the mailbox. Only those that this server
             // makes itself, of mails it could not deliver, go to the adapter and end a transmission there.
             if confirmation && !adapters.is_empty() {
-                queue.push(NewItem {
-                    route: Route::Adapters(adapters),
-                    recipients: vec![normalise(recipient)],
-                    expires,
-                });
-            } else if !mailboxes.contains(&normalise(recipient)) {
-                mailboxes.push(normalise(recipient));
+                queue.push(NewItem { route: Route::Adapters(adapters), recipients: vec![name], expires });
+            } else if !mailboxes.contains(&name) {
+                mailboxes.push(name);
             }
         }
         let mut mail = self.received(peer, envelope, id).into_bytes();
@@ -215,6 +214,7 @@ impl MailReceiver {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
 
     #[test]
@@ -235,10 +235,19 @@ mod tests {
             identity: identity.map(str::to_owned),
             ..Peer::new(([127, 0, 0, 9], 4711).into())
         };
-        let own = ReversePath::new("a@B.test");
-        assert!(may_send_as(&peer(Some("a@b.test")), &own).is_ok());
-        assert!(may_send_as(&peer(Some("a@b.test")), &ReversePath::new("")).is_ok());
-        assert!(may_send_as(&peer(Some("c@b.test")), &own).is_err_and(|reply| reply.code == 553));
-        assert!(may_send_as(&peer(None), &own).is_ok());
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = sealfax_client::seam::Seams::system().entropy;
+        let store = Arc::new(crate::store::EmbeddedStore::open(folder.path(), &entropy).unwrap());
+        let accounts = Accounts::open(store, entropy).unwrap().cheap();
+        let password = sealfax_client::pop3_server::Password::new(b"correct horse".to_vec());
+        accounts.add("a@b.test", "", &password, &[]).unwrap();
+        accounts.set_aliases("a@b.test", &["sales@b.test".to_owned()]).unwrap();
+        let may = |identity, sender| may_send_as(&peer(identity), &ReversePath::new(sender), &accounts);
+        for own in ["a@B.test", "sales@b.test", ""] {
+            assert!(may(Some("a@b.test"), own).is_ok(), "{own}");
+        }
+        assert!(may(Some("c@b.test"), "a@b.test").is_err_and(|reply| reply.code == 553));
+        assert!(may(Some("a@b.test"), "x@elsewhere.test").is_err());
+        assert!(may(None, "a@b.test").is_ok());
     }
 }

@@ -3,17 +3,15 @@
 //! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH
 //! (4954), CHUNKING (3030).
 
-use smtp_proto::{
-    AUTH_EXTERNAL, AUTH_LOGIN, AUTH_PLAIN, Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request,
-};
+mod auth;
+mod content;
 
-use super::{
-    DataFault, DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, StructureFault, check_structure,
-    valid_address,
-};
+use smtp_proto::{Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request};
+
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::sasl::{self, Credentials, Exchange, Mechanism};
+use super::{DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, valid_address};
+use crate::sasl::{Credentials, Exchange};
 
 /// What the I/O around the session has to do next.
 #[derive(Debug)]
@@ -411,129 +409,6 @@ impl Session {
         }
         self.say(reply);
     }
-
-    fn start_tls(&mut self) {
-        if !self.offers.starttls {
-            let why = if self.offers.secured { "TLS is there already" } else { "TLS is not offered" };
-            return self.fail(Reply::new(if self.offers.secured { 503 } else { 502 }, "5.5.1", why));
-        }
-        self.say(Reply::new(220, "2.0.0", "Ready to start TLS"));
-        self.queue.push_back(Action::StartTls);
-        self.mode = Mode::Handshake;
-    }
-
-    fn auth(&mut self, mechanism: u64, initial: &str) {
-        if !self.offers.auth {
-            return self.fail(Reply::new(502, "5.5.1", "Command not offered"));
-        }
-        if !self.offers.secured {
-            return self.fail(Reply::new(538, "5.7.11", "Begin TLS first"));
-        }
-        if self.hello.is_none() || self.identified || self.envelope.is_some() {
-            return self.fail(Reply::new(503, "5.5.1", "Not now"));
-        }
-        let mechanism = match mechanism {
-            AUTH_PLAIN => Mechanism::Plain,
-            AUTH_LOGIN => Mechanism::Login,
-            AUTH_EXTERNAL if self.offers.certificate => Mechanism::External,
-            _ => return self.fail(Reply::new(504, "5.5.4", "Mechanism not offered")),
-        };
-        let (exchange, step) = Exchange::begin(mechanism, Some(initial));
-        self.mode = Mode::Auth(exchange);
-        self.proceed(step);
-    }
-
-    /// The next line of an exchange.
-    fn answer(&mut self, line: &[u8]) {
-        let text = line.strip_suffix(b"\r\n").and_then(|line| std::str::from_utf8(line).ok());
-        let step = match (&mut self.mode, text) {
-            (Mode::Auth(exchange), Some(text)) => exchange.answer(text),
-            _ => sasl::Step::Malformed,
-        };
-        self.proceed(step);
-    }
-
-    fn proceed(&mut self, step: sasl::Step) {
-        if let sasl::Step::Challenge(challenge) = step {
-            return self.say(Reply::plain(334, challenge));
-        }
-        self.mode = Mode::Commands;
-        match step {
-            sasl::Step::Done(credentials) => self.queue.push_back(Action::Authenticate(credentials)),
-            sasl::Step::Cancelled => self.fail(Reply::new(501, "5.7.0", "Given up")),
-            _ => self.fail(Reply::new(501, "5.5.2", "Not what the mechanism says")),
-        }
-    }
-
-    /// BDAT: its octets come at once, whatever is said of it (RFC 3030, 2).
-    fn chunk(&mut self, left: usize, last: bool) {
-        let refused = match &self.envelope {
-            None => Some(Reply::new(503, "5.5.1", "MAIL first")),
-            Some(envelope) if envelope.forward_paths.is_empty() => {
-                Some(Reply::new(554, "5.5.1", "No valid recipients"))
-            }
-            Some(_) => {
-                let new = || DataReceiver::chunked(self.limits.message, self.limits.text_line);
-                self.chunks.get_or_insert_with(new);
-                None
-            }
-        };
-        self.mode = Mode::Chunk { left, last, refused };
-    }
-
-    fn chunk_complete(&mut self, last: bool) {
-        let Mode::Chunk { refused, .. } = std::mem::replace(&mut self.mode, Mode::Commands) else { return };
-        match (refused, last) {
-            (Some(refusal), _) => self.fail(refusal),
-            (None, false) => self.say(Reply::new(250, "2.0.0", "Chunk received")),
-            (None, true) => {
-                if let Some(receiver) = self.chunks.take() {
-                    self.received(receiver);
-                }
-            }
-        }
-    }
-
-    fn data_complete(&mut self) {
-        if let Mode::Data(receiver) = std::mem::replace(&mut self.mode, Mode::Commands) {
-            self.received(receiver);
-        }
-    }
-
-    fn received(&mut self, receiver: DataReceiver) {
-        let envelope = self.envelope.take().unwrap_or_default();
-        match receiver.finish() {
-            Ok(mail) => match check_structure(&mail, &self.limits) {
-                Ok(()) => self.queue.push_back(Action::Message(envelope, mail)),
-                Err(StructureFault::Header) => self.refuse(
-                    Reply::new(554, "5.6.0", "Header too large"),
-                    "SMTP-HEADER",
-                    "header section beyond the bounds",
-                ),
-                Err(StructureFault::Containers) => self.refuse(
-                    Reply::new(554, "5.6.0", "MIME structure too deep"),
-                    "SMTP-MIME",
-                    "MIME structure beyond the bounds",
-                ),
-            },
-            Err(DataFault::TooLarge) => {
-                self.refuse(Reply::new(552, "5.3.4", "Message too large"), "SMTP-SIZE", "message beyond the bounds")
-            }
-            Err(DataFault::LineTooLong) => self.refuse(
-                Reply::new(554, "5.6.0", "Line longer than 1000 octets"),
-                "SMTP-LINE",
-                "line of a mail beyond the bounds",
-            ),
-            Err(DataFault::BareLineEnd) => self.refuse(
-                Reply::new(554, "5.6.0", "A lone CR or LF is not allowed"),
-                "SMTP-SMUGGLING",
-                "a lone CR or LF inside DATA",
-            ),
-            Err(DataFault::Nul) => {
-                self.refuse(Reply::new(554, "5.6.0", "NUL is not allowed"), "SMTP-NUL", "NUL inside DATA")
-            }
-        }
-    }
 }
 
 fn grammar_reply(error: &Grammar) -> Reply {
@@ -548,5 +423,4 @@ fn grammar_reply(error: &Grammar) -> Reply {
 }
 
 #[cfg(test)]
-#[path = "session_tests.rs"]
 mod tests;

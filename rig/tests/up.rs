@@ -97,6 +97,16 @@ fn what_cannot_be_done_is_told_and_ends_badly() {
     }
 }
 
+/// A program that does not outlive its test.
+struct Running(std::process::Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A terminal of nobody's, and what was written on it.
 struct Glass {
     hand: OwnedFd,
@@ -168,7 +178,7 @@ fn at_a_terminal_keys_and_lines_work_and_it_is_left_as_it_was() {
     let out = tempfile::tempdir().unwrap();
     let (mut glass, line) = Glass::new();
     let end = || Stdio::from(line.try_clone().unwrap());
-    let mut up = Command::new(env!("CARGO_BIN_EXE_sealfax-rig"))
+    let up = Command::new(env!("CARGO_BIN_EXE_sealfax-rig"))
         .args(["up", "--out"])
         .arg(out.path())
         .stdin(end())
@@ -176,6 +186,7 @@ fn at_a_terminal_keys_and_lines_work_and_it_is_left_as_it_was() {
         .stderr(end())
         .spawn()
         .unwrap();
+    let mut up = Running(up);
     glass.shows("▶ office a");
     // F2 at the chosen office, then a line; then the addresses once more.
     glass.types("\x1bOQ");
@@ -186,7 +197,7 @@ fn at_a_terminal_keys_and_lines_work_and_it_is_left_as_it_was() {
     glass.shows("pop3:");
     glass.seen.lock().unwrap().clear();
     glass.types("q");
-    assert!(up.wait().unwrap().success());
+    assert!(up.0.wait().unwrap().success());
     // The other screen, and the cursor.
     glass.wrote("\x1b[?1049l");
     glass.wrote("\x1b[?25h");

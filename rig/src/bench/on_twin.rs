@@ -175,6 +175,12 @@ impl OnTwin {
         })
     }
 
+    /// Whether the rig looks at lamp, buzzer and screen; see [`Machine::look`].
+    pub fn look(&self, looking: bool) -> Result<(), Failure> {
+        self.machine()?.look(looking);
+        Ok(())
+    }
+
     /// A command in the guest, as root: for faults, and for looking.
     pub async fn shell(&self, command: &str) -> Result<Said, Failure> {
         let machine = self.machine()?.clone();

@@ -65,11 +65,13 @@ async fn one_board(twins: Twins, progress: &Progress) -> Result<Vec<Row>, Failur
     progress.at("an idle adapter");
     region.site('b')?.sees(ScreenKind::Idle).await?;
     let board = region.site('b')?.twin().ok_or_else(|| Failure::infrastructure("no twin"))?;
+    board.look(false)?;
     // What it does for the first time an emulator has to translate first: the adapter has stood a while.
     tokio::time::sleep(PEACE).await;
     let before = processor(board).await?;
     tokio::time::sleep(PEACE).await;
     let idle = processor(board).await?.since(before);
+    board.look(true)?;
 
     progress.at("from a notice to the lamp");
     let mut waits = Vec::new();

@@ -114,6 +114,7 @@ pub struct Machine {
     qtest: Qtest,
     shell: Option<Arc<Shell>>,
     watching: Arc<AtomicBool>,
+    looking: Arc<AtomicBool>,
     folder: PathBuf,
 }
 
@@ -158,6 +159,7 @@ impl Machine {
         }
 
         let watching = Arc::new(AtomicBool::new(true));
+        let looking = Arc::new(AtomicBool::new(true));
         let watch = Watch {
             qtest: qtest.clone(),
             qmp: qmp.clone(),
@@ -166,9 +168,10 @@ impl Machine {
             screen,
             picture: folder.join("screen.ppm"),
             on: watching.clone(),
+            looking: looking.clone(),
         };
         std::thread::spawn(move || watch.run());
-        Ok(Self { qemu, qmp, qtest, shell, watching, folder: folder.clone() })
+        Ok(Self { qemu, qmp, qtest, shell, watching, looking, folder: folder.clone() })
     }
 
     /// Runs a command in the guest, as root.
@@ -185,6 +188,11 @@ impl Machine {
     /// Presses the button down, or lets it go.
     pub fn button(&self, down: bool) -> Result<(), TwinError> {
         pins::lay(&self.qtest, BUTTON, !down)
+    }
+
+    /// Whether lines and picture are looked at. Each look takes its time from the board, which for figures it need not.
+    pub fn look(&self, looking: bool) {
+        self.looking.store(looking, Ordering::Relaxed);
     }
 
     /// QEMU's process.
@@ -217,12 +225,17 @@ struct Watch {
     screen: OnScreen,
     picture: PathBuf,
     on: Arc<AtomicBool>,
+    looking: Arc<AtomicBool>,
 }
 
 impl Watch {
     fn run(self) {
         let (mut glass, mut shown) = (Glass::default(), None);
         while self.on.load(Ordering::Relaxed) {
+            if !self.looking.load(Ordering::Relaxed) {
+                std::thread::sleep(LOOK);
+                continue;
+            }
             match self.look(&mut glass) {
                 Ok(Some(marker)) if shown != Some(marker) => {
                     shown = Some(marker);

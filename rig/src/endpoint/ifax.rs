@@ -248,6 +248,8 @@ fn picture(page: &Page) -> Result<Vec<u8>, TerminalError> {
     let mut encoder = png::Encoder::new(&mut octets, page.width(), page.height());
     encoder.set_color(png::ColorType::Grayscale);
     encoder.set_depth(png::BitDepth::One);
+    // A machine does not keep people waiting for a picture of what it printed.
+    encoder.set_compression(png::Compression::Fast);
     let (across, down) = page.resolution().dpi();
     let per_metre = |dpi: u32| dpi * 10_000 / 254;
     encoder.set_pixel_dims(Some(png::PixelDimensions {

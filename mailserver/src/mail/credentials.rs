@@ -48,7 +48,8 @@ impl Credentials {
         from: IpAddr,
         now: std::time::SystemTime,
     ) -> Result<Account, Unknown> {
-        let user = normalise(user);
+        // Guesses at an account are counted together, whichever of its addresses they name.
+        let user = self.accounts.find(user).map_or_else(|| normalise(user), |account| account.address);
         let _place = self.comparing.acquire().await.map_err(|_| Unknown::Trouble)?;
         if !self.guesses.allows(&user, from, now) {
             return Err(Unknown::TooMany);
@@ -74,5 +75,38 @@ impl Credentials {
         let wanted = user.map(normalise);
         let account = found.find(|account| wanted.as_ref().is_none_or(|wanted| account.has(wanted)));
         account.filter(|account| !account.suspended).ok_or(Unknown::Wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use sealfax_client::seam::Seams;
+
+    use super::*;
+    use crate::store::EmbeddedStore;
+
+    #[tokio::test]
+    async fn an_alias_gives_no_further_guesses() {
+        let folder = tempfile::tempdir().unwrap();
+        let entropy = Seams::system().entropy;
+        let store = Arc::new(EmbeddedStore::open(folder.path(), &entropy).unwrap());
+        let accounts = Accounts::open(store, entropy).unwrap().cheap();
+        let password = |text: &str| Password::new(text.as_bytes().to_vec());
+        accounts.add("hanako@b.test", "", &password("correct horse"), &[]).unwrap();
+        accounts.set_aliases("hanako@b.test", &["sales@b.test".to_owned()]).unwrap();
+        let desk = Credentials::new(accounts, 2);
+        let mut said = Vec::new();
+        for (host, user) in ["hanako@b.test", "sales@B.test", "sales@b.test"].into_iter().enumerate() {
+            // Each from another address, so that only the account's own count speaks.
+            let from = IpAddr::from([192, 0, 2, host as u8]);
+            said.push(
+                desk.by_password(user, &password("wrong guess"), from, SystemTime::UNIX_EPOCH).await.unwrap_err(),
+            );
+        }
+        assert_eq!(said, [Unknown::Wrong, Unknown::Wrong, Unknown::TooMany]);
     }
 }

@@ -17,7 +17,7 @@ use crate::supervisor::Adapter;
 use crate::workers::Ended;
 
 /// Longest between two looks at the workers. A board's own watchdog waits for 15 s at least.
-const LOOK: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_secs(10);
 
 /// How a service ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use super::{Input, LineError, POLL};
 
 /// How often a line is read at which no hand was seen lately. Where edges are told, none is missed for that; where they are
 /// not, as on emulated boards, the first press has to be that long.
-const REST: Duration = Duration::from_millis(1000);
+const REST: Duration = Duration::from_secs(3);
 /// How long a hand counts as being there.
 const LATELY: Duration = Duration::from_secs(60);
 

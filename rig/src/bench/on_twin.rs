@@ -33,8 +33,8 @@ use crate::virtual_card::Hand;
 pub(super) const READY: Duration = Duration::from_secs(120);
 /// From key to key: the keypad is asked every ten milliseconds, for a press and for its end.
 const BETWEEN_KEYS: Duration = Duration::from_millis(30);
-/// How long a finger is on the button: an emulated board tells no edges, and looks at rest once a second.
-pub(super) const PRESS: Duration = Duration::from_millis(1200);
+/// How long a finger is on the button: an emulated board tells no edges, and looks at rest every three seconds.
+pub(super) const PRESS: Duration = Duration::from_millis(3200);
 /// The SD card; a power of two.
 const DISK_MEBIBYTES: u64 = 32;
 

@@ -38,6 +38,11 @@ pub struct Account {
 }
 
 impl Account {
+    /// The same under another address.
+    pub(crate) fn renamed(self, address: &str) -> Self {
+        Self { address: address.to_owned(), ..self }
+    }
+
     /// Whether this address, domain in lower case, is the account's.
     pub fn has(&self, address: &str) -> bool {
         self.address == address || self.aliases.iter().any(|alias| alias == address)

@@ -195,8 +195,8 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
     let now = millis(core.seams.clock.now());
     let account = core.accounts.find(&state.account);
     let name = state.account.clone();
-    let waiting = core.with_store(move |store| store.list(&name)).await;
-    let count = waiting.as_ref().map_or(1, |mails| mails.iter().filter(|mail| mail.sealed).count());
+    let waiting = core.with_store(move |store| store.usage(&name)).await;
+    let count = waiting.map_or(1, |usage| usize::try_from(usage.sealed).unwrap_or(usize::MAX));
     let name = state.account.clone();
     let Some(account) = account.filter(|account| count > 0 && now < state.expires && !account.adapters.is_empty())
     else {
@@ -260,7 +260,7 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
 }
 
 async fn settle_notice(core: &Core, was: NoticeState, state: Option<NoticeState>) {
-    let settled = core.with_store(move |store| store.settle_notice(&was, state.as_ref())).await;
+    let settled = core.with_store(move |store| store.settle_notice(was, state)).await;
     if let Err(error) = settled {
         core.seams.journal.failure(core.host(), "STORE-NOTICE", error.to_string());
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -434,9 +434,9 @@ fn error_mail(core: &Core, item: &QueueItem, failed: &[(String, String)], mail: 
 }
 
 async fn settle(core: &Core, id: u64, item: Option<QueueItem>, then: Option<Delivery>) {
-    let settled = core.with_store(move |store| store.settle(id, item.as_ref(), then.as_ref())).await;
+    let settled = core.with_store(move |store| store.settle(id, item, then)).await;
     match settled {
-        Ok(()) => core.wake.notify_one(),
+        Ok(_) => core.wake.notify_one(),
         Err(error) => {
             core.seams.journal.failure(core.host(), "STORE-QUEUE", error.to_string());
             tokio::time::sleep(Duration::from_secs(1)).await;

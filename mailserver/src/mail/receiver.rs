@@ -136,7 +136,7 @@ impl Receiver for MailReceiver {
         let delivery = self.delivery(session, &envelope, data, &judgement, &id);
         let stored = delivery.mailboxes.clone();
         let sealed = delivery.sealed;
-        match core.with_store(move |store| store.deliver(&delivery)).await {
+        match core.with_store(move |store| store.deliver(delivery)).await {
             Ok(()) => {
                 for account in &stored {
                     core.step(&["ST809", "M1", "C13"], format!("{id}: in the mailbox of {account}"));

@@ -4,9 +4,12 @@
 //! milliseconds since 1970 UTC.
 
 mod embedded;
+#[cfg(test)]
+mod suite;
 
-pub use embedded::EmbeddedStore;
+pub use embedded::{EmbeddedStore, Finding};
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -34,6 +37,42 @@ pub enum StoreError {
         /// What this program knows.
         known: u64,
     },
+    /// Written before the first release.
+    #[error("the data folder was written by a version before the first release; start with an empty one")]
+    Old,
+    /// No space is left.
+    #[error("no space is left on the disk of the data folder; make some, nothing else is needed")]
+    Full,
+    /// The disk cannot be read or written.
+    #[error("the disk of the data folder failed; check its health")]
+    Disk(#[source] std::io::Error),
+    /// Something failed before, and it does not open now.
+    #[error("the store does not work now: {0}; it is tried again with the next mail")]
+    Broken(String),
+    /// The index knows of a log that is not there.
+    #[error("the log of the store is not where its index says; restore the data folder from its backup as a whole")]
+    LogMissing,
+    /// The log holds what was never written, before what was.
+    #[error(
+        "segment {segment:016x} of the store's log is damaged at octet {offset}; run `sealfax-mailserver store repair`"
+    )]
+    LogDamaged {
+        /// Which segment.
+        segment: u64,
+        /// Where in it.
+        offset: u64,
+    },
+    /// A mail is not what was written.
+    #[error("a mail is damaged (segment {segment:016x}, octet {offset}); run `sealfax-mailserver store repair`")]
+    BodyDamaged {
+        /// Which segment.
+        segment: u64,
+        /// Where in it.
+        offset: u64,
+    },
+    /// A backup needs a folder of its own.
+    #[error("{} holds a store already; name an empty folder", .0.display())]
+    NotEmpty(PathBuf),
     /// A record makes no sense.
     #[error("a record of the store is damaged; restore the data folder from its backup")]
     Damaged(#[source] serde_json::Error),
@@ -52,6 +91,17 @@ pub struct StoredMail {
     pub sealed: bool,
     /// When it was stored.
     pub received: u64,
+}
+
+/// What a mailbox holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Mails.
+    pub mails: u64,
+    /// Their octets.
+    pub octets: u64,
+    /// Those of them whose arrival is notified.
+    pub sealed: u64,
 }
 
 /// Where a queued mail is to go.
@@ -92,7 +142,7 @@ pub struct QueueItem {
 }
 
 /// What to queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewItem {
     /// Where to.
     pub route: Route,
@@ -103,9 +153,10 @@ pub struct NewItem {
 }
 
 /// One accepted mail with all its destinations: kept as a whole or not at all.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The mail with our `Received` field.
+    /// The mail with our `Received` field; kept beside the rest.
+    #[serde(skip)]
     pub mail: Vec<u8>,
     /// Its reverse path; none is `<>`.
     pub reverse_path: Option<String>,
@@ -139,9 +190,11 @@ pub struct NoticeState {
 /// The store. One suite of tests holds for every implementation.
 pub trait Store: Send + Sync {
     /// Keeps a mail for all its destinations at once; with `sealed`, notices become due.
-    fn deliver(&self, delivery: &Delivery) -> Result<(), StoreError>;
+    fn deliver(&self, delivery: Delivery) -> Result<(), StoreError>;
     /// The mails of an account, oldest first.
     fn list(&self, account: &str) -> Result<Vec<StoredMail>, StoreError>;
+    /// How much an account holds; costs the same however much it is.
+    fn usage(&self, account: &str) -> Result<Usage, StoreError>;
     /// One mail with its `Return-Path`; none if it is gone.
     fn read(&self, account: &str, id: u64) -> Result<Option<Vec<u8>>, StoreError>;
     /// Deletes mails. Drops the notice when nothing sealed is left; makes it due at `now` for sealed mails that came
@@ -152,14 +205,15 @@ pub trait Store: Send + Sync {
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
     /// The octets of a queued mail.
     fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError>;
-    /// Replaces a queued mail after an attempt, or ends it with `None`; `then` is kept in the same step.
-    fn settle(&self, id: u64, item: Option<&QueueItem>, then: Option<&Delivery>) -> Result<(), StoreError>;
+    /// Replaces a queued mail after an attempt, or ends it with `None`; `then` is kept in the same step. `false`, and nothing
+    /// is kept, if it was ended already.
+    fn settle(&self, id: u64, item: Option<QueueItem>, then: Option<Delivery>) -> Result<bool, StoreError>;
 
     /// Notices due at `now`, and when the next one is due.
     fn notices_due(&self, now: u64) -> Result<(Vec<NoticeState>, Option<u64>), StoreError>;
     /// Replaces the state `was` of a notice after an attempt (`None` drops it), unless it was dropped or made due
     /// anew meanwhile; an expiry that was put off meanwhile is kept.
-    fn settle_notice(&self, was: &NoticeState, state: Option<&NoticeState>) -> Result<(), StoreError>;
+    fn settle_notice(&self, was: NoticeState, state: Option<NoticeState>) -> Result<(), StoreError>;
 
     /// All accounts.
     fn accounts(&self) -> Result<Vec<Account>, StoreError>;
@@ -167,6 +221,11 @@ pub trait Store: Send + Sync {
     fn put_account(&self, account: &Account) -> Result<(), StoreError>;
     /// Removes one with its mailbox; `false` if there was none.
     fn remove_account(&self, address: &str) -> Result<bool, StoreError>;
+    /// Gives one another address; its mails and notices go with it. `false` if there was none.
+    fn rename_account(&self, from: &str, to: &str) -> Result<bool, StoreError>;
+
+    /// Copies the store as it is now into an empty folder, while it goes on working.
+    fn backup(&self, to: &Path) -> Result<(), StoreError>;
 }
 
 /// A time as the store counts it.

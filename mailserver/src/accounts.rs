@@ -35,6 +35,9 @@ pub struct Account {
     /// Nobody logs in; mail is kept.
     #[serde(default)]
     pub suspended: bool,
+    /// Most octets of its mailbox; `None`: what the configuration says.
+    #[serde(default)]
+    pub quota: Option<u64>,
 }
 
 impl Account {
@@ -57,6 +60,7 @@ impl std::fmt::Debug for Account {
             .field("adapters", &self.adapters)
             .field("aliases", &self.aliases)
             .field("suspended", &self.suspended)
+            .field("quota", &self.quota)
             .finish_non_exhaustive()
     }
 }
@@ -195,6 +199,7 @@ impl Accounts {
             adapters: adapters.iter().map(|host| host.to_ascii_lowercase()).collect(),
             aliases: Vec::new(),
             suspended: false,
+            quota: None,
         };
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(address).is_some() {
@@ -239,6 +244,28 @@ impl Accounts {
     /// Lets nobody log in any more (`true`), or again. Mail is kept in either case.
     pub fn suspend(&self, address: &str, suspended: bool) -> Result<(), AccountError> {
         self.change(address, |account| account.suspended = suspended)
+    }
+
+    /// Bounds what the mailbox holds, in octets; `None`: as the configuration says.
+    pub fn set_quota(&self, address: &str, quota: Option<u64>) -> Result<(), AccountError> {
+        self.change(address, |account| account.quota = quota)
+    }
+
+    /// Gives the account another address; its mails and notices go with it.
+    pub fn rename(&self, from: &str, to: &str) -> Result<Account, AccountError> {
+        if !valid_address(to) {
+            return Err(AccountError::BadAddress(to.to_owned()));
+        }
+        let (from, to) = (normalise(from), normalise(to));
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.find(&to).is_some() {
+            return Err(AccountError::Exists(to));
+        }
+        if !self.store.rename_account(&from, &to)? {
+            return Err(AccountError::Unknown(from));
+        }
+        self.reload()?;
+        self.find(&to).ok_or(AccountError::Unknown(to))
     }
 
     /// Removes the account with its mails.

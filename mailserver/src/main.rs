@@ -1,24 +1,22 @@
 //! `sealfax-mailserver`: runs and administers the mail, certificate and history servers.
 
+mod command;
 mod dumps;
 
-use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
-use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Seams;
-use sealfax_mailserver::accounts::Accounts;
 use sealfax_mailserver::authority::cli::CaArgs;
 use sealfax_mailserver::authority::{DirectoryConfig, DirectoryServer};
 use sealfax_mailserver::history::cli::HistoryArgs;
 use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
-use sealfax_mailserver::store::EmbeddedStore;
 use serde::Deserialize;
+
+use self::command::{AccountArgs, QueueArgs, StoreArgs};
 
 /// Mail, certificate and history servers of Sealfax
 #[derive(Debug, Parser)]
@@ -39,76 +37,16 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Mail accounts; the mail server must not be running
+    /// Mail accounts
     Account(AccountArgs),
+    /// Mail that is on its way to other hosts
+    Queue(QueueArgs),
+    /// The store of the mail server
+    Store(StoreArgs),
     /// The certificate authority
     Ca(CaArgs),
     /// The history
     History(HistoryArgs),
-}
-
-#[derive(Debug, Args)]
-struct AccountArgs {
-    /// Configuration file
-    #[arg(long)]
-    config: PathBuf,
-    #[command(subcommand)]
-    command: AccountCommand,
-}
-
-#[derive(Debug, Subcommand)]
-enum AccountCommand {
-    /// Add an account; the password is read from standard input
-    Add {
-        /// Mail address
-        address: String,
-        /// The person's name, shown at the adapter
-        #[arg(long, default_value = "")]
-        name: String,
-        /// Host name of an adapter the person is registered at; may be given several times
-        #[arg(long = "adapter")]
-        adapters: Vec<String>,
-    },
-    /// List accounts
-    List {
-        /// Versioned JSON on standard output
-        #[arg(long)]
-        json: bool,
-    },
-    /// Change the password, read from standard input
-    Passwd {
-        /// Mail address
-        address: String,
-    },
-    /// Change the adapters
-    Adapters {
-        /// Mail address
-        address: String,
-        /// Host names; none for "not notified"
-        adapters: Vec<String>,
-    },
-    /// Change the other addresses whose mail is the account's
-    Aliases {
-        /// Mail address
-        address: String,
-        /// Mail addresses; none for "no other"
-        aliases: Vec<String>,
-    },
-    /// Let nobody log in any more; mail is kept
-    Suspend {
-        /// Mail address
-        address: String,
-    },
-    /// Let them log in again
-    Resume {
-        /// Mail address
-        address: String,
-    },
-    /// Remove an account with its mails
-    Remove {
-        /// Mail address
-        address: String,
-    },
 }
 
 /// The configuration file: one section for each server to run.
@@ -163,11 +101,9 @@ fn run(arguments: Arguments) -> Result<()> {
                 .init();
             tokio::runtime::Runtime::new().into_diagnostic()?.block_on(serve(configuration))
         }
-        Command::Account(account) => {
-            let configuration = read_configuration(&account.config)?;
-            let mail = configuration.mail.ok_or_else(|| miette!("the configuration has no [mail] section"))?;
-            administer(&mail, account.command)
-        }
+        Command::Account(arguments) => arguments.run(),
+        Command::Queue(arguments) => arguments.run(),
+        Command::Store(arguments) => arguments.run(),
         Command::Ca(arguments) => {
             dumps::no_core_dumps();
             arguments.run(&Seams::system()).into_diagnostic()
@@ -225,86 +161,6 @@ async fn serve(configuration: Configuration) -> Result<()> {
         server.shutdown().await;
     }
     Ok(())
-}
-
-fn administer(config: &MailConfig, command: AccountCommand) -> Result<()> {
-    let entropy = Seams::system().entropy;
-    let store = EmbeddedStore::open(&config.data, &entropy).into_diagnostic()?;
-    let accounts = Accounts::open(Arc::new(store), entropy).into_diagnostic()?;
-    match command {
-        AccountCommand::Add { address, name, adapters } => {
-            let password = read_password()?;
-            let account = accounts.add(&address, &name, &password, &adapters).into_diagnostic()?;
-            eprintln!("Added {}.", account.address);
-        }
-        AccountCommand::List { json } => {
-            let list = accounts.list();
-            if json {
-                let rows: Vec<_> = list
-                    .iter()
-                    .map(|account| {
-                        serde_json::json!({
-                            "address": account.address,
-                            "display_name": account.display_name,
-                            "adapters": account.adapters,
-                            "aliases": account.aliases,
-                            "suspended": account.suspended,
-                        })
-                    })
-                    .collect();
-                println!("{}", serde_json::json!({"schema": 1, "accounts": rows}));
-            } else {
-                for account in list {
-                    let (adapters, aliases) = (account.adapters.join(" "), account.aliases.join(" "));
-                    let suspended = if account.suspended { "  suspended" } else { "" };
-                    println!("{}  {}  {adapters}  {aliases}{suspended}", account.address, account.display_name);
-                }
-            }
-        }
-        AccountCommand::Passwd { address } => {
-            accounts.set_password(&address, &read_password()?).into_diagnostic()?;
-            eprintln!("Password of {address} changed.");
-        }
-        AccountCommand::Adapters { address, adapters } => {
-            accounts.set_adapters(&address, &adapters).into_diagnostic()?;
-            eprintln!("Adapters of {address} changed.");
-        }
-        AccountCommand::Aliases { address, aliases } => {
-            accounts.set_aliases(&address, &aliases).into_diagnostic()?;
-            eprintln!("Aliases of {address} changed.");
-        }
-        AccountCommand::Suspend { address } => {
-            accounts.suspend(&address, true).into_diagnostic()?;
-            eprintln!("Nobody logs in as {address} any more; its mail is kept.");
-        }
-        AccountCommand::Resume { address } => {
-            accounts.suspend(&address, false).into_diagnostic()?;
-            eprintln!("{address} can log in again.");
-        }
-        AccountCommand::Remove { address } => {
-            accounts.remove(&address).into_diagnostic()?;
-            eprintln!("Removed {address} with its mails.");
-        }
-    }
-    Ok(())
-}
-
-/// One line of standard input. Never an argument: those are seen by every user of the machine.
-fn read_password() -> Result<Password> {
-    let mut input = std::io::stdin();
-    if input.is_terminal() {
-        eprint!("Password (it will be visible; pipe it in to keep it from the screen): ");
-        std::io::stderr().flush().into_diagnostic()?;
-    }
-    let mut octets = Vec::with_capacity(512);
-    let mut octet = [0u8; 1];
-    while octets.len() < 512 && input.read(&mut octet).into_diagnostic()? == 1 && octet != *b"\n" {
-        octets.extend_from_slice(&octet);
-    }
-    if octets.last() == Some(&b'\r') {
-        octets.pop();
-    }
-    Ok(Password::new(octets))
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ impl MailTls {
 pub struct MailLimits {
     /// Largest mail in octets.
     pub message_octets: usize,
+    /// Most octets of one mailbox, where its account says nothing else; 0: no bound.
+    pub mailbox_octets: u64,
     /// Most recipients of one mail.
     pub recipients: usize,
     /// Most SMTP sessions, and most POP3 sessions, at once.
@@ -119,6 +121,7 @@ impl Default for MailLimits {
     fn default() -> Self {
         Self {
             message_octets: 32 * 1024 * 1024,
+            mailbox_octets: 0,
             recipients: 100,
             sessions: 500,
             sessions_per_address: 50,

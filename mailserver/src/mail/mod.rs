@@ -1,6 +1,7 @@
 //! The mail server (Fig. 9, ST801-ST813): takes mail in by SMTP, judges its kind, keeps it, notifies, hands it out by
 //! POP3, relays, bounces, and forwards confirmations.
 
+mod administration;
 mod config;
 mod credentials;
 mod door;
@@ -8,6 +9,7 @@ mod guesses;
 mod outbound;
 mod receiver;
 
+pub use administration::{AccountRow, Administration, AskError, Order, QueueRow, Secret, Told, ask};
 pub use config::{AddressRange, ConfigError, MailConfig, MailLimits, MailTls};
 
 use std::net::SocketAddr;
@@ -60,7 +62,7 @@ struct Core {
     credentials: Credentials,
     resolver: Resolver,
     /// Rung when something new is due.
-    wake: Notify,
+    wake: Arc<Notify>,
 }
 
 impl Core {
@@ -149,7 +151,7 @@ impl MailServer {
             credentials,
             accounts: accounts.clone(),
             resolver,
-            wake: Notify::new(),
+            wake: Arc::default(),
         });
         let mut tasks = JoinSet::new();
         let receiver = Arc::new(receiver::MailReceiver::new(core.clone()));
@@ -163,6 +165,21 @@ impl MailServer {
             let (door, limits, host) = (door.clone(), core.config.limits.pop3(), core.config.host_name.clone());
             let (journal, stopped) = (seams.journal.clone(), stopped.clone());
             tasks.spawn(pop3_server::serve(listener, security, door, limits, host, journal, stopped));
+        }
+        let administration = Administration {
+            accounts: accounts.clone(),
+            store: store.clone(),
+            clock: seams.clock.clone(),
+            wake: core.wake.clone(),
+        };
+        let (data, host) = (core.config.data.clone(), core.config.host_name.clone());
+        match administration::bind(&data) {
+            Ok(listener) => {
+                let (journal, stopped) = (seams.journal.clone(), stopped.clone());
+                tasks.spawn(administration::serve(listener, administration, data, host, journal, stopped));
+            }
+            // The path may be too long for a socket; mail goes on without.
+            Err(error) => seams.journal.failure(&host, "CONTROL-SOCKET", format!("no orders are taken: {error}")),
         }
         tasks.spawn(outbound::run(core, stopped));
         Ok(Self { smtp, pop3, smtps, pop3s, accounts, store, stop, tasks })

@@ -8,7 +8,7 @@ use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 
 use super::Core;
 use super::credentials::Unknown;
-use crate::accounts::{Accounts, domain_of, normalise};
+use crate::accounts::{Account, Accounts, domain_of, normalise};
 use crate::header;
 use crate::kind::{Judgement, Kind, judge};
 use crate::store::{Delivery, NewItem, Route, millis, millis_of};
@@ -104,8 +104,8 @@ impl Receiver for MailReceiver {
     async fn rcpt_to(&self, session: &Peer, _: &Envelope, forward_path: &str) -> Result<(), Reply> {
         let core = &self.core;
         if core.is_ours(&domain_of(forward_path)) {
-            if core.accounts.find(forward_path).is_some() {
-                return Ok(());
+            if let Some(account) = core.accounts.find(forward_path) {
+                return self.has_room(account).await;
             }
             core.step(&["ST803", "ST804", "M2"], format!("{forward_path} is not known here: refused"));
             return Err(Reply::new(550, "5.1.1", "No such mailbox here"));
@@ -157,6 +157,27 @@ impl Receiver for MailReceiver {
 }
 
 impl MailReceiver {
+    /// Whether the mailbox may get one more.
+    async fn has_room(&self, account: Account) -> Result<(), Reply> {
+        let core = &self.core;
+        let quota = account.quota.unwrap_or(core.config.limits.mailbox_octets);
+        if quota == 0 {
+            return Ok(());
+        }
+        let name = account.address.clone();
+        match core.with_store(move |store| store.usage(&name)).await {
+            Ok(usage) if usage.octets < quota => Ok(()),
+            Ok(_) => {
+                core.step(&["ST803", "ST804"], format!("the mailbox of {} is full: refused for now", account.address));
+                Err(Reply::new(452, "4.2.2", "Mailbox full"))
+            }
+            Err(error) => {
+                core.seams.journal.failure(core.host(), "STORE-USAGE", format!("{}: {error}", account.address));
+                Err(Reply::new(451, "4.3.0", "Could not be checked now, try again later"))
+            }
+        }
+    }
+
     fn delivery(&self, peer: &Peer, envelope: &Envelope, data: Vec<u8>, judgement: &Judgement, id: &str) -> Delivery {
         let core = &self.core;
         let now = millis(core.seams.clock.now());

@@ -378,3 +378,68 @@ async fn looping_mails_are_refused() {
     let mail = format!("{}{PLAIN}", "Received: from a by b; now\r\n".repeat(60));
     assert_eq!(rig.send(Some("a@a.test"), &["hanako@b.test"], &mail).await.unwrap_err(), Some(554));
 }
+
+#[tokio::test]
+async fn a_full_mailbox_is_refused_for_the_time_being() {
+    let rig = rig().await;
+    rig.server.accounts().set_quota("plain@b.test", Some(100)).unwrap();
+    let to = ["plain@b.test", "hanako@b.test"];
+    assert_eq!(rig.send(Some("a@a.test"), &to, PLAIN).await.unwrap(), [Ok(()), Ok(())]);
+    assert_eq!(rig.send(Some("a@a.test"), &to, PLAIN).await.unwrap(), [Err(452), Ok(())]);
+    rig.server.accounts().set_quota("plain@b.test", None).unwrap();
+    assert_eq!(rig.send(Some("a@a.test"), &to, PLAIN).await.unwrap(), [Ok(()), Ok(())]);
+}
+
+#[tokio::test]
+async fn a_running_server_takes_orders() {
+    let rig = rig().await;
+    let order = async |order| ask(&rig.config.data, &order).await.unwrap();
+    let password = Secret(Password::new(b"another horse".to_vec()));
+    let (address, adapters) = ("jiro@b.test".to_owned(), vec![]);
+    let add = Order::Add { address: address.clone(), name: "Jiro".to_owned(), password, adapters };
+    assert!(matches!(order(add).await, Told::Done(_)));
+    rig.open("jiro@b.test", "another horse").await.unwrap().quit().await.unwrap();
+    rig.send(None, &["jiro@b.test"], PLAIN).await.unwrap();
+    let moved = Order::Move { from: address, to: "j.ito@b.test".to_owned() };
+    assert!(matches!(order(moved).await, Told::Done(_)));
+    assert_eq!(rig.send(None, &["jiro@b.test"], PLAIN).await.unwrap(), [Err(550)]);
+    let mut client = rig.open("j.ito@b.test", "another horse").await.unwrap();
+    assert_eq!(client.stat().await.unwrap().0, 1);
+    let Told::Accounts(rows) = order(Order::Accounts).await else { panic!("no list") };
+    let row = rows.iter().find(|row| row.address == "j.ito@b.test").unwrap();
+    assert!(rows.len() == 3 && row.mails == 1 && row.display_name == "Jiro");
+    let unknown = order(Order::Retry { ids: vec![4711] }).await;
+    assert!(matches!(unknown, Told::Refused(why) if why.contains("4711")));
+}
+
+#[tokio::test]
+async fn what_is_in_the_queue_is_listed_tried_and_given_up() {
+    let mut rig = rig().await;
+    // Nobody listens there.
+    rig.config.relay_port = 1;
+    let Rig { server, config, seams, .. } = &mut rig;
+    drop(std::mem::replace(server, MailServer::start(other_folder(config), seams.clone()).await.unwrap()));
+    rig.config = other_folder(&rig.config);
+    rig.send(None, &["someone@remote.test"], PLAIN).await.unwrap();
+    rig.lines.wait_for("RELAY-FAILED").await;
+    let order = async |order| ask(&rig.config.data, &order).await.unwrap();
+    let queue = async || match order(Order::Queue).await {
+        Told::Queue(rows) => rows,
+        other => panic!("{other:?}"),
+    };
+    let row = loop {
+        // The attempt is settled a moment after its failure is told.
+        let row = queue().await.remove(0);
+        if row.attempts > 0 {
+            break row;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert!(row.to == "remote.test" && row.next > row.queued && !row.last_error.is_empty(), "{row:?}");
+    assert!(matches!(order(Order::Retry { ids: vec![] }).await, Told::Done(text) if text.starts_with("1 ")));
+    while queue().await.remove(0).attempts < 2 {
+        tokio::task::yield_now().await;
+    }
+    assert!(matches!(order(Order::Drop { ids: vec![row.id] }).await, Told::Done(_)));
+    assert_eq!(queue().await, []);
+}

@@ -26,7 +26,7 @@ use sealfax_mailserver::authority::{Authority, AuthorityOptions, PersonRequest};
 use x509_cert::Certificate;
 
 use super::load::{self, Load, Protocol};
-use super::{BenchError, Benchmark, Contender, Options, Progress, Row, Sample, in_turn, meter};
+use super::{BenchError, Benchmark, Contender, Options, Progress, Row, Sample, beside, in_turn, meter};
 use crate::peer::openssl_ocsp::{self, Known, OpensslOcsp, Signer};
 use crate::peer::process::{Process, find, free_port};
 use crate::peer::slapd::{self, Entry, PEOPLE, Slapd, SlapdOptions};
@@ -206,7 +206,7 @@ struct Ours {
 
 /// Starts `sealfax-mailserver` from beside this program, and says how long it took until it answered.
 fn serve(options: &Options, authority: &Path) -> Result<(Ours, f64), BenchError> {
-    let program = options.server.clone().map_or_else(beside, Ok)?;
+    let program = options.server.clone().map_or_else(|| beside(SERVER), Ok)?;
     let at = free_port(HERE).map_err(BenchError::broken)?;
     // One client is the whole world here, so the bounds for one peer are those for all.
     let config = format!(
@@ -223,16 +223,6 @@ fn serve(options: &Options, authority: &Path) -> Result<(Ours, f64), BenchError>
     let mut process = Process::start(SERVER, command, &authority.with_file_name("bench-mailserver.log"))?;
     process.wait_for_port(at, Duration::from_secs(120))?;
     Ok((Ours { process, at }, begin.elapsed().as_secs_f64()))
-}
-
-fn beside() -> Result<PathBuf, BenchError> {
-    let own = std::env::current_exe().map_err(BenchError::broken)?;
-    let program = own.with_file_name(SERVER);
-    if program.is_file() {
-        return Ok(program);
-    }
-    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
-    Err(BenchError::broken(format!("{} is not built; run `cargo build{profile} -p {SERVER}`", program.display())))
 }
 
 /// The certificates that everybody holds.

@@ -2,7 +2,7 @@
 
 use crate::peer::process::family;
 
-/// Seconds of processor time used so far, user and system, of `id` and its children.
+/// Seconds of processor time used so far, user and system, of `id` and its children, also of those that have ended.
 pub fn cpu_seconds(id: u32) -> Option<f64> {
     let (mut ticks, mut alive) = (0u64, false);
     // A child may end while we look.
@@ -16,10 +16,11 @@ pub fn cpu_seconds(id: u32) -> Option<f64> {
 
 fn ticks_of(id: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The second field is a name in parentheses that may hold anything; utime and stime are fields 14 and 15.
+    // The second field is a name in parentheses that may hold anything; utime and stime are fields 14 and 15, and behind them
+    // those of children that have ended.
     let rest = text.rsplit_once(')')?.1;
     let mut fields = rest.split_ascii_whitespace().skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+    (0..4).map(|_| fields.next()?.parse::<u64>().ok()).sum()
 }
 
 /// Proportional set size (PSS) in octets, of `id` and its children: what they share counts once.

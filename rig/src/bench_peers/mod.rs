@@ -7,6 +7,7 @@ mod card;
 mod directory;
 mod lamp;
 pub mod load;
+mod mail;
 pub mod meter;
 mod progress;
 mod sim;
@@ -144,7 +145,7 @@ pub struct Benchmark {
 
 /// Every benchmark there is.
 pub fn all() -> Vec<Benchmark> {
-    vec![card::BENCHMARK, directory::BENCHMARK, lamp::BENCHMARK, sim::BENCHMARK, twin::BENCHMARK]
+    vec![card::BENCHMARK, directory::BENCHMARK, lamp::BENCHMARK, mail::BENCHMARK, sim::BENCHMARK, twin::BENCHMARK]
 }
 
 /// What one round brought.
@@ -208,6 +209,17 @@ pub fn in_turn(
         progress.say(format!("{what}: {} {:.0}/s{cpu}", contender.name, best.0));
     }
     Ok(best)
+}
+
+/// A program that was built with this one.
+fn beside(name: &str) -> Result<PathBuf, BenchError> {
+    let own = std::env::current_exe().map_err(BenchError::broken)?;
+    let program = own.with_file_name(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let profile = if cfg!(debug_assertions) { "" } else { " --release" };
+    Err(BenchError::broken(format!("{} is not built; run `cargo build{profile} -p {name}`", program.display())))
 }
 
 /// The rows as versioned JSON.

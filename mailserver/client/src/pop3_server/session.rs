@@ -1,6 +1,7 @@
 //! One POP3 session from the server's side (RFC 1939), pure: octets in, actions out.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io::Write as _;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -217,14 +218,14 @@ impl Session {
         }
     }
 
-    fn lines(&mut self, first: &str, lines: impl Iterator<Item = String>) {
-        let mut text = format!("+OK {first}\r\n");
+    fn lines(&mut self, first: &str, lines: impl Iterator<Item = impl std::fmt::Display>) {
+        let mut text = format!("+OK {first}\r\n").into_bytes();
         for line in lines {
-            text.push_str(&line);
-            text.push_str("\r\n");
+            // A vector takes whatever is written.
+            let _ = write!(text, "{line}\r\n");
         }
-        text.push_str(".\r\n");
-        self.queue.push_back(Action::Send(text.into_bytes()));
+        text.extend_from_slice(b".\r\n");
+        self.queue.push_back(Action::Send(text));
     }
 
     fn command(&mut self, line: &[u8]) {
@@ -287,7 +288,7 @@ impl Session {
                 let total = self.total();
                 self.ok(&format!("{count} {total}"));
             }
-            (State::Transaction, "LIST") => self.listing(argument, |info| info.size.to_string()),
+            (State::Transaction, "LIST") => self.listing(argument, |info| info.size),
             (State::Transaction, "UIDL") => self.listing(argument, |info| info.uid.clone()),
             (State::Transaction, "RETR") => match self.number(argument) {
                 Some(index) => {
@@ -362,15 +363,18 @@ impl Session {
         }
     }
 
-    fn listing(&mut self, argument: &[u8], show: impl Fn(&MessageInfo) -> String) {
-        let line = |(index, info): (usize, &MessageInfo)| format!("{} {}", index + 1, show(info));
+    fn listing<T: std::fmt::Display>(&mut self, argument: &[u8], show: impl Fn(&MessageInfo) -> T) {
         if argument.is_empty() {
-            let lines: Vec<String> =
-                self.messages.iter().enumerate().filter(|(index, _)| !self.deleted.contains(index)).map(line).collect();
-            return self.lines(&format!("{} messages", lines.len()), lines.into_iter());
+            let messages = std::mem::take(&mut self.messages);
+            let deleted = std::mem::take(&mut self.deleted);
+            let left = messages.iter().enumerate().filter(|(index, _)| !deleted.contains(index));
+            let first = format!("{} messages", messages.len() - deleted.len());
+            self.lines(&first, left.map(|(index, info)| Line(index + 1, show(info))));
+            (self.messages, self.deleted) = (messages, deleted);
+            return;
         }
-        let found = self.number(argument).and_then(|index| self.messages.get(index).map(|info| line((index, info))));
-        match found {
+        let found = self.number(argument).and_then(|index| Some(Line(index + 1, show(self.messages.get(index)?))));
+        match found.map(|line| line.to_string()) {
             Some(text) => self.ok(&text),
             None => self.err("No such message"),
         }
@@ -389,6 +393,15 @@ impl Session {
             .filter(|(index, _)| !self.deleted.contains(index))
             .map(|(_, info)| info.size)
             .sum()
+    }
+}
+
+/// A line of LIST or UIDL.
+struct Line<T>(usize, T);
+
+impl<T: std::fmt::Display> std::fmt::Display for Line<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
     }
 }
 
@@ -416,26 +429,39 @@ fn refused(refusal: &Refusal) -> Vec<u8> {
 fn multi_line(mail: &[u8], top: Option<usize>) -> Vec<u8> {
     let mut octets = Vec::with_capacity(mail.len() + mail.len() / 64 + 64);
     octets.extend_from_slice(format!("+OK {} octets\r\n", mail.len()).as_bytes());
-    let mut body_lines: Option<usize> = None;
-    for line in mail.split_inclusive(|&octet| octet == b'\n') {
-        if let (Some(wanted), Some(seen)) = (top, body_lines) {
-            if seen >= wanted {
-                break;
-            }
-            body_lines = Some(seen + 1);
-        } else if line == b"\r\n" || line == b"\n" {
-            body_lines = Some(0);
-        }
-        if line.first() == Some(&b'.') {
-            octets.push(b'.');
-        }
-        octets.extend_from_slice(line);
+    let mut rest = top.map_or(mail, |lines| beginning(mail, lines));
+    if rest.first() == Some(&b'.') {
+        octets.push(b'.');
     }
+    while let Some(end) = memchr::memmem::find(rest, b"\n.") {
+        let (lines, after) = rest.split_at(end + 1);
+        octets.extend_from_slice(lines);
+        octets.push(b'.');
+        rest = after;
+    }
+    octets.extend_from_slice(rest);
     if !octets.ends_with(b"\r\n") {
         octets.extend_from_slice(b"\r\n");
     }
     octets.extend_from_slice(b".\r\n");
     octets
+}
+
+/// The header, the empty line behind it, and as many lines of the body (RFC 1939, TOP).
+fn beginning(mail: &[u8], lines: usize) -> &[u8] {
+    let mut body_lines: Option<usize> = None;
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', mail) {
+        match body_lines {
+            Some(seen) if seen >= lines => break,
+            Some(seen) => body_lines = Some(seen + 1),
+            None if matches!(mail.get(begin..=end), Some(b"\r\n" | b"\n")) => body_lines = Some(0),
+            None => {}
+        }
+        begin = end + 1;
+    }
+    let all = body_lines.is_none_or(|seen| seen < lines);
+    if all { mail } else { mail.get(..begin).unwrap_or_default() }
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ pub fn check_structure(mail: &[u8], limits: &Limits) -> Result<(), StructureFaul
     let mut containers = 0usize;
     // A Content-Type field whose value begins on a following, folded line.
     let mut awaiting_value = false;
-    for line in mail.split_inclusive(|&octet| octet == b'\n') {
+    let mut rest = mail;
+    while !rest.is_empty() {
+        let (line, after) = rest.split_at(memchr::memchr(b'\n', rest).map_or(rest.len(), |end| end + 1));
+        rest = after;
         let text = trim_end(line);
         let folded = matches!(text.first(), Some(b' ' | b'\t'));
         if in_header {

@@ -61,12 +61,23 @@ impl DataReceiver {
 
     /// Takes octets in; a fault does not end the mail, so that nothing of it is ever read as a command.
     pub fn receive(&mut self, octets: &[u8]) -> DataProgress {
-        for (index, &octet) in octets.iter().enumerate() {
+        let mut index = 0;
+        while let Some(&octet) = octets.get(index) {
+            // Most of a mail is text, which is taken up to the next octet that means something.
+            if self.place == Place::Text || (self.place == Place::LineStart && !(self.dots && octet == b'.')) {
+                let rest = octets.get(index..).unwrap_or_default();
+                let text = memchr::memchr3(b'\r', b'\n', 0, rest).unwrap_or(rest.len());
+                if text > 0 {
+                    self.push(rest.get(..text).unwrap_or_default());
+                    self.place = Place::Text;
+                    index += text;
+                    continue;
+                }
+            }
             self.place = match (self.place, octet) {
                 (Place::DotCr, b'\n') => return DataProgress::Complete(index + 1),
                 (Place::Cr, b'\n') => {
-                    self.push(b'\r');
-                    self.push(b'\n');
+                    self.push(b"\r\n");
                     self.line = 0;
                     Place::LineStart
                 }
@@ -85,10 +96,11 @@ impl DataReceiver {
                     if octet == 0 {
                         self.spoil(DataFault::Nul);
                     }
-                    self.push(octet);
+                    self.push(&[octet]);
                     Place::Text
                 }
             };
+            index += 1;
         }
         DataProgress::Wanting
     }
@@ -99,7 +111,7 @@ impl DataReceiver {
             match self.place {
                 Place::Cr => self.spoil(DataFault::BareLineEnd),
                 // Its last line may lack its end, which every line of a mail has here.
-                Place::Text => [b'\r', b'\n'].into_iter().for_each(|octet| self.push(octet)),
+                Place::Text => self.push(b"\r\n"),
                 _ => {}
             }
         }
@@ -109,16 +121,16 @@ impl DataReceiver {
         }
     }
 
-    fn push(&mut self, octet: u8) {
-        self.line += 1;
+    fn push(&mut self, octets: &[u8]) {
+        self.line = self.line.saturating_add(octets.len());
         if self.line > self.max_line {
             self.spoil(DataFault::LineTooLong);
         }
-        if self.mail.len() >= self.max {
+        if self.mail.len() + octets.len() > self.max {
             self.spoil(DataFault::TooLarge);
         }
         if self.fault.is_none() {
-            self.mail.push(octet);
+            self.mail.extend_from_slice(octets);
         }
     }
 

@@ -111,7 +111,7 @@ impl Connection {
     async fn converse(&mut self, mut session: Session) -> Result<(), Ended> {
         let mut deadline = Instant::now() + self.limits.session;
         let mut output = session.greeting().to_octets();
-        let mut buffer = vec![0u8; 16 * 1024];
+        let mut buffer = vec![0u8; 64 * 1024];
         loop {
             while let Some(action) = session.next_action() {
                 let reply = match action {

@@ -159,6 +159,17 @@ impl Session {
             self.input.drain(..self.used.min(self.input.len()));
             self.used = 0;
         }
+        let mut octets = octets;
+        // What is known to be of a mail need not be kept in between.
+        if let (Mode::Data(receiver), true) = (&mut self.mode, self.input.is_empty()) {
+            match receiver.receive(octets) {
+                DataProgress::Wanting => return,
+                DataProgress::Complete(count) => {
+                    octets = octets.get(count..).unwrap_or_default();
+                    self.data_complete();
+                }
+            }
+        }
         self.input.extend_from_slice(octets);
     }
 

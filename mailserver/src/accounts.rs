@@ -307,6 +307,14 @@ impl Accounts {
         Ok(())
     }
 
+    /// Reads them again: another server has changed them.
+    pub(crate) fn refresh(&self) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.reload() {
+            tracing::warn!(%error, "the accounts could not be read again");
+        }
+    }
+
     fn reload(&self) -> Result<(), StoreError> {
         let read = self.store.accounts()?;
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = read;

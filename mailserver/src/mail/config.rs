@@ -25,8 +25,11 @@ pub struct MailConfig {
     pub smtp: SocketAddr,
     /// Where POP3 listens.
     pub pop3: SocketAddr,
-    /// Folder of accounts, mailboxes and queue.
+    /// Folder of accounts, mailboxes and queue; with a database only of the socket for the command line.
     pub data: PathBuf,
+    /// PostgreSQL instead, shared by several servers: `postgres://USER@HOST/DATABASE`.
+    #[serde(default)]
+    pub database: Option<String>,
     /// DNS servers to ask.
     pub dns_servers: Vec<SocketAddr>,
     /// Port of other domains' mail servers.
@@ -199,6 +202,7 @@ impl MailConfig {
             smtp: any,
             pop3: any,
             data: data.into(),
+            database: None,
             dns_servers,
             relay_port: default_relay_port(),
             notice_port: default_relay_port(),

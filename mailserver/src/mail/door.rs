@@ -1,8 +1,7 @@
 //! Mail out (M4, C13): who may open which mailbox by POP3, one session at a time (RFC 1939, sections 3 and 8).
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, Password, Refusal, ResponseCode};
@@ -10,35 +9,34 @@ use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, P
 use super::Core;
 use super::credentials::Unknown;
 use crate::accounts::Account;
-use crate::store::{StoredMail, millis};
+use crate::store::{MailboxLock, StoredMail, millis};
 
 pub(super) struct Door {
     core: Arc<Core>,
-    open: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Door {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, open: Arc::default() }
+        Self { core }
     }
 
     /// Locks the account's mailbox and opens it.
     async fn open(&self, account: Account) -> Result<Box<dyn Maildrop>, Refusal> {
         let account = account.address;
-        let lock = {
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if !open.insert(account.clone()) {
-                return Err(Refusal::new(ResponseCode::InUse, "Another session has this mailbox open"));
-            }
-            Lock { open: self.open.clone(), account: account.clone() }
-        };
         let name = account.clone();
-        let mails = self.core.with_store(move |store| store.list(&name)).await.map_err(|error| {
+        let opened = self.core.with_store(move |store| {
+            let Some(lock) = store.lock(&name)? else { return Ok(None) };
+            Ok(Some((lock, store.list(&name)?)))
+        });
+        let opened = opened.await.map_err(|error| {
             self.core.seams.journal.failure(self.core.host(), "STORE-LIST", format!("{account}: {error}"));
             store_trouble()
         })?;
+        let Some((lock, mails)) = opened else {
+            return Err(Refusal::new(ResponseCode::InUse, "Another session has this mailbox open"));
+        };
         let messages = mails.iter().map(|mail| MessageInfo { size: mail.size, uid: mail.uid.clone() }).collect();
-        Ok(Box::new(Mailbox { core: self.core.clone(), lock, mails, messages }))
+        Ok(Box::new(Mailbox { core: self.core.clone(), account, _lock: lock, mails, messages }))
     }
 }
 
@@ -47,18 +45,6 @@ fn refusal(unknown: Unknown) -> Refusal {
         Unknown::Wrong => Refusal::new(ResponseCode::Auth, "Wrong login or password"),
         Unknown::TooMany => Refusal::new(ResponseCode::LoginDelay, "Too many attempts, try again in ten minutes"),
         Unknown::Trouble => store_trouble(),
-    }
-}
-
-/// The exclusive lock on a mailbox; given back when dropped.
-struct Lock {
-    open: Arc<Mutex<HashSet<String>>>,
-    account: String,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
     }
 }
 
@@ -92,7 +78,8 @@ impl MailboxDoor for Door {
 /// An opened mailbox.
 struct Mailbox {
     core: Arc<Core>,
-    lock: Lock,
+    account: String,
+    _lock: Box<dyn MailboxLock>,
     mails: Vec<StoredMail>,
     messages: Vec<MessageInfo>,
 }
@@ -104,22 +91,18 @@ impl Maildrop for Mailbox {
     }
 
     async fn retrieve(&mut self, index: usize) -> Result<Vec<u8>, Refusal> {
-        let account = self.lock.account.clone();
+        let account = self.account.clone();
         let Some(id) = self.mails.get(index).map(|mail| mail.id) else {
             return Err(Refusal { code: None, text: "No such message".to_owned() });
         };
         match self.core.with_store(move |store| store.read(&account, id)).await {
             Ok(Some(mail)) => {
-                self.core.step(&["M4", "C13"], format!("a mail of {} sent on request", self.lock.account));
+                self.core.step(&["M4", "C13"], format!("a mail of {} sent on request", self.account));
                 Ok(mail)
             }
             Ok(None) => Err(Refusal::new(ResponseCode::SysPerm, "The message is gone")),
             Err(error) => {
-                self.core.seams.journal.failure(
-                    self.core.host(),
-                    "STORE-READ",
-                    format!("{}: {error}", self.lock.account),
-                );
+                self.core.seams.journal.failure(self.core.host(), "STORE-READ", format!("{}: {error}", self.account));
                 Err(store_trouble())
             }
         }
@@ -131,7 +114,7 @@ impl Maildrop for Mailbox {
         if ids.is_empty() {
             return Ok(());
         }
-        let account = self.lock.account.clone();
+        let account = self.account.clone();
         let now = millis(self.core.seams.clock.now());
         let count = ids.len();
         match self.core.with_store(move |store| store.delete(&account, &ids, now)).await {
@@ -139,16 +122,12 @@ impl Maildrop for Mailbox {
                 self.core
                     .seams
                     .journal
-                    .note(self.core.host(), format!("{count} mail(s) of {} deleted at QUIT", self.lock.account));
+                    .note(self.core.host(), format!("{count} mail(s) of {} deleted at QUIT", self.account));
                 self.core.wake.notify_one();
                 Ok(())
             }
             Err(error) => {
-                self.core.seams.journal.failure(
-                    self.core.host(),
-                    "STORE-DELETE",
-                    format!("{}: {error}", self.lock.account),
-                );
+                self.core.seams.journal.failure(self.core.host(), "STORE-DELETE", format!("{}: {error}", self.account));
                 Err(Refusal::new(ResponseCode::SysTemp, "Some messages were not deleted"))
             }
         }

@@ -20,12 +20,12 @@ use sealfax_client::dns::{DnsError, Resolver};
 use sealfax_client::seam::Seams;
 use sealfax_client::tls::Security;
 use sealfax_client::{pop3_server, smtp_server};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::credentials::Credentials;
 use crate::accounts::Accounts;
-use crate::store::{EmbeddedStore, QueueItem, Store, StoreError};
+use crate::store::{Delivery, EmbeddedStore, News, PostgresStore, QueueItem, Store, StoreError};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +76,14 @@ impl Core {
         joined.unwrap_or_else(|error| Err(StoreError::Database(Box::new(error))))
     }
 
+    /// Keeps a mail; no thread waits for it.
+    async fn deliver(&self, delivery: Delivery) -> Result<(), StoreError> {
+        let (tell, told) = oneshot::channel();
+        // Whoever asked may be gone.
+        self.store.deliver_then(delivery, Box::new(|outcome| drop(tell.send(outcome))));
+        told.await.unwrap_or_else(|_| Err(StoreError::Broken("it ended".to_owned())))
+    }
+
     fn host(&self) -> &str {
         &self.config.host_name
     }
@@ -113,6 +121,16 @@ impl MailServer {
         config.check()?;
         let store = open_store(&config, &seams).await?;
         let accounts = Accounts::open(store.clone(), seams.entropy.clone())?;
+        let wake: Arc<Notify> = Arc::default();
+        let (woken, known) = (wake.clone(), accounts.clone());
+        store.on_news(Box::new(move |news| match news {
+            News::Work => woken.notify_one(),
+            // The store must not be asked from where it tells.
+            News::Accounts => drop(std::thread::spawn({
+                let known = known.clone();
+                move || known.refresh()
+            })),
+        }));
         let resolver = Resolver::new(config.dns_servers.clone())?;
         let bind = |protocol, at| {
             let network = seams.network.clone();
@@ -151,7 +169,7 @@ impl MailServer {
             credentials,
             accounts: accounts.clone(),
             resolver,
-            wake: Arc::default(),
+            wake,
         });
         let mut tasks = JoinSet::new();
         let receiver = Arc::new(receiver::MailReceiver::new(core.clone()));
@@ -219,7 +237,7 @@ impl MailServer {
 
     /// The mails that are on their way to other hosts, in order of arrival; for inspection.
     pub fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {
-        self.store.due(u64::MAX).map(|(items, _)| items)
+        self.store.queue()
     }
 
     /// Stops taking sessions, lets running transactions end, and returns when all is quiet (at most 30 s).
@@ -230,8 +248,13 @@ impl MailServer {
     }
 }
 
-/// Opens the embedded store. A predecessor in the same process may still be letting go of the file.
+/// Opens the store that the configuration names. A predecessor in the same process may still be letting go of the file.
 async fn open_store(config: &MailConfig, seams: &Seams) -> Result<Arc<dyn Store>, StoreError> {
+    if let Some(database) = config.database.clone() {
+        let entropy = seams.entropy.clone();
+        let opened = tokio::task::spawn_blocking(move || PostgresStore::open(&database, &entropy)).await;
+        return Ok(Arc::new(opened.unwrap_or_else(|error| Err(StoreError::Database(Box::new(error))))?));
+    }
     let mut attempts = 0;
     loop {
         match EmbeddedStore::open(&config.data, &seams.entropy) {

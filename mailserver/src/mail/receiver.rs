@@ -136,7 +136,7 @@ impl Receiver for MailReceiver {
         let delivery = self.delivery(session, &envelope, data, &judgement, &id);
         let stored = delivery.mailboxes.clone();
         let sealed = delivery.sealed;
-        match core.with_store(move |store| store.deliver(delivery)).await {
+        match core.deliver(delivery).await {
             Ok(()) => {
                 for account in &stored {
                     core.step(&["ST809", "M1", "C13"], format!("{id}: in the mailbox of {account}"));
@@ -219,10 +219,9 @@ impl MailReceiver {
                 mailboxes.push(name);
             }
         }
-        let mut mail = self.received(peer, envelope, id).into_bytes();
-        mail.extend_from_slice(&data);
         Delivery {
-            mail,
+            head: self.received(peer, envelope, id).into_bytes(),
+            mail: data,
             reverse_path: envelope.reverse_path.address().map(str::to_owned),
             mailboxes,
             sealed: judgement.kind == Kind::Sealed,

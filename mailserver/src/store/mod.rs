@@ -4,10 +4,12 @@
 //! milliseconds since 1970 UTC.
 
 mod embedded;
-#[cfg(test)]
-mod suite;
+mod postgres;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 
 pub use embedded::{EmbeddedStore, Finding};
+pub use postgres::PostgresStore;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -73,6 +75,9 @@ pub enum StoreError {
     /// A backup needs a folder of its own.
     #[error("{} holds a store already; name an empty folder", .0.display())]
     NotEmpty(PathBuf),
+    /// The database is backed up by its own means.
+    #[error("the store is a PostgreSQL database; back it up with its own tools, such as pg_basebackup or pg_dump")]
+    BackupElsewhere,
     /// A record makes no sense.
     #[error("a record of the store is damaged; restore the data folder from its backup")]
     Damaged(#[source] serde_json::Error),
@@ -141,6 +146,25 @@ pub struct QueueItem {
     pub delivered: bool,
 }
 
+impl QueueItem {
+    /// One of a delivery's, which has no numbers yet.
+    fn new(new: &NewItem, delivery: &Delivery) -> Self {
+        Self {
+            id: 0,
+            body: 0,
+            route: new.route.clone(),
+            reverse_path: delivery.reverse_path.clone(),
+            recipients: new.recipients.clone(),
+            attempts: 0,
+            next: delivery.now,
+            expires: new.expires,
+            queued: delivery.now,
+            last_error: String::new(),
+            delivered: false,
+        }
+    }
+}
+
 /// What to queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewItem {
@@ -155,7 +179,10 @@ pub struct NewItem {
 /// One accepted mail with all its destinations: kept as a whole or not at all.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Delivery {
-    /// The mail with our `Received` field; kept beside the rest.
+    /// What is written before the mail: our `Received` field.
+    #[serde(skip)]
+    pub head: Vec<u8>,
+    /// The mail as it came; both are kept beside the rest.
     #[serde(skip)]
     pub mail: Vec<u8>,
     /// Its reverse path; none is `<>`.
@@ -187,22 +214,46 @@ pub struct NoticeState {
     pub expires: u64,
 }
 
+/// Who is told of an end, from whatever thread.
+pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// What another server did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Something may be due.
+    Work,
+    /// Accounts have changed.
+    Accounts,
+}
+
+/// Who hears of it, from whatever thread.
+pub type OnNews = Box<dyn Fn(News) + Send>;
+
+/// An opened mailbox.
+pub trait MailboxLock: Send {}
+
 /// The store. One suite of tests holds for every implementation.
 pub trait Store: Send + Sync {
     /// Keeps a mail for all its destinations at once; with `sealed`, notices become due.
     fn deliver(&self, delivery: Delivery) -> Result<(), StoreError>;
+    /// The same without waiting: `done` is told when it is kept, or why it is not.
+    fn deliver_then(&self, delivery: Delivery, done: Done);
     /// The mails of an account, oldest first.
     fn list(&self, account: &str) -> Result<Vec<StoredMail>, StoreError>;
     /// How much an account holds; costs the same however much it is.
     fn usage(&self, account: &str) -> Result<Usage, StoreError>;
     /// One mail with its `Return-Path`; none if it is gone.
     fn read(&self, account: &str, id: u64) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Takes a mailbox for one session, among all servers of the store; `None`: another has it. Given back when dropped.
+    fn lock(&self, account: &str) -> Result<Option<Box<dyn MailboxLock>>, StoreError>;
     /// Deletes mails. Drops the notice when nothing sealed is left; makes it due at `now` for sealed mails that came
     /// after the last one was sent.
     fn delete(&self, account: &str, ids: &[u64], now: u64) -> Result<(), StoreError>;
 
-    /// Queued mails due at `now`, and when the next one is due.
+    /// Queued mails due at `now`, and when the next one is due. They are this server's to try, until it settles them.
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
+    /// All queued mails, in order of arrival.
+    fn queue(&self) -> Result<Vec<QueueItem>, StoreError>;
     /// The octets of a queued mail.
     fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError>;
     /// Replaces a queued mail after an attempt, or ends it with `None`; `then` is kept in the same step. `false`, and nothing
@@ -226,6 +277,13 @@ pub trait Store: Send + Sync {
 
     /// Copies the store as it is now into an empty folder, while it goes on working.
     fn backup(&self, to: &Path) -> Result<(), StoreError>;
+    /// Has `tell` hear what other servers of the store did.
+    fn on_news(&self, tell: OnNews);
+}
+
+/// `Return-Path` as final delivery adds it (RFC 5321, 4.4).
+fn return_path(reverse_path: Option<&str>) -> String {
+    format!("Return-Path: <{}>\r\n", reverse_path.unwrap_or(""))
 }
 
 /// A time as the store counts it.

@@ -5,5 +5,6 @@ pub mod dovecot;
 pub mod openssl_ocsp;
 pub mod pcscd;
 pub mod postfix;
+pub mod postgres;
 pub mod process;
 pub mod slapd;

@@ -17,7 +17,7 @@ pub use self::socket::{AskError, ask};
 pub(super) use self::socket::{bind, serve};
 use super::MailConfig;
 use crate::accounts::Accounts;
-use crate::store::{EmbeddedStore, QueueItem, Route, Store, StoreError, millis};
+use crate::store::{EmbeddedStore, PostgresStore, QueueItem, Route, Store, StoreError, millis};
 
 /// What is asked for.
 #[derive(Debug, Serialize, Deserialize)]
@@ -208,7 +208,10 @@ impl std::fmt::Debug for Administration {
 impl Administration {
     /// Over a store that no server uses.
     pub fn open(config: &MailConfig, entropy: Arc<dyn Entropy>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let store: Arc<dyn Store> = Arc::new(EmbeddedStore::open(&config.data, &entropy)?);
+        let store: Arc<dyn Store> = match &config.database {
+            Some(database) => Arc::new(PostgresStore::open(database, &entropy)?),
+            None => Arc::new(EmbeddedStore::open(&config.data, &entropy)?),
+        };
         let accounts = Accounts::open(store.clone(), entropy)?;
         Ok(Self { accounts, store, clock, wake: Arc::default() })
     }
@@ -305,9 +308,7 @@ impl Administration {
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, String> {
-        let mut items = self.store.due(u64::MAX).map_err(told)?.0;
-        items.sort_by_key(|item| item.id);
-        Ok(items)
+        self.store.queue().map_err(told)
     }
 
     /// The items of these numbers; of none: all, if that is meant.

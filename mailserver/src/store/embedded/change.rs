@@ -29,15 +29,15 @@ pub(super) enum Change {
 }
 
 impl Change {
-    /// The mail that it brings: kept once, beside the change.
-    pub(super) fn body(&self) -> Option<&[u8]> {
+    /// The mail that it brings, in two parts: kept once, beside the change.
+    pub(super) fn body(&self) -> Option<[&[u8]; 2]> {
         match self {
             Self::Deliver(delivery) => Some(delivery),
             Self::Settle { then, .. } => then.as_ref(),
             _ => None,
         }
         .filter(|delivery| !delivery.mailboxes.is_empty() || !delivery.queue.is_empty())
-        .map(|delivery| delivery.mail.as_slice())
+        .map(|delivery| [delivery.head.as_slice(), delivery.mail.as_slice()])
     }
 }
 

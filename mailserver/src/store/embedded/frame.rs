@@ -48,8 +48,7 @@ pub(super) fn compose(
     changes: &[Change],
     at: Cursor,
 ) -> io::Result<(Vec<u8>, Vec<Option<Place>>, u64)> {
-    let sums: Vec<Option<(u64, u32)>> =
-        changes.iter().map(|change| change.body().map(|body| (body.len() as u64, crc32fast::hash(body)))).collect();
+    let sums: Vec<Option<(u64, u32)>> = changes.iter().map(|change| change.body().map(sum_of)).collect();
     let writing: Vec<Writing<'_>> =
         changes.iter().zip(&sums).map(|(change, body)| Writing { change, body: *body }).collect();
     let mut octets = vec![0u8; HEADER];
@@ -76,6 +75,14 @@ pub(super) fn compose(
     let crc = sum(token, octets.get(8..).unwrap_or_default());
     octets.splice(4..8, crc.to_le_bytes());
     Ok((octets, places, offset - at.offset))
+}
+
+/// Length and CRC-32 of a body in two parts.
+fn sum_of([head, mail]: [&[u8]; 2]) -> (u64, u32) {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(head);
+    hasher.update(mail);
+    ((head.len() + mail.len()) as u64, hasher.finalize())
 }
 
 fn sum(token: u64, octets: &[u8]) -> u32 {

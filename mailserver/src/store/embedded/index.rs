@@ -16,15 +16,15 @@ use sealfax_client::seam::Entropy;
 use super::change::{Cursor, Logged, Place};
 use super::tables::{
     ACCOUNTS, BODIES, BOXES, FREED, META, NOTICES, NOTICES_DUE, QUEUE, QUEUE_DUE, SEGMENTS, Tables, USAGE, database,
-    decode, return_path,
+    decode,
 };
 use crate::accounts::Account;
-use crate::store::{NoticeState, QueueItem, StoreError, StoredMail, Usage};
+use crate::store::{NoticeState, QueueItem, StoreError, StoredMail, Usage, return_path};
 
 /// The format this program writes. 1 had the mails themselves in the file `mail.redb`.
 const FORMAT: u64 = 2;
 /// Memory for pages of the index.
-const CACHE: usize = 16 << 20;
+const CACHE: usize = 2 << 20;
 
 /// The index of one store.
 pub(super) struct Index {

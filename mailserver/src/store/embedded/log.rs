@@ -130,7 +130,7 @@ impl Log {
 
     fn write(&self, mut together: Vec<u8>, changes: &[Change]) -> io::Result<()> {
         let mut offset = self.end.offset;
-        for body in changes.iter().filter_map(Change::body) {
+        for body in changes.iter().filter_map(Change::body).flatten() {
             if body.len() <= SMALL {
                 together.extend_from_slice(body);
                 continue;

@@ -13,12 +13,13 @@ mod tables;
 mod tending;
 mod writer;
 
+use std::collections::HashSet;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel, sync_channel};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use sealfax_client::seam::Entropy;
@@ -28,7 +29,7 @@ use self::index::Index;
 use self::segments::Segments;
 pub use self::tending::Finding;
 use self::writer::{Job, Parts, Shared, Writer};
-use super::{Delivery, NoticeState, QueueItem, Store, StoreError, StoredMail, Usage};
+use super::{Delivery, Done, MailboxLock, NoticeState, OnNews, QueueItem, Store, StoreError, StoredMail, Usage};
 use crate::accounts::Account;
 
 /// A data folder with its thread.
@@ -37,6 +38,22 @@ pub struct EmbeddedStore {
     segments: Arc<Segments>,
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// Mailboxes that a session has open.
+    open: Arc<Mutex<HashSet<String>>>,
+}
+
+/// The exclusive lock on a mailbox; given back when dropped.
+struct Lock {
+    open: Arc<Mutex<HashSet<String>>>,
+    account: String,
+}
+
+impl MailboxLock for Lock {}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.account);
+    }
 }
 
 impl std::fmt::Debug for EmbeddedStore {
@@ -73,7 +90,13 @@ impl EmbeddedStore {
             holding: 0,
         };
         let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || writer.run());
-        Ok(Self { index, segments, jobs: Some(jobs), thread: Some(thread.map_err(StoreError::Folder)?) })
+        Ok(Self {
+            index,
+            segments,
+            jobs: Some(jobs),
+            thread: Some(thread.map_err(StoreError::Folder)?),
+            open: Arc::default(),
+        })
     }
 
     fn ask(&self, job: Job) -> Result<(), StoreError> {
@@ -83,7 +106,9 @@ impl EmbeddedStore {
 
     fn change(&self, change: Change) -> Result<bool, StoreError> {
         let (answer, answered) = sync_channel(1);
-        self.ask(Job::Change(Box::new(change), answer))?;
+        // Who asked may be gone; the change holds all the same.
+        let tell = move |outcome| drop(answer.send(outcome));
+        self.ask(Job::Change(Box::new(change), Box::new(tell)))?;
         answered.recv().unwrap_or_else(|_| Err(StoreError::Broken("its thread ended".to_owned())))
     }
 
@@ -116,6 +141,17 @@ impl Store for EmbeddedStore {
         self.change(Change::Deliver(delivery)).map(drop)
     }
 
+    fn deliver_then(&self, delivery: Delivery, done: Done) {
+        let job = Job::Change(Box::new(Change::Deliver(delivery)), Box::new(|outcome| done(outcome.map(drop))));
+        let unsent = match &self.jobs {
+            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
+            None => Some(job),
+        };
+        if let Some(Job::Change(_, answer)) = unsent {
+            answer(Err(StoreError::Broken("its thread ended".to_owned())));
+        }
+    }
+
     fn list(&self, account: &str) -> Result<Vec<StoredMail>, StoreError> {
         self.index()?.list(account)
     }
@@ -131,6 +167,19 @@ impl Store for EmbeddedStore {
 
     fn delete(&self, account: &str, ids: &[u64], now: u64) -> Result<(), StoreError> {
         self.change(Change::Delete { account: account.to_owned(), ids: ids.to_vec(), now }).map(drop)
+    }
+
+    fn lock(&self, account: &str) -> Result<Option<Box<dyn MailboxLock>>, StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = open.insert(account.to_owned());
+        Ok(free
+            .then(|| Box::new(Lock { open: self.open.clone(), account: account.to_owned() }) as Box<dyn MailboxLock>))
+    }
+
+    fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {
+        let mut items = self.index()?.due(u64::MAX)?.0;
+        items.sort_by_key(|item| item.id);
+        Ok(items)
     }
 
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
@@ -184,6 +233,9 @@ impl Store for EmbeddedStore {
         self.ask(Job::Release)?;
         copied.and_then(|()| segments.sync()).map_err(StoreError::Disk)
     }
+
+    /// Nobody else works on this store.
+    fn on_news(&self, _: OnNews) {}
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::change::{Change, Cursor, Logged, Place};
-use crate::store::{Delivery, NewItem, NoticeState, QueueItem, StoreError};
+use crate::store::{Delivery, NoticeState, QueueItem, StoreError, return_path};
 
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
@@ -39,11 +39,6 @@ pub(super) fn decode<T: DeserializeOwned>(octets: &[u8]) -> Result<T, StoreError
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     serde_json::to_vec(value).map_err(StoreError::Damaged)
-}
-
-/// `Return-Path` as final delivery adds it (RFC 5321, 4.4).
-pub(super) fn return_path(reverse_path: Option<&str>) -> String {
-    format!("Return-Path: <{}>\r\n", reverse_path.unwrap_or(""))
 }
 
 /// All tables of one transaction.
@@ -159,21 +154,9 @@ impl<'t> Tables<'t> {
                 self.put_notice(&state)?;
             }
         }
-        for NewItem { route, recipients, expires } in &delivery.queue {
-            let item = QueueItem {
-                id: self.next()?,
-                body,
-                route: route.clone(),
-                reverse_path: delivery.reverse_path.clone(),
-                recipients: recipients.clone(),
-                attempts: 0,
-                next: delivery.now,
-                expires: *expires,
-                queued: delivery.now,
-                last_error: String::new(),
-                delivered: false,
-            };
-            self.put_item(&item)?;
+        for new in &delivery.queue {
+            let id = self.next()?;
+            self.put_item(&QueueItem { id, body, ..QueueItem::new(new, delivery) })?;
         }
         Ok(())
     }

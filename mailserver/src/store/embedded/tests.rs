@@ -53,7 +53,9 @@ fn only_segment(folder: &Path) -> std::fs::File {
 #[test]
 fn it_is_a_store() {
     let folder = tempfile::tempdir().unwrap();
-    crate::store::suite::holds(&open(folder.path()));
+    let store: Arc<dyn Store> = Arc::new(open(folder.path()));
+    crate::store::suite::holds(&store);
+    drop(store);
     assert_eq!(EmbeddedStore::check(folder.path(), &entropy()).unwrap(), []);
 }
 

@@ -22,7 +22,7 @@ const CHECKPOINT: (usize, Duration) = (8192, Duration::from_secs(5));
 const BREATH: Duration = Duration::from_secs(1);
 
 /// Who waits for a change: whether there was what it is about.
-pub(super) type Answer = SyncSender<Result<bool, StoreError>>;
+pub(super) type Answer = Box<dyn FnOnce(Result<bool, StoreError>) + Send>;
 
 /// What the thread is asked for.
 pub(super) enum Job {
@@ -99,7 +99,7 @@ impl Writer {
                     while changes.len() < TOGETHER.0 && octets < TOGETHER.1 {
                         match self.jobs.try_recv() {
                             Ok(Job::Change(change, answer)) => {
-                                octets += change.body().map_or(0, <[u8]>::len);
+                                octets += change.body().map_or(0, |[_, mail]| mail.len());
                                 changes.push(*change);
                                 answers.push(answer);
                             }
@@ -127,7 +127,7 @@ impl Writer {
     /// Makes the changes last, and only then says so.
     fn commit(&mut self, changes: Vec<Change>, answers: Vec<Answer>) {
         let failed = |answers: Vec<Answer>, error: &dyn Fn() -> StoreError| {
-            answers.iter().for_each(|answer| drop(answer.send(Err(error()))));
+            answers.into_iter().for_each(|answer| answer(Err(error())));
         };
         if let Err(error) = self.mend() {
             let why = error.to_string();
@@ -160,9 +160,8 @@ impl Writer {
             changes.into_iter().zip(places).map(|(change, body)| Logged { change, body }).collect();
         match parts.index.apply(&changes, parts.log.end()) {
             Ok(outcomes) => {
-                for (answer, outcome) in answers.iter().zip(outcomes) {
-                    // Who asked may be gone; the change holds all the same.
-                    let _ = answer.send(Ok(outcome));
+                for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                    answer(Ok(outcome));
                 }
                 self.unsaved.0 += changes.len();
                 self.unsaved.1.get_or_insert_with(Instant::now);
@@ -179,12 +178,13 @@ impl Writer {
     fn without_mail(&mut self, changes: Vec<Change>, answers: Vec<Answer>) {
         let pairs = changes.into_iter().zip(answers);
         let (mails, others): (Vec<_>, Vec<_>) = pairs.partition(|(change, _)| change.body().is_some());
-        for (_, answer) in &mails {
-            let _ = answer.send(Err(StoreError::Full));
+        let none_was_mail = mails.is_empty();
+        for (_, answer) in mails {
+            answer(Err(StoreError::Full));
         }
-        if mails.is_empty() {
-            for (_, answer) in &others {
-                let _ = answer.send(Err(StoreError::Full));
+        if none_was_mail {
+            for (_, answer) in others {
+                answer(Err(StoreError::Full));
             }
         } else if !others.is_empty() {
             let (changes, answers) = others.into_iter().unzip();

@@ -294,6 +294,8 @@ impl Ours {
     fn serve(program: &Path, folder: &Path, smtp: SocketAddr) -> Result<Process, BenchError> {
         let mut command = Command::new(program);
         command.args(["serve", "--config"]).arg(folder.join("mail.toml")).env("RUST_LOG", "warn");
+        // As its service file says.
+        command.env("MIMALLOC_PURGE_DELAY", "0").env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
         let mut process = Process::start(SERVER, command, &folder.join("log"))?;
         process.wait_for_port(smtp, Duration::from_secs(60))?;
         Ok(process)

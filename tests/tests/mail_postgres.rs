@@ -31,8 +31,8 @@ fn cluster() -> Option<PostgresServer> {
     }
 }
 
-fn open(url: &str) -> PostgresStore {
-    PostgresStore::open(url, &Seams::system().entropy).unwrap()
+fn open(url: &str, folder: &Path) -> PostgresStore {
+    PostgresStore::open(url, folder, &Seams::system().entropy).unwrap()
 }
 
 fn password() -> Password {
@@ -49,13 +49,16 @@ fn queued(now: u64) -> Delivery {
 fn it_is_a_store_that_several_nodes_share() {
     let Some(cluster) = cluster() else { return };
     let url = cluster.database("suite").unwrap();
-    let first: Arc<dyn Store> = Arc::new(open(&url));
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (folder.path().join("one"), folder.path().join("two"));
+    let first: Arc<dyn Store> = Arc::new(open(&url, &one));
+    assert!(matches!(PostgresStore::open(&url, &one, &Seams::system().entropy), Err(StoreError::InUse)));
     suite::holds(&first);
     let bodies = || cluster.says(&url, "SELECT count(*) FROM bodies").unwrap();
     assert_eq!(bodies(), "0", "what nobody wants is gone");
 
     // What one takes, the other does not; what a dead one had, the other takes.
-    let second: Arc<dyn Store> = Arc::new(open(&url));
+    let second: Arc<dyn Store> = Arc::new(open(&url, &two));
     for number in 0..200 {
         first.deliver(queued(number % 7)).unwrap();
     }
@@ -91,7 +94,7 @@ fn it_is_a_store_that_several_nodes_share() {
     assert_eq!(first.due(5).unwrap().0.len(), 1, "who leaves gives back");
 
     // One wakes the other.
-    let second = open(&url);
+    let second = open(&url, &two);
     let (tell, told) = std::sync::mpsc::channel();
     second.on_news(Box::new(move |news| {
         let _ = tell.send(news);
@@ -106,7 +109,7 @@ fn it_is_a_store_that_several_nodes_share() {
     drop((first, second));
 
     cluster.says(&url, "INSERT INTO _sqlx_migrations VALUES (99, 'x', now(), true, '', 0)").unwrap();
-    let newer = PostgresStore::open(&url, &Seams::system().entropy);
+    let newer = PostgresStore::open(&url, &one, &Seams::system().entropy);
     assert!(matches!(newer, Err(StoreError::Format { found: 99, .. })), "{newer:?}");
 }
 
@@ -167,7 +170,6 @@ async fn two_servers_are_one() {
     let refused = login(&two).await.unwrap_err();
     assert!(matches!(refused, Pop3Error::Refused { code: Some(code), .. } if code == "IN-USE"));
     drop(open);
-    // A server that dies with a mailbox open does not keep it for ever: see the heartbeat.
     two.shutdown().await;
     one.shutdown().await;
 }

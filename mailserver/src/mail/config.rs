@@ -25,7 +25,8 @@ pub struct MailConfig {
     pub smtp: SocketAddr,
     /// Where POP3 listens.
     pub pop3: SocketAddr,
-    /// Folder of accounts, mailboxes and queue; with a database only of the socket for the command line.
+    /// Folder of accounts, mailboxes and queue; with a database only of the socket for the command line, and of
+    /// who this node is.
     pub data: PathBuf,
     /// PostgreSQL instead, shared by several servers: `postgres://USER@HOST/DATABASE`.
     #[serde(default)]

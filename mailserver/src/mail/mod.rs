@@ -251,8 +251,8 @@ impl MailServer {
 /// Opens the store that the configuration names. A predecessor in the same process may still be letting go of the file.
 async fn open_store(config: &MailConfig, seams: &Seams) -> Result<Arc<dyn Store>, StoreError> {
     if let Some(database) = config.database.clone() {
-        let entropy = seams.entropy.clone();
-        let opened = tokio::task::spawn_blocking(move || PostgresStore::open(&database, &entropy)).await;
+        let (data, entropy) = (config.data.clone(), seams.entropy.clone());
+        let opened = tokio::task::spawn_blocking(move || PostgresStore::open(&database, &data, &entropy)).await;
         return Ok(Arc::new(opened.unwrap_or_else(|error| Err(StoreError::Database(Box::new(error))))?));
     }
     let mut attempts = 0;

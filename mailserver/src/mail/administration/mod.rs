@@ -209,7 +209,7 @@ impl Administration {
     /// Over a store that no server uses.
     pub fn open(config: &MailConfig, entropy: Arc<dyn Entropy>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let store: Arc<dyn Store> = match &config.database {
-            Some(database) => Arc::new(PostgresStore::open(database, &entropy)?),
+            Some(database) => Arc::new(PostgresStore::open(database, &config.data, &entropy)?),
             None => Arc::new(EmbeddedStore::open(&config.data, &entropy)?),
         };
         let accounts = Accounts::open(store.clone(), entropy)?;

@@ -5,6 +5,9 @@
 
 mod statements;
 
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::mpsc::sync_channel;
@@ -39,6 +42,8 @@ pub struct PostgresStore {
     node: i64,
     token: i64,
     on_news: Arc<Mutex<Option<OnNews>>>,
+    /// The file that says who it is, locked.
+    _identity: File,
 }
 
 impl std::fmt::Debug for PostgresStore {
@@ -60,8 +65,10 @@ fn unsigned(number: i64) -> u64 {
 }
 
 impl PostgresStore {
-    /// Connects to `url`, and brings the tables there up to this version.
-    pub fn open(url: &str, entropy: &Arc<dyn Entropy>) -> Result<Self, StoreError> {
+    /// Connects to `url`, and brings the tables there up to this version. The node is who it was when it last worked with
+    /// `folder`: what it had at hand when it was killed is its own again at once.
+    pub fn open(url: &str, folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<Self, StoreError> {
+        let (identity, node) = identity(folder, entropy)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("postgres")
@@ -69,15 +76,13 @@ impl PostgresStore {
             .build()
             .map_err(StoreError::Folder)?;
         let options = PgConnectOptions::from_str(url).map_err(database)?;
-        let mut octets = [0u8; 8];
-        entropy.fill(&mut octets);
-        let node = i64::from_le_bytes(octets);
         let on_news: Arc<Mutex<Option<OnNews>>> = Arc::default();
         let told = on_news.clone();
         let opening = async move {
             let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
             let pool = pool.connect_with(options.application_name("sealfax-mailserver")).await.map_err(database)?;
             migrate(&pool).await?;
+            statements::release(&pool, node).await.map_err(database)?;
             statements::beat(&pool, node).await.map_err(database)?;
             let token = sqlx::query_scalar("SELECT token FROM token").fetch_one(&pool).await.map_err(database)?;
             tokio::spawn(live(pool.clone(), node));
@@ -85,7 +90,7 @@ impl PostgresStore {
             Ok::<_, StoreError>((pool, token))
         };
         let (pool, token) = on(&runtime, opening)?;
-        Ok(Self { pool, runtime: Some(runtime), node, token, on_news })
+        Ok(Self { pool, runtime: Some(runtime), node, token, on_news, _identity: identity })
     }
 
     /// Has the database do something, whatever thread asks.
@@ -105,6 +110,25 @@ fn on<T: Send + 'static>(
     let (tell, told) = sync_channel(1);
     runtime.spawn(async move { tell.send(work.await) });
     told.recv().unwrap_or_else(|_| Err(StoreError::Broken("its runtime ended".to_owned())))
+}
+
+/// Who the node of this folder is; nobody else may be it at the same time.
+fn identity(folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<(File, i64), StoreError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StoreError::Folder)?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).mode(0o600);
+    let mut file = options.open(folder.join("node")).map_err(StoreError::Folder)?;
+    file.try_lock().map_err(|_| StoreError::InUse)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(StoreError::Folder)?;
+    if let Ok(node) = text.trim().parse() {
+        return Ok((file, node));
+    }
+    let mut octets = [0u8; 8];
+    entropy.fill(&mut octets);
+    let node = i64::from_le_bytes(octets);
+    write!(file, "{node}").and_then(|()| file.sync_all()).map_err(StoreError::Folder)?;
+    Ok((file, node))
 }
 
 async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
@@ -158,6 +182,7 @@ impl Drop for PostgresStore {
         let (pool, node) = (self.pool.clone(), self.node);
         // What it was trying is everybody's again.
         let _ = self.wait(async move {
+            statements::release(&pool, node).await?;
             statements::leave(&pool, node).await?;
             pool.close().await;
             Ok(())
@@ -230,8 +255,9 @@ impl Store for PostgresStore {
         let (pool, node, name) = (self.pool.clone(), self.node, account.to_owned());
         let Some(runtime) = self.runtime.as_ref().map(|runtime| runtime.handle().clone()) else { return Ok(None) };
         let locked = self.wait(async move { statements::lock(&pool, node, &name).await })?;
-        let lock = Lock { pool: self.pool.clone(), node, account: account.to_owned(), runtime };
-        Ok(locked.then(|| Box::new(lock) as Box<dyn MailboxLock>))
+        // Made only where it is ours: who drops it gives it back.
+        let lock = || Lock { pool: self.pool.clone(), node, account: account.to_owned(), runtime };
+        Ok(locked.then(|| Box::new(lock()) as Box<dyn MailboxLock>))
     }
 
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {

@@ -16,9 +16,16 @@ pub(super) async fn beat(pool: &PgPool, node: i64) -> Result<(), Error> {
     Ok(())
 }
 
+/// What this node had at hand is everybody's.
+pub(super) async fn release(pool: &PgPool, node: i64) -> Result<(), Error> {
+    sqlx::query("DELETE FROM locks WHERE owner = $1").bind(node).execute(pool).await?;
+    sqlx::query("UPDATE queue SET owner = NULL WHERE owner = $1").bind(node).execute(pool).await?;
+    sqlx::query("UPDATE notices SET owner = NULL WHERE owner = $1").bind(node).execute(pool).await?;
+    Ok(())
+}
+
 /// This node ends.
 pub(super) async fn leave(pool: &PgPool, node: i64) -> Result<(), Error> {
-    sqlx::query("DELETE FROM locks WHERE owner = $1").bind(node).execute(pool).await?;
     sqlx::query("DELETE FROM nodes WHERE id = $1").bind(node).execute(pool).await?;
     Ok(())
 }

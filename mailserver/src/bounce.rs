@@ -6,17 +6,78 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
+use sealfax_client::smtp_server::Dsn;
+
 use crate::header::{base64_lines, date, one_line, split};
 
-/// What a bounce reports.
+/// What became of a mail (RFC 3464, 2.3.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is given up.
+    Failed,
+    /// It is still being tried.
+    Delayed,
+    /// It is in the mailbox.
+    Delivered,
+    /// It went on to a server that does not report.
+    Relayed,
+}
+
+impl Outcome {
+    fn action(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Delivered => "delivered",
+            Self::Relayed => "relayed",
+        }
+    }
+
+    fn subject(self) -> &'static str {
+        match self {
+            Self::Failed => "Delivery failed",
+            Self::Delayed => "Delivery delayed",
+            Self::Delivered => "Delivered",
+            Self::Relayed => "Sent on",
+        }
+    }
+
+    /// For people: before the list of recipients, and behind it.
+    fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Failed => (
+                "送信できませんでした。次の宛先には届いていません。\r\nYour mail could not be delivered to the following:",
+                "宛先を確かめてから、もう一度送ってください。\r\nPlease check the address and send it again.",
+            ),
+            Self::Delayed => (
+                "次の宛先にはまだ届いていません。\r\nYour mail has not been delivered yet to the following:",
+                "引き続き送信を試みます。もう一度送る必要はありません。\r\nIt is still being tried; you need not send it again.",
+            ),
+            Self::Delivered => (
+                "次の宛先の郵便箱に届きました。\r\nYour mail is in the mailbox of the following:",
+                "開かれたことの確認ではありません。\r\nThis does not say that anybody has opened it.",
+            ),
+            Self::Relayed => (
+                "次の宛先のサーバーに渡しました。\r\nYour mail was handed to the server of the following:",
+                "そのサーバーからの配達通知はありません。\r\nThat server does not report deliveries.",
+            ),
+        }
+    }
+}
+
+/// What a report says.
 #[derive(Debug, Clone)]
 pub struct BounceFacts<'a> {
+    /// What became of the mail.
+    pub outcome: Outcome,
+    /// What its sender wants to hear, and by which names.
+    pub dsn: &'a Dsn,
     /// This server's name.
     pub host: &'a str,
     /// Whom to tell.
     pub to: &'a str,
-    /// Recipients that will not get the mail, each with the reason (a reply, or a sentence).
-    pub failed: &'a [(String, String)],
+    /// Recipients it is about, each with the reason (a reply, or a sentence).
+    pub recipients: &'a [(String, String)],
     /// The mail.
     pub original: &'a [u8],
     /// When it came in.
@@ -31,24 +92,31 @@ pub struct BounceFacts<'a> {
 pub fn compose(facts: &BounceFacts<'_>) -> Vec<u8> {
     let BounceFacts { host, to, token, .. } = facts;
     let boundary = format!("=_dsn_{token}");
-    let mut human = String::from(
-        "送信できませんでした。次の宛先には届いていません。\r\nYour mail could not be delivered to the following:\r\n\r\n",
-    );
-    let mut status = format!("Reporting-MTA: dns; {host}\r\nArrival-Date: {}\r\n", date(facts.arrived));
-    for (recipient, why) in facts.failed {
+    let (before, behind) = facts.outcome.words();
+    let mut human = format!("{before}\r\n\r\n");
+    let mut status = format!("Reporting-MTA: dns; {host}\r\n");
+    if let Some(envid) = &facts.dsn.envid {
+        let _ = write!(status, "Original-Envelope-Id: {}\r\n", one_line(envid));
+    }
+    let _ = write!(status, "Arrival-Date: {}\r\n", date(facts.arrived));
+    for (recipient, why) in facts.recipients {
         let why = one_line(why);
         let _ = write!(human, "  {}\r\n      {why}\r\n", one_line(recipient));
+        status.push_str("\r\n");
+        let original = facts.dsn.recipients.get(recipient).and_then(|wishes| wishes.orcpt.as_deref());
+        if let Some(original) = original {
+            let _ = write!(status, "Original-Recipient: rfc822; {}\r\n", one_line(original));
+        }
         let _ = write!(
             status,
-            "\r\nFinal-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: {}\r\nDiagnostic-Code: {}; {why}\r\n",
+            "Final-Recipient: rfc822; {}\r\nAction: {}\r\nStatus: {}\r\nDiagnostic-Code: {}; {why}\r\n",
             one_line(recipient),
-            status_code(&why),
+            facts.outcome.action(),
+            status_code(facts.outcome, &why),
             if reply_code(&why).is_some() { "smtp" } else { "x-sealfax" }
         );
     }
-    human.push_str(
-        "\r\n宛先を確かめてから、もう一度送ってください。\r\nPlease check the address and send it again.\r\n",
-    );
+    let _ = write!(human, "\r\n{behind}\r\n");
     let mut headers = String::new();
     for field in split(facts.original).0 {
         let identifies = ["Message-ID", "Date", "From", "To", "Cc", "In-Reply-To", "References", "MIME-Version"]
@@ -61,7 +129,7 @@ pub fn compose(facts: &BounceFacts<'_>) -> Vec<u8> {
     format!(
         "From: Mail Delivery <postmaster@{host}>\r\n\
          To: <{to}>\r\n\
-         Subject: Delivery failed\r\n\
+         Subject: {subject}\r\n\
          Date: {date}\r\n\
          Message-ID: <dsn.{token}@{host}>\r\n\
          Auto-Submitted: auto-replied\r\n\
@@ -83,6 +151,7 @@ pub fn compose(facts: &BounceFacts<'_>) -> Vec<u8> {
          {headers}\r\n\
          --{boundary}--\r\n",
         date = date(facts.now),
+        subject = facts.outcome.subject(),
         human = base64_lines(human.as_bytes()),
     )
     .into_bytes()
@@ -94,18 +163,23 @@ fn reply_code(why: &str) -> Option<u16> {
 }
 
 /// The enhanced status code in a reply, or a general one (RFC 3463).
-fn status_code(why: &str) -> String {
+fn status_code(outcome: Outcome, why: &str) -> String {
+    let class = match outcome {
+        // Whatever the peer called it, for us it is so.
+        Outcome::Failed => '5',
+        Outcome::Delayed => '4',
+        Outcome::Delivered | Outcome::Relayed => return "2.0.0".to_owned(),
+    };
     for word in why.split_ascii_whitespace().take(3) {
         let mut parts = word.split('.');
-        let class = parts.next();
+        let said = parts.next();
         let numbers =
             parts.clone().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|o| o.is_ascii_digit()));
-        // Whatever the peer called it, for us it failed for good.
-        if parts.count() == 2 && numbers && matches!(class, Some("4" | "5")) {
-            return format!("5{}", word.get(1..).unwrap_or(".0.0"));
+        if parts.count() == 2 && numbers && matches!(said, Some("4" | "5")) {
+            return format!("{class}{}", word.get(1..).unwrap_or(".0.0"));
         }
     }
-    if reply_code(why).is_some() { "5.0.0".to_owned() } else { "5.4.7".to_owned() }
+    if reply_code(why).is_some() { format!("{class}.0.0") } else { format!("{class}.4.7") }
 }
 
 #[cfg(test)]
@@ -119,7 +193,9 @@ mod tests {
         let mail = compose(&BounceFacts {
             host: "mail.a.test",
             to: "taro@a.test",
-            failed: &failed,
+            outcome: Outcome::Failed,
+            dsn: &Dsn::default(),
+            recipients: &failed,
             original:
                 b"From: taro@a.test\r\nTo: x@b.test\r\nSubject: secret\r\nMessage-ID: <1@a.test>\r\n\r\nsecret body\r\n",
             arrived: SystemTime::UNIX_EPOCH,
@@ -134,9 +210,9 @@ mod tests {
 
     #[test]
     fn status_codes() {
-        assert_eq!(status_code("550 5.1.1 no"), "5.1.1");
-        assert_eq!(status_code("450 4.2.1 later"), "5.2.1");
-        assert_eq!(status_code("550 no"), "5.0.0");
-        assert_eq!(status_code("cannot be reached"), "5.4.7");
+        assert_eq!(status_code(Outcome::Failed, "550 5.1.1 no"), "5.1.1");
+        assert_eq!(status_code(Outcome::Failed, "450 4.2.1 later"), "5.2.1");
+        assert_eq!(status_code(Outcome::Failed, "550 no"), "5.0.0");
+        assert_eq!(status_code(Outcome::Failed, "cannot be reached"), "5.4.7");
     }
 }

@@ -11,10 +11,11 @@ use async_trait::async_trait;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use tokio::time::timeout;
-use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use tokio_rustls::rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::time_provider::TimeProvider;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, RootCertStore, ServerConfig, SignatureScheme};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::seam::{BoxStream, Clock, Listener, Network};
@@ -154,9 +155,62 @@ impl ClientTls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// Believes everybody: TLS keeps listeners out, and proves nothing (RFC 7435). For mail to servers of which nothing is
+    /// known.
+    pub fn unproven(clock: &Arc<dyn Clock>) -> Result<Self, TlsError> {
+        let provider = Arc::new(ring::default_provider());
+        let anybody = Arc::new(Anybody(provider.clone()));
+        let config = ClientConfig::builder_with_details(provider, Arc::new(SeamTime(clock.clone())))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| TlsError::Refused(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(anybody)
+            .with_no_client_auth();
+        Ok(Self(Arc::new(config)))
+    }
+
     /// `stream` with TLS on it, once the server has proven that it is `name`.
     pub async fn connect(&self, stream: BoxStream, name: &TlsName) -> io::Result<BoxStream> {
         Ok(Box::new(TlsConnector::from(self.0.clone()).connect(name.0.clone(), stream).await?))
+    }
+}
+
+/// Takes any certificate; that the server has its key is looked at all the same.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
     }
 }
 

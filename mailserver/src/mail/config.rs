@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::seam::{Clock, SystemClock};
+use sealfax_client::smtp::Upgrade;
 use sealfax_client::smtp_server::valid_address;
-use sealfax_client::tls::{ServerTls, TlsError};
+use sealfax_client::tls::{ClientTls, ServerTls, TlsError};
 use sealfax_client::{pop3_server, smtp_server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
@@ -54,6 +55,15 @@ pub struct MailConfig {
     /// When a mail that cannot be sent on is given up.
     #[serde(default = "default_expiry", deserialize_with = "duration")]
     pub queue_expiry: Duration,
+    /// How long a mail waits before its sender is told that it takes long.
+    #[serde(default = "default_delay", deserialize_with = "duration")]
+    pub delay_warning: Duration,
+    /// Whether mail goes on under TLS where the other server offers it.
+    #[serde(default = "default_true")]
+    pub relay_starttls: bool,
+    /// PEM file of anchors: adapters have to prove their names under TLS before they get anything.
+    #[serde(default)]
+    pub adapter_anchors: Option<PathBuf>,
     /// "Sealed" is whether Content-Type holds "sign", to the letter of paragraph 0068.
     #[serde(default)]
     pub literal_sign_rule: bool,
@@ -212,6 +222,9 @@ impl MailConfig {
             notice_expiry: default_expiry(),
             retry_schedule: default_retry(),
             queue_expiry: default_expiry(),
+            delay_warning: default_delay(),
+            relay_starttls: true,
+            adapter_anchors: None,
             literal_sign_rule: false,
             tls: None,
             limits: MailLimits::default(),
@@ -248,7 +261,23 @@ impl MailConfig {
     /// Whether the files that it names can be used.
     pub fn check_files(&self) -> Result<(), ConfigError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        self.adapter_tls(&clock)?;
         self.tls.as_ref().map_or(Ok(()), |tls| tls.server(&clock).map(drop))
+    }
+
+    /// Whom adapters have to be proven by.
+    pub(super) fn adapter_tls(&self, clock: &Arc<dyn Clock>) -> Result<Option<ClientTls>, ConfigError> {
+        let Some(path) = &self.adapter_anchors else { return Ok(None) };
+        let anchors = std::fs::read(path).map_err(|source| ConfigError::File { path: path.clone(), source })?;
+        let tls = ClientTls::new(&anchors, clock);
+        tls.map(Some).map_err(|source| ConfigError::Tls { path: path.clone(), source })
+    }
+
+    /// How mail goes on to other servers.
+    pub(super) fn relay_upgrade(&self, clock: &Arc<dyn Clock>) -> Upgrade {
+        // Without TLS at all, rather in clear than not.
+        let tls = self.relay_starttls.then(|| ClientTls::unproven(clock).ok()).flatten();
+        tls.map_or(Upgrade::Clear, Upgrade::IfOffered)
     }
 
     pub(super) fn may_relay(&self, address: IpAddr) -> bool {
@@ -273,6 +302,14 @@ fn default_notice_interval() -> Duration {
 
 fn default_expiry() -> Duration {
     Duration::from_secs(5 * 24 * 3600)
+}
+
+fn default_delay() -> Duration {
+    Duration::from_secs(4 * 3600)
+}
+
+fn default_true() -> bool {
+    true
 }
 
 fn default_retry() -> Vec<Duration> {

@@ -18,7 +18,8 @@ use std::time::Duration;
 
 use sealfax_client::dns::{DnsError, Resolver};
 use sealfax_client::seam::Seams;
-use sealfax_client::tls::Security;
+use sealfax_client::smtp::Upgrade;
+use sealfax_client::tls::{ClientTls, Security};
 use sealfax_client::{pop3_server, smtp_server};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
@@ -61,6 +62,11 @@ struct Core {
     accounts: Accounts,
     credentials: Credentials,
     resolver: Resolver,
+    /// Whom adapters have to be proven by; `None`: nothing is asked of them.
+    adapter_tls: Option<ClientTls>,
+    relay_upgrade: Upgrade,
+    /// Connections that are open and idle.
+    warm: outbound::Warm,
     /// Rung when something new is due.
     wake: Arc<Notify>,
 }
@@ -163,6 +169,9 @@ impl MailServer {
         let (stop, stopped) = watch::channel(false);
         let credentials = Credentials::new(accounts.clone(), config.limits.login_failures);
         let core = Arc::new(Core {
+            adapter_tls: config.adapter_tls(&seams.clock)?,
+            relay_upgrade: config.relay_upgrade(&seams.clock),
+            warm: outbound::Warm::default(),
             config,
             seams: seams.clone(),
             store: store.clone(),

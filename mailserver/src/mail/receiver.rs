@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use sealfax_client::sasl;
 use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 
-use super::Core;
 use super::credentials::Unknown;
+use super::{Core, outbound};
 use crate::accounts::{Account, Accounts, domain_of, normalise};
+use crate::bounce::Outcome;
 use crate::header;
 use crate::kind::{Judgement, Kind, judge};
 use crate::store::{Delivery, NewItem, Route, millis, millis_of};
@@ -135,9 +136,16 @@ impl Receiver for MailReceiver {
         }
         let delivery = self.delivery(session, &envelope, data, &judgement, &id);
         let stored = delivery.mailboxes.clone();
+        let delivered = self.delivered(&envelope, &delivery);
         let sealed = delivery.sealed;
         match core.deliver(delivery).await {
             Ok(()) => {
+                if let Some(delivered) = delivered
+                    && let Err(error) = core.deliver(delivered).await
+                {
+                    // The mail is where it should be, and this client's copy may go.
+                    core.seams.journal.failure(core.host(), "STORE-REPORT", format!("{id}: {error}"));
+                }
                 for account in &stored {
                     core.step(&["ST809", "M1", "C13"], format!("{id}: in the mailbox of {account}"));
                     let ids: &[&'static str] = if sealed { &["ST810", "M3", "C14"] } else { &["ST810", "M3"] };
@@ -176,6 +184,21 @@ impl MailReceiver {
                 Err(Reply::new(451, "4.3.0", "Could not be checked now, try again later"))
             }
         }
+    }
+
+    /// The report of a delivery to those recipients here of whom the sender wants to hear (RFC 3461, 5.2.6).
+    fn delivered(&self, envelope: &Envelope, delivery: &Delivery) -> Option<Delivery> {
+        let core = &self.core;
+        let sender = envelope.reverse_path.address()?;
+        let wanted = |path: &&String| core.is_ours(&domain_of(path)) && envelope.dsn.wants_success(path);
+        let here = envelope.forward_paths.iter().filter(wanted);
+        let recipients: Vec<(String, String)> =
+            here.map(|path| (path.clone(), "250 2.1.5 in the mailbox".into())).collect();
+        if recipients.is_empty() {
+            return None;
+        }
+        let (now, dsn) = (delivery.now, &envelope.dsn);
+        outbound::origin_report(core, Outcome::Delivered, sender, dsn, &recipients, &delivery.mail, (now, now))
     }
 
     fn delivery(&self, peer: &Peer, envelope: &Envelope, data: Vec<u8>, judgement: &Judgement, id: &str) -> Delivery {
@@ -226,6 +249,7 @@ impl MailReceiver {
             mailboxes,
             sealed: judgement.kind == Kind::Sealed,
             queue,
+            dsn: envelope.dsn.clone(),
             now,
             notice_expires: now.saturating_add(millis_of(core.config.notice_expiry)),
         }

@@ -11,7 +11,8 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::{Journal, Network, Record as Line, RecordKind, TcpNetwork};
-use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
+use sealfax_client::smtp::{Connection, Outgoing, SendError};
+use sealfax_client::smtp_server::{Dsn, Envelope, Peer, Receiver, RecipientDsn, Reply, ReversePath};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
@@ -442,4 +443,83 @@ async fn what_is_in_the_queue_is_listed_tried_and_given_up() {
     }
     assert!(matches!(order(Order::Drop { ids: vec![row.id] }).await, Told::Done(_)));
     assert_eq!(queue().await, []);
+}
+
+/// Sends with wishes for reports (RFC 3461).
+async fn send_with(rig: &Rig, from: &str, to: &str, dsn: &Dsn) -> Result<(), SendError> {
+    let tls = ClientTls::unproven(&rig.seams.clock).unwrap();
+    let at = rig.server.smtp_addr();
+    // A server that is asked for TLS is asked what else it knows.
+    let mut connection = Connection::open(&TcpNetwork, at, "client.test", &Upgrade::IfOffered(tls)).await.unwrap();
+    assert!(connection.knows_dsn() && !connection.is_secured());
+    let recipients = [to.to_owned()];
+    let mail = PLAIN.as_bytes();
+    let outgoing =
+        Outgoing { reverse_path: Some(from), recipients: &recipients, mail, all_or_nothing: false, dsn: Some(dsn) };
+    connection.transact(outgoing).await.map(drop)
+}
+
+fn wishes(to: &str, success: bool, failure: bool, delay: bool) -> Dsn {
+    let notify = Some(smtp_server::Notify { success, failure, delay });
+    let wishes = RecipientDsn { notify, orcpt: Some("first@elsewhere.test".to_owned()) };
+    Dsn { envid: Some("QQ 314".to_owned()), recipients: [(to.to_owned(), wishes)].into(), ..Dsn::default() }
+}
+
+async fn only_mail(rig: &Rig, user: &str) -> String {
+    let fetched = async {
+        loop {
+            if let Ok(mut client) = rig.open(user, "correct horse").await {
+                if client.stat().await.unwrap().0 == 1 {
+                    return String::from_utf8(client.retr(1).await.unwrap()).unwrap();
+                }
+                client.quit().await.unwrap();
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), fetched).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_sender_hears_what_it_wants_to_hear() {
+    let mut rig = rig().await;
+    // Into a mailbox here: delivered. The adapter of the sender gets failures alone.
+    send_with(&rig, "hanako@b.test", "plain@b.test", &wishes("plain@b.test", true, true, true)).await.unwrap();
+    let report = only_mail(&rig, "hanako@b.test").await;
+    for part in ["Action: delivered\r\n", "Status: 2.0.0\r\n", "Original-Envelope-Id: QQ 314\r\n"] {
+        assert!(report.contains(part), "{part} in {report}");
+    }
+    assert!(
+        report
+            .contains("Original-Recipient: rfc822; first@elsewhere.test\r\nFinal-Recipient: rfc822; plain@b.test\r\n")
+    );
+    // To a server that reports: it is told what is wanted.
+    let wanted = wishes("someone@remote.test", true, false, false);
+    send_with(&rig, "plain@b.test", "someone@remote.test", &wanted).await.unwrap();
+    assert_eq!(rig.next_mail().await.0.dsn, wanted);
+    // And who wants to hear nothing hears nothing.
+    send_with(&rig, "plain@b.test", "x@unknown.test", &wishes("x@unknown.test", false, false, false)).await.unwrap();
+    rig.lines.wait_for("RELAY-FAILED").await;
+    while !rig.server.queue().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut client = rig.open("plain@b.test", "correct horse").await.unwrap();
+    assert_eq!(client.stat().await.unwrap().0, 1, "there is more than the first mail");
+}
+
+#[tokio::test]
+async fn a_sender_is_told_once_that_it_takes_long() {
+    let mut rig = rig().await;
+    rig.config = other_folder(&rig.config);
+    rig.config.relay_port = 1;
+    rig.config.delay_warning = Duration::ZERO;
+    rig.config.retry_schedule = vec![Duration::from_millis(1)];
+    rig.server = MailServer::start(rig.config.clone(), rig.seams.clone()).await.unwrap();
+    rig.server.accounts().add("plain@b.test", "", &Password::new(b"correct horse".to_vec()), &[]).unwrap();
+    rig.send(Some("plain@b.test"), &["someone@remote.test"], PLAIN).await.unwrap();
+    let report = only_mail(&rig, "plain@b.test").await;
+    assert!(report.contains("Action: delayed\r\nStatus: 4.4.7\r\n"), "{report}");
+    while rig.server.queue().unwrap()[0].attempts < 5 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.server.mailbox("plain@b.test").unwrap().len(), 1);
 }

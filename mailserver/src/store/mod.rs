@@ -14,6 +14,7 @@ pub use postgres::PostgresStore;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use sealfax_client::smtp_server::Dsn;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::Account;
@@ -144,6 +145,12 @@ pub struct QueueItem {
     pub last_error: String,
     /// Whether any adapter took it.
     pub delivered: bool,
+    /// What its sender wants to hear.
+    #[serde(default)]
+    pub dsn: Dsn,
+    /// Whether its sender was told that it takes long.
+    #[serde(default)]
+    pub warned: bool,
 }
 
 impl QueueItem {
@@ -161,6 +168,8 @@ impl QueueItem {
             queued: delivery.now,
             last_error: String::new(),
             delivered: false,
+            dsn: delivery.dsn.clone(),
+            warned: false,
         }
     }
 }
@@ -193,6 +202,9 @@ pub struct Delivery {
     pub sealed: bool,
     /// Further ways.
     pub queue: Vec<NewItem>,
+    /// What its sender wants to hear.
+    #[serde(default)]
+    pub dsn: Dsn,
     /// The time now.
     pub now: u64,
     /// When a notice of it is given up.

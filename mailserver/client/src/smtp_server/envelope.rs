@@ -1,5 +1,7 @@
 //! The envelope of a transaction (RFC 5321, 2.3.1) and the addresses in it (4.1.2).
 
+use super::Dsn;
+
 /// Where bounces go: an address, or null (`<>`) for mails that must never be answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReversePath(Option<String>);
@@ -41,6 +43,8 @@ pub struct Envelope {
     pub forward_paths: Vec<String>,
     /// Whether `BODY=8BITMIME` was given.
     pub eight_bit: bool,
+    /// What is wanted of delivery status notifications (RFC 3461).
+    pub dsn: Dsn,
 }
 
 /// Whether `address` is a dot-atom local part (64 octets at most), `@`, and a domain or address literal (255 at

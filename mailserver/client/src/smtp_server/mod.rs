@@ -5,6 +5,7 @@
 
 mod bounds;
 mod data;
+mod dsn;
 mod envelope;
 mod reply;
 mod serve;
@@ -12,6 +13,7 @@ mod session;
 
 pub use bounds::{StructureFault, check_structure};
 pub use data::{DataFault, DataProgress, DataReceiver};
+pub use dsn::{Dsn, Notify, RecipientDsn, Return};
 pub use envelope::{Envelope, ReversePath, valid_address};
 pub use reply::Reply;
 pub use serve::serve;

@@ -23,6 +23,8 @@ use crate::store::{NoticeState, QueueItem, StoreError, StoredMail, Usage, return
 
 /// The format this program writes. 1 had the mails themselves in the file `mail.redb`.
 const FORMAT: u64 = 2;
+/// Most queued mails that are told as due at once.
+const AT_ONCE: usize = 1000;
 /// Memory for pages of the index.
 const CACHE: usize = 2 << 20;
 
@@ -225,7 +227,7 @@ impl Index {
         let mut due = Vec::new();
         for row in by_time.iter().map_err(database)? {
             let (next, id) = row.map_err(database)?.0.value();
-            if next > now {
+            if next > now || due.len() >= AT_ONCE {
                 return Ok((due, Some(next)));
             }
             if let Some(item) = queue.get(id).map_err(database)? {
@@ -233,6 +235,12 @@ impl Index {
             }
         }
         Ok((due, None))
+    }
+
+    pub(super) fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {
+        let queue = self.reading()?.open_table(QUEUE).map_err(database)?;
+        let rows = queue.iter().map_err(database)?;
+        rows.map(|row| decode(row.map_err(database)?.1.value())).collect()
     }
 
     pub(super) fn notices_due(&self, now: u64) -> Result<Due<NoticeState>, StoreError> {

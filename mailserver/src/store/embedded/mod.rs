@@ -177,9 +177,7 @@ impl Store for EmbeddedStore {
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {
-        let mut items = self.index()?.due(u64::MAX)?.0;
-        items.sort_by_key(|item| item.id);
-        Ok(items)
+        self.index()?.queue()
     }
 
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {

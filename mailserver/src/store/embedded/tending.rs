@@ -89,7 +89,7 @@ fn wanted(index: &Index) -> Result<BTreeMap<u64, Vec<String>>, StoreError> {
         }
         Ok(())
     })?;
-    for item in index.due(u64::MAX)?.0 {
+    for item in index.queue()? {
         let QueueItem { body, recipients, .. } = item;
         wanted.entry(body).or_default().push(format!("the queue, for {}", recipients.join(", ")));
     }

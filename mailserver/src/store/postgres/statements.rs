@@ -156,7 +156,7 @@ pub(super) async fn due(pool: &PgPool, node: i64, now: i64) -> Result<(Vec<Queue
     let text = "UPDATE queue SET owner = $1 WHERE id IN (
             SELECT id FROM queue WHERE next <= $2 AND (owner IS NULL OR owner = $1
                 OR NOT EXISTS (SELECT FROM nodes WHERE nodes.id = owner AND alive_until > now()))
-            ORDER BY next LIMIT 64 FOR UPDATE SKIP LOCKED)
+            ORDER BY next LIMIT 256 FOR UPDATE SKIP LOCKED)
         RETURNING id, body, next, item";
     let rows: Vec<(i64, i64, i64, Json<QueueItem>)> = sqlx::query_as(text).bind(node).bind(now).fetch_all(pool).await?;
     let next = "SELECT min(next) FROM queue WHERE next > $1";

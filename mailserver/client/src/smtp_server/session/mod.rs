@@ -1,16 +1,23 @@
 //! One SMTP session from the server's side (RFC 5321, section 4), pure: octets in, actions out.
 //!
 //! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH
-//! (4954), CHUNKING (3030).
+//! (4954), CHUNKING (3030), DSN (3461).
 
 mod auth;
 mod content;
 
-use smtp_proto::{Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, Request};
+use std::collections::BTreeMap;
+
+use smtp_proto::{
+    Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, RCPT_NOTIFY_DELAY,
+    RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, Request,
+};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{DataProgress, DataReceiver, Envelope, Limits, Reply, ReversePath, valid_address};
+use super::{
+    DataProgress, DataReceiver, Dsn, Envelope, Limits, Notify, RecipientDsn, Reply, Return, ReversePath, valid_address,
+};
 use crate::sasl::{Credentials, Exchange};
 
 /// What the I/O around the session has to do next.
@@ -80,6 +87,8 @@ pub struct Session {
     /// What came in chunks so far.
     chunks: Option<DataReceiver>,
     pending: Envelope,
+    /// What the last RCPT wants to hear.
+    wishes: Option<RecipientDsn>,
     input: Vec<u8>,
     /// How much of `input` is used up.
     used: usize,
@@ -101,6 +110,7 @@ impl Session {
             envelope: None,
             chunks: None,
             pending: Envelope::default(),
+            wishes: None,
             input: Vec::new(),
             used: 0,
             mode: Mode::Commands,
@@ -253,6 +263,9 @@ impl Session {
         match (decision, &mut self.envelope) {
             (Ok(()), Some(envelope)) => {
                 // A recipient named twice gets one copy.
+                if let Some(wishes) = self.wishes.take() {
+                    envelope.dsn.recipients.insert(forward_path.clone(), wishes);
+                }
                 if !envelope.forward_paths.contains(&forward_path) {
                     envelope.forward_paths.push(forward_path);
                 }
@@ -340,6 +353,15 @@ impl Session {
                     reverse_path: reverse_path.clone(),
                     forward_paths: Vec::new(),
                     eight_bit: from.flags & MAIL_BODY_8BITMIME != 0,
+                    dsn: Dsn {
+                        ret: match from.flags & (MAIL_RET_FULL | MAIL_RET_HDRS) {
+                            0 => None,
+                            MAIL_RET_FULL => Some(Return::Full),
+                            _ => Some(Return::Headers),
+                        },
+                        envid: from.env_id.filter(|id| id.len() <= 100),
+                        recipients: BTreeMap::new(),
+                    },
                 };
                 self.queue.push_back(Action::MailFrom(reverse_path));
             }
@@ -358,6 +380,7 @@ impl Session {
                 if !valid_address(&address) {
                     return self.fail(Reply::new(553, "5.1.3", "Recipient address not allowed"));
                 }
+                self.wishes = wishes(to.flags, to.orcpt);
                 self.queue.push_back(Action::RcptTo(address));
             }
             Request::StartTls => self.start_tls(),
@@ -409,6 +432,7 @@ impl Session {
             reply.lines.push("8BITMIME".to_owned());
             reply.lines.push("ENHANCEDSTATUSCODES".to_owned());
             reply.lines.push("CHUNKING".to_owned());
+            reply.lines.push("DSN".to_owned());
             if self.offers.starttls {
                 reply.lines.push("STARTTLS".to_owned());
             }
@@ -420,6 +444,15 @@ impl Session {
         }
         self.say(reply);
     }
+}
+
+/// NOTIFY and ORCPT of a RCPT, if either was said.
+fn wishes(flags: u64, orcpt: Option<String>) -> Option<RecipientDsn> {
+    let said = |flag| flags & flag != 0;
+    let (success, failure, delay) = (said(RCPT_NOTIFY_SUCCESS), said(RCPT_NOTIFY_FAILURE), said(RCPT_NOTIFY_DELAY));
+    let notify = (success || failure || delay || said(RCPT_NOTIFY_NEVER)).then_some(Notify { success, failure, delay });
+    let orcpt = orcpt.filter(|address| address.len() <= 500);
+    (notify.is_some() || orcpt.is_some()).then_some(RecipientDsn { notify, orcpt })
 }
 
 fn grammar_reply(error: &Grammar) -> Reply {

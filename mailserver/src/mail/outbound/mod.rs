@@ -2,31 +2,39 @@
 //!
 //! One loop looks for what is due, woken at once by every durable commit; attempts run beside it.
 
+mod warm;
+
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::dns::DnsError;
-use sealfax_client::smtp::{self, SendError};
+use sealfax_client::smtp::{Outgoing, Rejection, SendError, Upgrade};
+use sealfax_client::smtp_server::Dsn;
+use sealfax_client::tls::TlsName;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub(super) use self::warm::Warm;
 use super::Core;
 use crate::accounts::{domain_of, normalise};
-use crate::bounce::{self, BounceFacts};
+use crate::bounce::{self, BounceFacts, Outcome};
 use crate::notice::{self, NoticeFacts};
 use crate::store::{Delivery, NewItem, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
 
 /// Most attempts at once.
 const AT_ONCE: usize = 32;
+/// Most attempts at once at one domain.
+const AT_ONE_DOMAIN: usize = 8;
 /// Longest sleep of the loop: bounds what a clock that was set costs.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// What an attempt was about, so that it is not started twice.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Job {
-    Item(u64),
+    /// Its number, and the domain it goes to.
+    Item(u64, Option<String>),
     Notice(String),
 }
 
@@ -51,8 +59,10 @@ pub(super) async fn run(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
             },
             () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
         }
+        core.warm.part(false).await;
     }
     while attempts.join_next().await.is_some() {}
+    core.warm.part(true).await;
 }
 
 /// Starts what is due; says how long nothing else will be.
@@ -75,8 +85,17 @@ async fn start_due(
         }
     }
     for item in items {
-        let job = Job::Item(item.id);
-        if attempts.len() < AT_ONCE && running.insert(job.clone()) {
+        let domain = match &item.route {
+            Route::Domain(domain) => Some(domain.clone()),
+            Route::Adapters(_) => None,
+        };
+        // One domain that answers slowly does not hold up the others.
+        let crowded = domain.as_ref().is_some_and(|domain| {
+            let there = |job: &&Job| matches!(job, Job::Item(_, Some(other)) if other == domain);
+            running.iter().filter(there).count() >= AT_ONE_DOMAIN
+        });
+        let job = Job::Item(item.id, domain);
+        if !crowded && attempts.len() < AT_ONCE && running.insert(job.clone()) {
             let core = core.clone();
             attempts.spawn(async move {
                 attempt_item(&core, item).await;
@@ -110,23 +129,30 @@ impl From<SendError> for Failure {
     }
 }
 
-/// Sends to the first of `targets` that can be reached. `Ok` holds the recipients refused, each with its reply.
+/// What a server said.
+struct Taken {
+    /// The recipients that it refused, each with its reply.
+    refused: Vec<(String, Rejection)>,
+    /// Whether it reports of the others what their sender wants to hear.
+    reports: bool,
+}
+
+/// Sends to the first of `targets` that can be reached.
 async fn send_to_first(
     core: &Core,
     targets: &[SocketAddr],
-    reverse_path: Option<&str>,
-    recipients: &[String],
-    mail: &[u8],
-) -> Result<Vec<(String, smtp::Rejection)>, Failure> {
+    upgrade: &Upgrade,
+    outgoing: Outgoing<'_>,
+) -> Result<Taken, Failure> {
     let mut last = Failure { permanent: false, text: "no address to send to".to_owned() };
     for target in targets {
         let network = core.seams.network.as_ref();
-        match smtp::send(network, *target, core.host(), reverse_path, recipients, mail).await {
-            Ok(results) => {
-                let refused = results
-                    .into_iter()
-                    .filter_map(|result| result.outcome.err().map(|rejection| (result.recipient, rejection)));
-                return Ok(refused.collect());
+        match core.warm.send(network, *target, core.host(), upgrade, outgoing).await {
+            Ok(sent) => {
+                let refusal =
+                    |result: sealfax_client::smtp::RecipientResult| Some((result.recipient, result.outcome.err()?));
+                let refused = sent.results.into_iter().filter_map(refusal).collect();
+                return Ok(Taken { refused, reports: sent.reports });
             }
             // Only an unreachable host or a busy one lets the next be tried: the mail is still ours alone.
             Err(error @ SendError::Connect { .. }) => last = error.into(),
@@ -221,18 +247,16 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
     let mut sent = false;
     for host in &account.adapters {
         let recipients = [account.address.clone()];
-        let outcome = match adapter_addresses(core, host).await {
-            Ok(targets) => send_to_first(core, &targets, None, &recipients, &mail).await,
-            Err(error) => Err(error.into()),
-        };
-        match outcome {
-            Ok(refused) if refused.is_empty() => {
+        let outgoing =
+            Outgoing { reverse_path: None, recipients: &recipients, mail: &mail, all_or_nothing: false, dsn: None };
+        match to_adapter(core, host, outgoing).await {
+            Ok(taken) if taken.refused.is_empty() => {
                 sent = true;
                 let text = format!("{host} notified that {count} sealed mail(s) wait for {}", account.address);
                 core.step(&["ST811", "C1", "C13"], text);
             }
-            Ok(refused) => {
-                let why = refused.first().map(|(_, rejection)| rejection.to_string()).unwrap_or_default();
+            Ok(taken) => {
+                let why = taken.refused.first().map(|(_, rejection)| rejection.to_string()).unwrap_or_default();
                 core.seams.journal.failure(core.host(), "NOTICE-REFUSED", format!("{host} refused the notice: {why}"));
             }
             Err(failure) => {
@@ -283,8 +307,9 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
         }
     };
     let mut failed: Vec<(String, String)> = Vec::new();
+    let mut relayed: Vec<(String, String)> = Vec::new();
     match item.route.clone() {
-        Route::Domain(domain) => relay(core, &mut item, &domain, &mail, &mut failed).await,
+        Route::Domain(domain) => relay(core, &mut item, &domain, &mail, &mut failed, &mut relayed).await,
         Route::Adapters(hosts) => forward(core, &mut item, hosts, &mail).await,
     }
     item.attempts = item.attempts.saturating_add(1);
@@ -315,27 +340,78 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
         let why = item.last_error.clone();
         failed.extend(item.recipients.drain(..).map(|recipient| (recipient, why.clone())));
     }
-    let bounced = if failed.is_empty() { None } else { error_mail(core, &item, &failed, &mail, now) };
+    failed.retain(|(recipient, _)| item.dsn.wants_failure(recipient));
+    relayed.retain(|(recipient, _)| item.dsn.wants_success(recipient));
+    let report = if !failed.is_empty() {
+        report(core, Outcome::Failed, &item, &failed, &mail, now)
+    } else if !relayed.is_empty() {
+        report(core, Outcome::Relayed, &item, &relayed, &mail, now)
+    } else {
+        delay(core, &mut item, &mail, now)
+    };
     if item.recipients.is_empty() {
-        settle(core, item.id, None, bounced).await;
+        settle(core, item.id, None, report).await;
     } else {
         item.next =
             now.saturating_add(millis_of(core.config.retry_after(item.attempts))).min(item.expires.max(now + 1));
         let id = item.id;
-        settle(core, id, Some(item), bounced).await;
+        settle(core, id, Some(item), report).await;
     }
 }
 
-async fn relay(core: &Core, item: &mut QueueItem, domain: &str, mail: &[u8], failed: &mut Vec<(String, String)>) {
+/// To an adapter, under TLS and with its proof where that is wanted of adapters.
+async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
+    let upgrade = match &core.adapter_tls {
+        Some(tls) => {
+            let name = TlsName::new(host).map_err(|error| Failure { permanent: true, text: error.to_string() })?;
+            Upgrade::Required(tls.clone(), name)
+        }
+        None => Upgrade::Clear,
+    };
+    send_to_first(core, &adapter_addresses(core, host).await?, &upgrade, outgoing).await
+}
+
+/// The mail has been waiting long enough that its sender should know, once.
+fn delay(core: &Core, item: &mut QueueItem, mail: &[u8], now: u64) -> Option<Delivery> {
+    let since = now.saturating_sub(item.queued);
+    if item.warned || since < millis_of(core.config.delay_warning) || !matches!(item.route, Route::Domain(_)) {
+        return None;
+    }
+    let waiting = item.recipients.iter().filter(|recipient| item.dsn.wants_delay(recipient));
+    let waiting: Vec<(String, String)> =
+        waiting.map(|recipient| (recipient.clone(), item.last_error.clone())).collect();
+    item.warned = true;
+    if waiting.is_empty() { None } else { report(core, Outcome::Delayed, item, &waiting, mail, now) }
+}
+
+async fn relay(
+    core: &Core,
+    item: &mut QueueItem,
+    domain: &str,
+    mail: &[u8],
+    failed: &mut Vec<(String, String)>,
+    relayed: &mut Vec<(String, String)>,
+) {
+    let outgoing = Outgoing {
+        reverse_path: item.reverse_path.as_deref(),
+        recipients: &item.recipients,
+        mail,
+        all_or_nothing: false,
+        dsn: Some(&item.dsn).filter(|dsn| !dsn.is_silent()),
+    };
     let outcome = match domain_addresses(core, domain).await {
-        Ok(targets) => send_to_first(core, &targets, item.reverse_path.as_deref(), &item.recipients, mail).await,
+        Ok(targets) => send_to_first(core, &targets, &core.relay_upgrade, outgoing).await,
         Err(failure) => Err(failure),
     };
     match outcome {
-        Ok(refused) => {
+        Ok(Taken { refused, reports }) => {
             let taken = item.recipients.len() - refused.len();
             if taken > 0 {
                 core.step(&["ST806"], format!("relayed to {domain} for {taken} recipient(s)"));
+            }
+            if !reports {
+                let went = item.recipients.iter().filter(|went| !refused.iter().any(|(refused, _)| refused == *went));
+                relayed.extend(went.map(|recipient| (recipient.clone(), format!("250 2.0.0 handed to {domain}"))));
             }
             item.recipients.clear();
             for (recipient, rejection) in refused {
@@ -361,12 +437,15 @@ async fn relay(core: &Core, item: &mut QueueItem, domain: &str, mail: &[u8], fai
 async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[u8]) {
     let mut left = Vec::new();
     for host in hosts {
-        let outcome = match adapter_addresses(core, &host).await {
-            Ok(targets) => send_to_first(core, &targets, item.reverse_path.as_deref(), &item.recipients, mail).await,
-            Err(error) => Err(error.into()),
+        let outgoing = Outgoing {
+            reverse_path: item.reverse_path.as_deref(),
+            recipients: &item.recipients,
+            mail,
+            all_or_nothing: false,
+            dsn: None,
         };
-        let (permanent, text) = match outcome {
-            Ok(refused) => match refused.first() {
+        let (permanent, text) = match to_adapter(core, &host, outgoing).await {
+            Ok(taken) => match taken.refused.first() {
                 None => {
                     core.step(&["ST813", "D1"], format!("confirmation or bounce forwarded to {host}"));
                     item.delivered = true;
@@ -385,44 +464,70 @@ async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[
     item.route = Route::Adapters(left);
 }
 
-/// The error mail to the origin; none for a null return path.
-fn error_mail(core: &Core, item: &QueueItem, failed: &[(String, String)], mail: &[u8], now: u64) -> Option<Delivery> {
+/// The report to the origin; none for a null return path. An error mail (ST804) if it failed.
+fn report(
+    core: &Core,
+    outcome: Outcome,
+    item: &QueueItem,
+    recipients: &[(String, String)],
+    mail: &[u8],
+    now: u64,
+) -> Option<Delivery> {
     let Some(to) = item.reverse_path.clone() else {
-        let whom: Vec<&str> = failed.iter().map(|(recipient, _)| recipient.as_str()).collect();
-        core.seams.journal.failure(
-            core.host(),
-            "BOUNCE-NULL",
-            format!("a mail without return path is given up for {}", whom.join(", ")),
-        );
+        if outcome == Outcome::Failed {
+            let whom: Vec<&str> = recipients.iter().map(|(recipient, _)| recipient.as_str()).collect();
+            let text = format!("a mail without return path is given up for {}", whom.join(", "));
+            core.seams.journal.failure(core.host(), "BOUNCE-NULL", text);
+        }
         return None;
     };
-    core.step(&["ST803", "ST804", "M2"], format!("error mail to {to} for {} recipient(s)", failed.len()));
-    let token = core.seams.entropy.token();
-    let bounce = bounce::compose(&BounceFacts {
+    let count = recipients.len();
+    match outcome {
+        Outcome::Failed => {
+            core.step(&["ST803", "ST804", "M2"], format!("error mail to {to} for {count} recipient(s)"));
+        }
+        _ => core.seams.journal.note(core.host(), format!("{outcome:?}: {to} is told for {count} recipient(s)")),
+    }
+    origin_report(core, outcome, &to, &item.dsn, recipients, mail, (item.queued, now))
+}
+
+/// The report as a delivery of its own; times are when the mail came, and now.
+pub(super) fn origin_report(
+    core: &Core,
+    outcome: Outcome,
+    to: &str,
+    dsn: &Dsn,
+    recipients: &[(String, String)],
+    original: &[u8],
+    (arrived, now): (u64, u64),
+) -> Option<Delivery> {
+    let composed = bounce::compose(&BounceFacts {
+        outcome,
+        dsn,
         host: core.host(),
-        to: &to,
-        failed,
-        original: mail,
-        arrived: system_time(item.queued),
+        to,
+        recipients,
+        original,
+        arrived: system_time(arrived),
         now: system_time(now),
-        token: &token,
+        token: &core.seams.entropy.token(),
     });
-    let mut delivery = Delivery { mail: bounce, now, ..Delivery::default() };
-    if !core.is_ours(&domain_of(&to)) {
+    let mut delivery = Delivery { mail: composed, now, ..Delivery::default() };
+    if !core.is_ours(&domain_of(to)) {
         delivery.queue.push(NewItem {
-            route: Route::Domain(domain_of(&to)),
-            recipients: vec![to],
+            route: Route::Domain(domain_of(to)),
+            recipients: vec![to.to_owned()],
             expires: now.saturating_add(millis_of(core.config.queue_expiry)),
         });
-    } else if let Some(account) = core.accounts.find(&to) {
-        // The adapter that sent it closes the transmission and prints why; where there is none, or it does not know the
-        // mail, the bounce is kept in the mailbox.
-        if account.adapters.is_empty() {
-            delivery.mailboxes.push(normalise(&to));
+    } else if let Some(account) = core.accounts.find(to) {
+        // The adapter that sent it closes the transmission and prints why it failed; where there is none, or it does not
+        // know the mail, and whatever else is reported, stays in the mailbox.
+        if account.adapters.is_empty() || outcome != Outcome::Failed {
+            delivery.mailboxes.push(account.address);
         } else {
             delivery.queue.push(NewItem {
                 route: Route::Adapters(account.adapters),
-                recipients: vec![normalise(&to)],
+                recipients: vec![normalise(to)],
                 expires: now.saturating_add(millis_of(core.config.queue_expiry)),
             });
         }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use miette::{IntoDiagnostic, Result, WrapErr, miette};
+use sd_notify::NotifyState;
 use sealfax_client::seam::Seams;
 use sealfax_mailserver::authority::cli::CaArgs;
 use sealfax_mailserver::authority::{DirectoryConfig, DirectoryServer};
@@ -15,6 +16,7 @@ use sealfax_mailserver::history::cli::HistoryArgs;
 use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
 use serde::Deserialize;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::command::{AccountArgs, QueueArgs, StoreArgs};
 
@@ -41,6 +43,9 @@ enum Command {
         /// Only say whether the configuration is good
         #[arg(long)]
         check: bool,
+        /// Log lines as JSON, one object a line
+        #[arg(long)]
+        json_log: bool,
     },
     /// Mail accounts
     Account(AccountArgs),
@@ -82,7 +87,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<()> {
     match arguments.command {
-        Command::Serve { config, check } => {
+        Command::Serve { config, check, json_log } => {
             dumps::no_core_dumps();
             let configuration = read_configuration(&config)?;
             if configuration.names_no_server() {
@@ -97,14 +102,15 @@ fn run(arguments: Arguments) -> Result<()> {
                 eprintln!("{} is good.", config.display());
                 return Ok(());
             }
-            tracing_subscriber::fmt()
-                .with_writer(std::io::stderr)
-                .with_env_filter(
-                    tracing_subscriber::EnvFilter::try_from_default_env()
-                        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")),
-                )
-                .init();
-            tokio::runtime::Runtime::new().into_diagnostic()?.block_on(serve(configuration))
+            let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+            let lines = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+            if json_log {
+                lines.json().flatten_event(true).init();
+            } else {
+                lines.init();
+            }
+            tokio::runtime::Runtime::new().into_diagnostic()?.block_on(serve(&config, configuration))
         }
         Command::Account(arguments) => arguments.run(),
         Command::Queue(arguments) => arguments.run(),
@@ -130,7 +136,7 @@ fn read_configuration(file: &Path) -> Result<Configuration> {
     Ok(configuration)
 }
 
-async fn serve(configuration: Configuration) -> Result<()> {
+async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
     let seams = Seams::system();
     let mut mail = None;
     let mut directory = None;
@@ -150,11 +156,23 @@ async fn serve(configuration: Configuration) -> Result<()> {
         eprintln!("History: HTTP at {}", server.addr());
         history = Some(server);
     }
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).into_diagnostic()?;
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;
+    let mut hang_up = signal(SignalKind::hangup()).into_diagnostic()?;
+    tell_manager(&[NotifyState::Ready]);
+    loop {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => break,
+            _ = terminate.recv() => break,
+            _ = hang_up.recv() => {
+                tell_manager(&NotifyState::monotonic_usec_now().map_or(vec![NotifyState::Reloading], |now| {
+                    vec![NotifyState::Reloading, now]
+                }));
+                reload(file, mail.as_ref());
+                tell_manager(&[NotifyState::Ready]);
+            }
+        }
     }
+    tell_manager(&[NotifyState::Stopping]);
     eprintln!("Stopping.");
     if let Some(server) = mail {
         server.shutdown().await;
@@ -166,6 +184,30 @@ async fn serve(configuration: Configuration) -> Result<()> {
         server.shutdown().await;
     }
     Ok(())
+}
+
+/// Tells whoever started us (sd_notify(3)); nobody listening is no failure.
+fn tell_manager(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "the service manager could not be told");
+    }
+}
+
+/// Reads the [mail] section and its TLS files anew. What cannot be read changes nothing.
+fn reload(file: &Path, mail: Option<&MailServer>) {
+    let Some(server) = mail else { return };
+    let read = read_configuration(file).and_then(|configuration| {
+        let config = configuration.mail.ok_or_else(|| miette!("the configuration has no [mail] section any more"))?;
+        config.check_files().into_diagnostic()?;
+        server.reload(config).into_diagnostic()
+    });
+    match read {
+        Ok(later) if later.is_empty() => tracing::info!("the configuration is read anew"),
+        Ok(later) => {
+            tracing::warn!("the configuration is read anew; from the next start on hold: {}", later.join("; "))
+        }
+        Err(error) => tracing::error!("the configuration stays as it was: {error:?}"),
+    }
 }
 
 #[cfg(test)]

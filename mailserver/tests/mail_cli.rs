@@ -93,3 +93,79 @@ fn the_same_commands_work_with_and_without_a_running_server() {
     place.succeeds("store", &["repair"], "");
     assert_eq!(place.succeeds("account", &["list", "--json"], ""), running);
 }
+
+/// What an HTTP server says to a GET.
+fn get(at: &str, path: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(at).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    answer
+}
+
+/// A session line by line.
+struct Smtp(BufReader<std::net::TcpStream>);
+
+impl Smtp {
+    fn open(at: &str) -> Self {
+        let mut session = Self(BufReader::new(std::net::TcpStream::connect(at).unwrap()));
+        session.reply();
+        session
+    }
+
+    fn reply(&mut self) -> String {
+        loop {
+            let mut line = String::new();
+            self.0.read_line(&mut line).unwrap();
+            if line.get(3..4) != Some("-") {
+                return line;
+            }
+        }
+    }
+
+    fn say(&mut self, line: &str) -> String {
+        write!(self.0.get_mut(), "{line}\r\n").unwrap();
+        self.reply()
+    }
+}
+
+fn free() -> String {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn figures_health_and_a_reload_in_the_middle_of_a_session() {
+    let place = Place::new();
+    let (smtp, metrics) = (free(), free());
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    let text = text.replacen("'127.0.0.1:0'", &format!("'{smtp}'"), 1) + &format!("metrics = '{metrics}'\n");
+    std::fs::write(place.config(), &text).unwrap();
+    let server = Server::start(&place.config());
+    place.succeeds("account", &["add", "hanako@b.test"], "correct horse\n");
+    assert!(get(&metrics, "/healthz").starts_with("HTTP/1.1 200 OK\r\n"));
+    let mut session = Smtp::open(&smtp);
+    assert!(session.say("EHLO c.test").starts_with("250 "));
+    assert!(session.say("MAIL FROM:<a@a.test>").starts_with("250 "));
+    assert!(session.say("RCPT TO:<x@remote.test>").starts_with("550 "));
+    // A bad file changes nothing, a good one does, and the session goes on.
+    let hang_up = |config: &str| {
+        std::fs::write(place.config(), config).unwrap();
+        Command::new("kill").arg("-HUP").arg(server.0.id().to_string()).status().unwrap();
+    };
+    hang_up(&format!("{text}relay_form = ['127.0.0.1']\n"));
+    assert!(session.say("RCPT TO:<x@remote.test>").starts_with("550 "));
+    hang_up(&format!("{text}relay_from = ['127.0.0.1']\n"));
+    let taken = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(session.say("RSET").starts_with("250 ") && session.say("MAIL FROM:<a@a.test>").starts_with("250 "));
+        session.say("RCPT TO:<x@remote.test>").starts_with("250 ")
+    });
+    assert!(taken, "the new configuration does not hold");
+    assert!(session.say("RCPT TO:<hanako@b.test>").starts_with("250 "));
+    assert!(session.say("DATA").starts_with("354 "));
+    assert!(session.say("Subject: x\r\n\r\ny\r\n.").starts_with("250 "));
+    let figures = get(&metrics, "/metrics");
+    for line in ["sealfax_mail_taken_total 1", "sealfax_mail_queue 1", "sealfax_mail_accounts 1"] {
+        assert!(figures.contains(line), "no {line} in {figures}");
+    }
+}

@@ -1,4 +1,4 @@
-//! `cargo rig package`: the adapter as a Debian package, for the board in the field and for a desk. cargo-deb writes it from
+//! `cargo rig package`: the adapter as a Debian package, for the board in the field and for a desk, and the servers. cargo-deb writes it from
 //! `[package.metadata.deb]` of `adapter/Cargo.toml`; what is built is what the twin runs and what the field gets.
 
 use std::fmt;
@@ -105,6 +105,25 @@ impl Program {
     }
 }
 
+/// Whose package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// What stands beside a fax machine.
+    Adapter,
+    /// The servers.
+    MailServer,
+}
+
+impl Contents {
+    /// The name of package, crate and program alike.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adapter => "sealfax-adapter",
+            Self::MailServer => "sealfax-mailserver",
+        }
+    }
+}
+
 /// A finished package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Package {
@@ -120,23 +139,33 @@ pub struct Package {
     pub program_sha256: String,
 }
 
-/// Makes the package of the workspace at `root` for `arch`, into the folder `out`.
-pub fn make(root: &Path, arch: Arch, program: Program, out: &Path) -> Result<Package, PackageError> {
+/// Makes a package of the workspace at `root` for `arch`, into the folder `out`.
+pub fn make(
+    root: &Path,
+    contents: Contents,
+    arch: Arch,
+    program: Program,
+    out: &Path,
+) -> Result<Package, PackageError> {
+    let name = contents.name();
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let deb = cargo_deb(&target)?;
     let built = Build::new(root, &target, arch)?;
     let (profile, folder) = program.profile();
     if program == Program::Field {
         let mut cargo = built.command("cargo");
-        cargo.args(["build", "--profile", profile, "--package", "sealfax-adapter", "--features", "pcsc"]);
+        cargo.args(["build", "--profile", profile, "--package", name]);
+        if contents == Contents::Adapter {
+            cargo.args(["--features", "pcsc"]);
+        }
         built.aim(&mut cargo);
         run("cargo build", cargo)?;
     }
 
     std::fs::create_dir_all(out).map_err(|source| PackageError::Lost { path: out.to_owned(), source })?;
-    let file = out.join(format!("sealfax-adapter_{}-1_{arch}.deb", env!("CARGO_PKG_VERSION")));
+    let file = out.join(format!("{name}_{}-1_{arch}.deb", env!("CARGO_PKG_VERSION")));
     let mut writer = built.command(&deb);
-    writer.args(["--no-build", "--package", "sealfax-adapter", "--profile", profile, "--output"]);
+    writer.args(["--no-build", "--package", name, "--profile", profile, "--output"]);
     writer.arg(std::path::absolute(&file).unwrap_or_else(|_| file.clone()));
     if program == Program::Field {
         // The profile strips already, and knows how for the other architecture too.
@@ -149,7 +178,7 @@ pub fn make(root: &Path, arch: Arch, program: Program, out: &Path) -> Result<Pac
         let path = path.to_owned();
         move |source| PackageError::Lost { path, source }
     };
-    let program = built.program(folder);
+    let program = built.program(folder, name);
     let octets = std::fs::metadata(&file).map_err(lost(&file))?.len();
     let digest = Sha256::digest(std::fs::read(&program).map_err(lost(&program))?);
     let program_sha256 = digest.iter().map(|octet| format!("{octet:02x}")).collect();
@@ -203,9 +232,9 @@ impl<'a> Build<'a> {
         }
     }
 
-    fn program(&self, folder: &str) -> PathBuf {
+    fn program(&self, folder: &str, name: &str) -> PathBuf {
         let triple = self.cross.as_ref().map_or("", |(arch, _)| arch.triple());
-        self.target.join(triple).join(folder).join("sealfax-adapter")
+        self.target.join(triple).join(folder).join(name)
     }
 }
 

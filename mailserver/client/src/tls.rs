@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -43,7 +43,7 @@ pub enum TlsError {
 
 /// What a server shows to its clients. Cheap to clone.
 #[derive(Clone)]
-pub struct ServerTls(Arc<ServerConfig>);
+pub struct ServerTls(Arc<RwLock<Arc<ServerConfig>>>);
 
 impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -85,12 +85,22 @@ impl ServerTls {
             }
         };
         let config = builder.with_single_cert(chain, key).map_err(|error| refused(&error))?;
-        Ok(Self(Arc::new(config)))
+        Ok(Self(Arc::new(RwLock::new(Arc::new(config)))))
+    }
+
+    /// Shows what the other shows, from the next handshake on, wherever this one was given to.
+    pub fn replace(&self, other: &Self) {
+        let new = other.current();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    fn current(&self) -> Arc<ServerConfig> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The handshake; whoever does not get on with it within half a minute is let go.
     pub async fn accept(&self, stream: BoxStream) -> io::Result<Secured> {
-        let shaking = timeout(HANDSHAKE, TlsAcceptor::from(self.0.clone()).accept(stream)).await;
+        let shaking = timeout(HANDSHAKE, TlsAcceptor::from(self.current()).accept(stream)).await;
         let stream = shaking.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
         let shown = stream.get_ref().1.peer_certificates();
         let client = shown.and_then(|chain| chain.first()).map(|certificate| certificate.to_vec());

@@ -67,6 +67,9 @@ pub struct MailConfig {
     /// "Sealed" is whether Content-Type holds "sign", to the letter of paragraph 0068.
     #[serde(default)]
     pub literal_sign_rule: bool,
+    /// Where figures for Prometheus and the server's health are told, by HTTP.
+    #[serde(default)]
+    pub metrics: Option<SocketAddr>,
     /// TLS; without it everything is said in clear.
     #[serde(default)]
     pub tls: Option<MailTls>,
@@ -226,6 +229,7 @@ impl MailConfig {
             relay_starttls: true,
             adapter_anchors: None,
             literal_sign_rule: false,
+            metrics: None,
             tls: None,
             limits: MailLimits::default(),
         }
@@ -278,6 +282,32 @@ impl MailConfig {
         // Without TLS at all, rather in clear than not.
         let tls = self.relay_starttls.then(|| ClientTls::unproven(clock).ok()).flatten();
         tls.map_or(Upgrade::Clear, Upgrade::IfOffered)
+    }
+
+    /// Keys of `new` that differ and hold from the next start only.
+    pub(super) fn fixed_keys_changed(&self, new: &Self) -> Vec<&'static str> {
+        let listens = |config: &Self| config.tls.as_ref().map(|tls| (tls.smtps, tls.pop3s));
+        let sessions = |config: &Self| {
+            let MailLimits { message_octets, recipients, sessions, sessions_per_address, .. } = config.limits;
+            (message_octets, recipients, sessions, sessions_per_address, config.limits.login_failures)
+        };
+        [
+            ("host_name", self.host_name != new.host_name),
+            ("smtp", self.smtp != new.smtp),
+            ("pop3", self.pop3 != new.pop3),
+            ("data", self.data != new.data),
+            ("database", self.database != new.database),
+            ("dns_servers", self.dns_servers != new.dns_servers),
+            ("relay_starttls", self.relay_starttls != new.relay_starttls),
+            ("adapter_anchors", self.adapter_anchors != new.adapter_anchors),
+            ("metrics", self.metrics != new.metrics),
+            ("tls.smtps, tls.pop3s", listens(self) != listens(new)),
+            ("limits of sessions and mails", sessions(self) != sessions(new)),
+        ]
+        .into_iter()
+        .filter(|(_, changed)| *changed)
+        .map(|(key, _)| key)
+        .collect()
     }
 
     pub(super) fn may_relay(&self, address: IpAddr) -> bool {

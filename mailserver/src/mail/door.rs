@@ -71,7 +71,7 @@ impl MailboxDoor for Door {
     }
 
     fn takes_clear_passwords(&self) -> bool {
-        self.core.config.tls.as_ref().is_none_or(|tls| tls.clear_logins)
+        self.core.config().tls.as_ref().is_none_or(|tls| tls.clear_logins)
     }
 }
 
@@ -97,6 +97,7 @@ impl Maildrop for Mailbox {
         };
         match self.core.with_store(move |store| store.read(&account, id)).await {
             Ok(Some(mail)) => {
+                self.core.metrics.fetched.inc();
                 self.core.step(&["M4", "C13"], format!("a mail of {} sent on request", self.account));
                 Ok(mail)
             }

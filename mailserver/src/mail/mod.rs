@@ -6,6 +6,7 @@ mod config;
 mod credentials;
 mod door;
 mod guesses;
+mod metrics;
 mod outbound;
 mod receiver;
 
@@ -13,18 +14,19 @@ pub use administration::{AccountRow, Administration, AskError, Order, QueueRow, 
 pub use config::{AddressRange, ConfigError, MailConfig, MailLimits, MailTls};
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use sealfax_client::dns::{DnsError, Resolver};
 use sealfax_client::seam::Seams;
 use sealfax_client::smtp::Upgrade;
-use sealfax_client::tls::{ClientTls, Security};
+use sealfax_client::tls::{ClientTls, Security, ServerTls};
 use sealfax_client::{pop3_server, smtp_server};
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::credentials::Credentials;
+use self::metrics::Metrics;
 use crate::accounts::Accounts;
 use crate::store::{Delivery, EmbeddedStore, News, PostgresStore, QueueItem, Store, StoreError};
 
@@ -56,7 +58,11 @@ pub enum StartError {
 
 /// What the parts of one server share.
 struct Core {
-    config: MailConfig,
+    /// Read anew while the server runs; what listens, and where, stays as it was at the start.
+    config: RwLock<Arc<MailConfig>>,
+    /// Its own name, at the start.
+    host: String,
+    metrics: Metrics,
     seams: Seams,
     store: Arc<dyn Store>,
     accounts: Accounts,
@@ -91,7 +97,11 @@ impl Core {
     }
 
     fn host(&self) -> &str {
-        &self.config.host_name
+        &self.host
+    }
+
+    fn config(&self) -> Arc<MailConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn step(&self, ids: &[&'static str], text: impl AsRef<str>) {
@@ -99,7 +109,7 @@ impl Core {
     }
 
     fn is_ours(&self, domain: &str) -> bool {
-        self.config.domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))
+        self.config().domains.iter().any(|ours| ours.eq_ignore_ascii_case(domain))
     }
 }
 
@@ -109,8 +119,11 @@ pub struct MailServer {
     pop3: SocketAddr,
     smtps: Option<SocketAddr>,
     pop3s: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     accounts: Accounts,
     store: Arc<dyn Store>,
+    core: Arc<Core>,
+    tls: Option<ServerTls>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
 }
@@ -151,10 +164,14 @@ impl MailServer {
         let (smtp_listener, smtp) = bind("SMTP", config.smtp).await?;
         let (pop3_listener, pop3) = bind("POP3", config.pop3).await?;
         let offered = tls.clone().map_or(Security::Clear, Security::Offered);
+        let metrics_listener = match config.metrics {
+            Some(at) => Some(bind("metrics", at).await?),
+            None => None,
+        };
         let mut smtp_listeners = vec![(smtp_listener, offered.clone())];
         let mut pop3_listeners = vec![(pop3_listener, offered)];
         let (mut smtps, mut pop3s) = (None, None);
-        if let (Some(tls), Some(config)) = (tls, &config.tls) {
+        if let (Some(tls), Some(config)) = (tls.clone(), &config.tls) {
             if let Some(at) = config.smtps {
                 let (listener, bound) = bind("SMTP over TLS", at).await?;
                 smtp_listeners.push((listener, Security::Implicit(tls.clone())));
@@ -172,7 +189,9 @@ impl MailServer {
             adapter_tls: config.adapter_tls(&seams.clock)?,
             relay_upgrade: config.relay_upgrade(&seams.clock),
             warm: outbound::Warm::default(),
-            config,
+            host: config.host_name.clone(),
+            metrics: Metrics::default(),
+            config: RwLock::new(Arc::new(config.clone())),
             seams: seams.clone(),
             store: store.clone(),
             credentials,
@@ -183,13 +202,13 @@ impl MailServer {
         let mut tasks = JoinSet::new();
         let receiver = Arc::new(receiver::MailReceiver::new(core.clone()));
         for (listener, security) in smtp_listeners {
-            let (receiver, limits, host) = (receiver.clone(), core.config.limits.smtp(), core.config.host_name.clone());
+            let (receiver, limits, host) = (receiver.clone(), config.limits.smtp(), config.host_name.clone());
             let (journal, stopped) = (seams.journal.clone(), stopped.clone());
             tasks.spawn(smtp_server::serve(listener, security, receiver, limits, host, journal, stopped));
         }
         let door = Arc::new(door::Door::new(core.clone()));
         for (listener, security) in pop3_listeners {
-            let (door, limits, host) = (door.clone(), core.config.limits.pop3(), core.config.host_name.clone());
+            let (door, limits, host) = (door.clone(), config.limits.pop3(), config.host_name.clone());
             let (journal, stopped) = (seams.journal.clone(), stopped.clone());
             tasks.spawn(pop3_server::serve(listener, security, door, limits, host, journal, stopped));
         }
@@ -199,7 +218,7 @@ impl MailServer {
             clock: seams.clock.clone(),
             wake: core.wake.clone(),
         };
-        let (data, host) = (core.config.data.clone(), core.config.host_name.clone());
+        let (data, host) = (config.data.clone(), config.host_name.clone());
         match administration::bind(&data) {
             Ok(listener) => {
                 let (journal, stopped) = (seams.journal.clone(), stopped.clone());
@@ -208,8 +227,12 @@ impl MailServer {
             // The path may be too long for a socket; mail goes on without.
             Err(error) => seams.journal.failure(&host, "CONTROL-SOCKET", format!("no orders are taken: {error}")),
         }
-        tasks.spawn(outbound::run(core, stopped));
-        Ok(Self { smtp, pop3, smtps, pop3s, accounts, store, stop, tasks })
+        let metrics = metrics_listener.as_ref().map(|(_, at)| *at);
+        if let Some((listener, _)) = metrics_listener {
+            tasks.spawn(metrics::serve(listener, core.clone(), stopped.clone()));
+        }
+        tasks.spawn(outbound::run(core.clone(), stopped));
+        Ok(Self { smtp, pop3, smtps, pop3s, metrics, accounts, store, core, tls, stop, tasks })
     }
 
     /// Where SMTP listens.
@@ -230,6 +253,23 @@ impl MailServer {
     /// Where POP3 listens with TLS from the first octet, if it does.
     pub fn pop3s_addr(&self) -> Option<SocketAddr> {
         self.pop3s
+    }
+
+    /// Where metrics and health are told, if they are.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
+    /// Takes a new configuration over, and reads the TLS files again, while sessions go on. Names of those keys that hold from
+    /// the next start only, where they have changed.
+    pub fn reload(&self, config: MailConfig) -> Result<Vec<&'static str>, ConfigError> {
+        config.check()?;
+        if let (Some(running), Some(tls)) = (&self.tls, &config.tls) {
+            running.replace(&tls.server(&self.core.seams.clock)?);
+        }
+        let later = self.core.config().fixed_keys_changed(&config);
+        *self.core.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(later)
     }
 
     /// The accounts.

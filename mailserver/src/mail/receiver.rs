@@ -89,7 +89,7 @@ impl Receiver for MailReceiver {
                 Ok(account.address)
             }
             Err(Unknown::Wrong) => {
-                tokio::time::sleep(core.config.limits.login_failure_delay).await;
+                tokio::time::sleep(core.config().limits.login_failure_delay).await;
                 Err(Reply::new(535, "5.7.8", "Wrong login or password"))
             }
             Err(Unknown::TooMany) => Err(Reply::new(454, "4.7.0", "Too many attempts, try again in ten minutes")),
@@ -113,7 +113,7 @@ impl Receiver for MailReceiver {
         }
         // Whoever is known may send on: by address, by password, or by a certificate of the anchors for clients.
         let known = session.identity.is_some() || session.certificate.is_some();
-        if known || core.config.may_relay(session.address.ip()) {
+        if known || core.config().may_relay(session.address.ip()) {
             return Ok(());
         }
         core.step(&["ST803", "ST804"], format!("{} may not relay to {forward_path}: refused", session.address));
@@ -124,12 +124,12 @@ impl Receiver for MailReceiver {
         let core = &self.core;
         let id = core.seams.entropy.token().chars().take(16).collect::<String>();
         core.step(&["ST802"], format!("{id}: {} octets from {}", data.len(), session.address));
-        if header::hops(&data) > core.config.limits.hops {
+        if header::hops(&data) > core.config().limits.hops {
             core.step(&["ST803", "ST804"], format!("{id}: the mail is looping: refused"));
             return Reply::new(554, "5.4.6", "Too many hops, the mail is looping");
         }
         core.step(&["ST803"], format!("{id}: received without error"));
-        let judgement = judge(&data, core.config.literal_sign_rule);
+        let judgement = judge(&data, core.config().literal_sign_rule);
         if let Some(security) = judgement.security {
             let from = format!("{id} from {} ({})", session.address, envelope.reverse_path);
             core.seams.journal.security(core.host(), "MAIL-KIND", format!("{from}: {security}"));
@@ -137,9 +137,11 @@ impl Receiver for MailReceiver {
         let delivery = self.delivery(session, &envelope, data, &judgement, &id);
         let stored = delivery.mailboxes.clone();
         let delivered = self.delivered(&envelope, &delivery);
+        let (octets, began) = (delivery.mail.len(), tokio::time::Instant::now());
         let sealed = delivery.sealed;
         match core.deliver(delivery).await {
             Ok(()) => {
+                core.metrics.taken(octets, began.elapsed());
                 if let Some(delivered) = delivered
                     && let Err(error) = core.deliver(delivered).await
                 {
@@ -156,6 +158,7 @@ impl Receiver for MailReceiver {
                 Reply::new(250, "2.0.0", format!("Accepted as {id}"))
             }
             Err(error) => {
+                core.metrics.refused.inc();
                 core.seams.journal.failure(core.host(), "STORE-DELIVER", format!("{id}: {error}"));
                 core.step(&["ST803", "ST804"], format!("{id}: could not be kept: refused for now"));
                 Reply::new(452, "4.3.1", "Insufficient system storage, try again later")
@@ -168,7 +171,7 @@ impl MailReceiver {
     /// Whether the mailbox may get one more.
     async fn has_room(&self, account: Account) -> Result<(), Reply> {
         let core = &self.core;
-        let quota = account.quota.unwrap_or(core.config.limits.mailbox_octets);
+        let quota = account.quota.unwrap_or(core.config().limits.mailbox_octets);
         if quota == 0 {
             return Ok(());
         }
@@ -204,7 +207,7 @@ impl MailReceiver {
     fn delivery(&self, peer: &Peer, envelope: &Envelope, data: Vec<u8>, judgement: &Judgement, id: &str) -> Delivery {
         let core = &self.core;
         let now = millis(core.seams.clock.now());
-        let expires = now.saturating_add(millis_of(core.config.queue_expiry));
+        let expires = now.saturating_add(millis_of(core.config().queue_expiry));
         let mut mailboxes: Vec<String> = Vec::new();
         let mut queue: Vec<NewItem> = Vec::new();
         for recipient in &envelope.forward_paths {
@@ -251,7 +254,7 @@ impl MailReceiver {
             queue,
             dsn: envelope.dsn.clone(),
             now,
-            notice_expires: now.saturating_add(millis_of(core.config.notice_expiry)),
+            notice_expires: now.saturating_add(millis_of(core.config().notice_expiry)),
         }
     }
 }

@@ -266,6 +266,8 @@ pub trait Store: Send + Sync {
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
     /// All queued mails, in order of arrival.
     fn queue(&self) -> Result<Vec<QueueItem>, StoreError>;
+    /// How many there are.
+    fn queue_length(&self) -> Result<u64, StoreError>;
     /// The octets of a queued mail.
     fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError>;
     /// Replaces a queued mail after an attempt, or ends it with `None`; `then` is kept in the same step. `false`, and nothing

@@ -181,7 +181,7 @@ async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, D
         }
         Err(error) if error.is_not_found() => {
             let found = core.resolver.addresses(host).await?;
-            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, core.config.notice_port)).collect())
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, core.config().notice_port)).collect())
         }
         Err(error) => Err(error),
     }
@@ -205,7 +205,7 @@ async fn domain_addresses(core: &Core, domain: &str) -> Result<Vec<SocketAddr>, 
         }
         match core.resolver.addresses(host).await {
             Ok(found) => {
-                targets.extend(found.into_iter().take(4).map(|ip| SocketAddr::new(ip, core.config.relay_port)))
+                targets.extend(found.into_iter().take(4).map(|ip| SocketAddr::new(ip, core.config().relay_port)))
             }
             Err(error) => trouble = Some(error),
         }
@@ -252,6 +252,7 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
         match to_adapter(core, host, outgoing).await {
             Ok(taken) if taken.refused.is_empty() => {
                 sent = true;
+                core.metrics.notices.inc();
                 let text = format!("{host} notified that {count} sealed mail(s) wait for {}", account.address);
                 core.step(&["ST811", "C1", "C13"], text);
             }
@@ -260,6 +261,7 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
                 core.seams.journal.failure(core.host(), "NOTICE-REFUSED", format!("{host} refused the notice: {why}"));
             }
             Err(failure) => {
+                core.metrics.notices_failed.inc();
                 core.seams.journal.failure(
                     core.host(),
                     "NOTICE-UNSENT",
@@ -272,12 +274,12 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
         NoticeState {
             last_sent: Some(now),
             attempts: 0,
-            next: now.saturating_add(millis_of(core.config.notice_interval)),
+            next: now.saturating_add(millis_of(core.config().notice_interval)),
             ..state.clone()
         }
     } else {
         let attempts = state.attempts.saturating_add(1);
-        let wait = millis_of(core.config.retry_after(attempts));
+        let wait = millis_of(core.config().retry_after(attempts));
         NoticeState { attempts, next: millis(core.seams.clock.now()).saturating_add(wait), ..state.clone() }
     };
     settle_notice(core, state, Some(next)).await;
@@ -353,7 +355,7 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
         settle(core, item.id, None, report).await;
     } else {
         item.next =
-            now.saturating_add(millis_of(core.config.retry_after(item.attempts))).min(item.expires.max(now + 1));
+            now.saturating_add(millis_of(core.config().retry_after(item.attempts))).min(item.expires.max(now + 1));
         let id = item.id;
         settle(core, id, Some(item), report).await;
     }
@@ -374,7 +376,7 @@ async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<T
 /// The mail has been waiting long enough that its sender should know, once.
 fn delay(core: &Core, item: &mut QueueItem, mail: &[u8], now: u64) -> Option<Delivery> {
     let since = now.saturating_sub(item.queued);
-    if item.warned || since < millis_of(core.config.delay_warning) || !matches!(item.route, Route::Domain(_)) {
+    if item.warned || since < millis_of(core.config().delay_warning) || !matches!(item.route, Route::Domain(_)) {
         return None;
     }
     let waiting = item.recipients.iter().filter(|recipient| item.dsn.wants_delay(recipient));
@@ -407,6 +409,7 @@ async fn relay(
         Ok(Taken { refused, reports }) => {
             let taken = item.recipients.len() - refused.len();
             if taken > 0 {
+                core.metrics.relayed.inc();
                 core.step(&["ST806"], format!("relayed to {domain} for {taken} recipient(s)"));
             }
             if !reports {
@@ -484,6 +487,7 @@ fn report(
     let count = recipients.len();
     match outcome {
         Outcome::Failed => {
+            core.metrics.bounced.inc();
             core.step(&["ST803", "ST804", "M2"], format!("error mail to {to} for {count} recipient(s)"));
         }
         _ => core.seams.journal.note(core.host(), format!("{outcome:?}: {to} is told for {count} recipient(s)")),
@@ -517,7 +521,7 @@ pub(super) fn origin_report(
         delivery.queue.push(NewItem {
             route: Route::Domain(domain_of(to)),
             recipients: vec![to.to_owned()],
-            expires: now.saturating_add(millis_of(core.config.queue_expiry)),
+            expires: now.saturating_add(millis_of(core.config().queue_expiry)),
         });
     } else if let Some(account) = core.accounts.find(to) {
         // The adapter that sent it closes the transmission and prints why it failed; where there is none, or it does not
@@ -528,7 +532,7 @@ pub(super) fn origin_report(
             delivery.queue.push(NewItem {
                 route: Route::Adapters(account.adapters),
                 recipients: vec![normalise(to)],
-                expires: now.saturating_add(millis_of(core.config.queue_expiry)),
+                expires: now.saturating_add(millis_of(core.config().queue_expiry)),
             });
         }
     } else {

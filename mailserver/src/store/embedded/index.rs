@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::{
-    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, WriteTransaction,
 };
 use rustix::fs::{FallocateFlags, fallocate};
 use sealfax_client::seam::Entropy;
@@ -241,6 +242,10 @@ impl Index {
         let queue = self.reading()?.open_table(QUEUE).map_err(database)?;
         let rows = queue.iter().map_err(database)?;
         rows.map(|row| decode(row.map_err(database)?.1.value())).collect()
+    }
+
+    pub(super) fn queue_length(&self) -> Result<u64, StoreError> {
+        self.reading()?.open_table(QUEUE).map_err(database)?.len().map_err(database)
     }
 
     pub(super) fn notices_due(&self, now: u64) -> Result<Due<NoticeState>, StoreError> {

@@ -180,6 +180,10 @@ impl Store for EmbeddedStore {
         self.index()?.queue()
     }
 
+    fn queue_length(&self) -> Result<u64, StoreError> {
+        self.index()?.queue_length()
+    }
+
     fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
         self.index()?.due(now)
     }

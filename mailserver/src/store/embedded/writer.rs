@@ -48,8 +48,16 @@ impl Parts {
     /// Opens both and brings the index up to the log.
     pub(super) fn open(folder: &Path, segments: &Arc<Segments>, entropy: &dyn Entropy) -> Result<Self, StoreError> {
         let index = Index::open(folder, entropy)?;
-        let each = |changes: Vec<Logged>, end| index.apply(&changes, end).map(drop);
+        let mut repeated = false;
+        let each = |changes: Vec<Logged>, end| {
+            repeated = true;
+            index.apply(&changes, end).map(drop)
+        };
         let log = Log::open(segments.clone(), index.token(), index.cursor()?, each)?;
+        // Who is killed again and again does not repeat more and more.
+        if repeated {
+            index.checkpoint()?;
+        }
         index.take_space();
         Ok(Self { log, index: Arc::new(index) })
     }

@@ -270,6 +270,12 @@ impl Store for PostgresStore {
         self.wait(async move { statements::queue(&pool).await })
     }
 
+    fn queue_length(&self) -> Result<u64, StoreError> {
+        let pool = self.pool.clone();
+        let counted = self.wait(async move { sqlx::query_scalar("SELECT count(*) FROM queue").fetch_one(&pool).await });
+        counted.map(unsigned)
+    }
+
     fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError> {
         let (pool, body) = (self.pool.clone(), signed(item.body));
         self.wait(async move {

@@ -128,6 +128,24 @@ fn in_threads(
     Ok(Outcome { done: done.into_inner(), seconds: begin.elapsed().as_secs_f64(), waits })
 }
 
+/// Sends one mail in a session of its own; when it was taken.
+pub(super) fn one(at: SocketAddr, to: &str, mail: &[u8]) -> io::Result<Instant> {
+    let mut session = Session::open(at)?;
+    session.reply(b"220")?;
+    session.stream.write_all(b"EHLO client.example\r\n")?;
+    session.reply(b"250")?;
+    session.stream.write_all(format!("MAIL FROM:<taro@a.example>\r\nRCPT TO:<{to}>\r\nDATA\r\n").as_bytes())?;
+    session.reply(b"250")?;
+    session.reply(b"250")?;
+    session.reply(b"354")?;
+    session.stream.write_all(&[mail, b".\r\n"].concat())?;
+    session.reply(b"250")?;
+    let taken = Instant::now();
+    session.stream.write_all(b"QUIT\r\n")?;
+    session.reply(b"221")?;
+    Ok(taken)
+}
+
 /// Sends mails for `time`, each session to mailboxes in turn, pipelined (RFC 2920).
 pub(super) fn send(
     at: SocketAddr,

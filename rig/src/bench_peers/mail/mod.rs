@@ -2,6 +2,7 @@
 //! out; each a process of its own, all with the same client ([`load`]) and everything written through to the disk.
 
 mod load;
+mod notice;
 
 use std::io::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -41,6 +42,7 @@ fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
         }
     }
     rows.extend(handing_out(options, progress)?);
+    rows.extend(notice::rows(options, progress)?);
     rows.extend(much(options, progress)?);
     Ok(rows)
 }
@@ -275,19 +277,28 @@ struct Ours {
 
 impl Ours {
     fn start(options: &Options, boxes: &[String]) -> Result<Self, BenchError> {
+        Self::start_with(options, SocketAddr::new(HERE, 9), boxes, None)
+    }
+
+    fn start_with(
+        options: &Options,
+        dns: SocketAddr,
+        boxes: &[String],
+        adapter: Option<&str>,
+    ) -> Result<Self, BenchError> {
         let program = options.server.clone().map_or_else(|| beside(SERVER), Ok)?;
         let folder = tempfile::tempdir().map_err(BenchError::broken)?;
         let port = || free_port(HERE).map_err(BenchError::broken);
         let (smtp, pop3) = (port()?, port()?);
         let text = format!(
             "[mail]\nhost_name = \"mail.{DOMAIN}\"\ndomains = [\"{DOMAIN}\"]\nsmtp = \"{smtp}\"\npop3 = \"{pop3}\"\n\
-             data = {:?}\ndns_servers = [\"127.0.0.1:9\"]\n[mail.limits]\nsessions_per_address = 500\n",
+             data = {:?}\ndns_servers = [\"{dns}\"]\n[mail.limits]\nsessions_per_address = 500\n",
             folder.path().join("data").display().to_string(),
         );
         std::fs::write(folder.path().join("mail.toml"), text).map_err(BenchError::broken)?;
         let process = Self::serve(&program, folder.path(), smtp)?;
         let ours = Self { process, program, smtp, pop3, folder };
-        boxes.iter().try_for_each(|name| ours.add(&format!("{name}@{DOMAIN}")))?;
+        boxes.iter().try_for_each(|name| ours.add(&format!("{name}@{DOMAIN}"), adapter))?;
         Ok(ours)
     }
 
@@ -308,9 +319,10 @@ impl Ours {
         Ok(begin.elapsed().as_secs_f64())
     }
 
-    fn add(&self, address: &str) -> Result<(), BenchError> {
+    fn add(&self, address: &str, adapter: Option<&str>) -> Result<(), BenchError> {
         let mut command = Command::new(&self.program);
         command.args(["account", "--config"]).arg(self.folder.path().join("mail.toml")).args(["add", address]);
+        command.args(adapter.map(|adapter| format!("--adapter={adapter}")));
         let spawned = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(BenchError::broken)?;
         if let Some(mut input) = child.stdin.take() {

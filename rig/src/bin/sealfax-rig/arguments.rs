@@ -121,8 +121,11 @@ pub enum Command {
         #[arg(long, requires = "script")]
         json: bool,
     },
-    /// Make the adapter's Debian packages.
+    /// Make the adapter's Debian packages, or those of the servers.
     Package {
+        /// The servers rather than the adapter.
+        #[arg(long)]
+        server: bool,
         /// For which machines; both without it. arm64 on an amd64 machine needs the compiler that SEALFAX_CROSS names.
         #[arg(long, value_enum)]
         arch: Vec<ArchName>,

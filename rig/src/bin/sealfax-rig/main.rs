@@ -34,10 +34,11 @@ async fn main() -> ExitCode {
     };
     ExitCode::from(match arguments.command {
         Command::List { json } => list(json),
-        Command::Package { arch, out, built, json } => {
+        Command::Package { server, arch, out, built, json } => {
+            let contents = if server { package::Contents::MailServer } else { package::Contents::Adapter };
             let archs = if arch.is_empty() { vec![ArchName::Arm64, ArchName::Amd64] } else { arch };
             let program = if built { package::Program::Built } else { package::Program::Field };
-            tokio::task::block_in_place(|| pack(&archs, &out, program, json))
+            tokio::task::block_in_place(|| pack(contents, &archs, &out, program, json))
         }
         Command::Twin { command: TwinCommand::Build { package, out, refresh } } => {
             let options = twin::build::Options { out, package, refresh };
@@ -232,11 +233,17 @@ fn compare(a: &std::path::Path, b: &std::path::Path, json: bool) -> u8 {
     u8::from(comparison.unexplained() > 0)
 }
 
-fn pack(archs: &[ArchName], out: &std::path::Path, program: package::Program, json: bool) -> u8 {
+fn pack(
+    contents: package::Contents,
+    archs: &[ArchName],
+    out: &std::path::Path,
+    program: package::Program,
+    json: bool,
+) -> u8 {
     let Some(root) = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent() else { return BROKE };
     let mut packages = Vec::new();
     for arch in archs {
-        match package::make(root, (*arch).into(), program, out) {
+        match package::make(root, contents, (*arch).into(), program, out) {
             Ok(package) => {
                 let (file, mib) = (package.file.display(), package.octets as f64 / f64::from(1 << 20));
                 eprintln!("{file}: {mib:.1} MiB; the program's sha256 is {}", package.program_sha256);

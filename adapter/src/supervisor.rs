@@ -149,7 +149,8 @@ impl Adapter {
         let receiver = Arc::new(NetworkSmtp::new(office.clone(), confirmations));
         let mut limits = smtp_server::Limits::default();
         limits.message = NETWORK_MAIL;
-        workers.spawn("notices", smtp_server::serve(listener, Security::Clear, receiver, limits, host, journal, stop));
+        let security = config.network.notices_security(&office.seams.clock)?;
+        workers.spawn("notices", smtp_server::serve(listener, security, receiver, limits, host, journal, stop));
 
         workers.spawn("outbox", outbox::run(office.clone()));
         if let Some(named) = config.ports.clone() {

@@ -281,6 +281,6 @@ mod tests {
         }
         let native = if Arch::Amd64.is_native() { Arch::Amd64 } else { Arch::Arm64 };
         let build = Build::new(folder.path(), &target, native).unwrap();
-        assert_eq!(build.program("field"), target.join("field/sealfax-adapter"));
+        assert_eq!(build.program("field", "sealfax-adapter"), target.join("field/sealfax-adapter"));
     }
 }

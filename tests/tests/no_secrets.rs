@@ -66,7 +66,8 @@ fn copy(from: &Path, to: &Path) -> Result<(), Failure> {
         let (path, place) = (entry.path(), to.join(entry.file_name()));
         if path.is_dir() {
             copy(&path, &place)?;
-        } else {
+        // A socket holds nothing.
+        } else if path.is_file() {
             std::fs::copy(&path, &place).map_err(Failure::infrastructure)?;
         }
     }

@@ -1,6 +1,9 @@
 //! What `--check` looks at beyond the file itself: the files that it names.
 
 use std::path::Path;
+use std::sync::Arc;
+
+use sealfax_client::seam::{Clock, SystemClock};
 
 use super::{Config, Problem};
 use crate::trust::{read_pem, trust_anchors};
@@ -23,6 +26,10 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
         if let Some(Err(error)) = path.map(|path| read_pem(path)) {
             say(key, error.to_string());
         }
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Err(error) = network.notices_security(&clock) {
+        say("network.notices_tls", error.to_string());
     }
     if let Some(Err(error)) = network.ldap.as_ref().map(|ldap| ldap.check_password_file()) {
         say("network.ldap.password_file", error.to_string());

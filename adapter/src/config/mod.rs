@@ -18,7 +18,7 @@ use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::lookup::Directory;
 use sealfax_client::ocsp::{CLOCK_SKEW, Location};
 use sealfax_client::seam::{Clock, Network};
-use sealfax_client::tls::{ClientTls, TlsError, TlsName, TlsNetwork};
+use sealfax_client::tls::{ClientTls, Security, ServerTls, TlsError, TlsName, TlsNetwork};
 use sealfax_drivers::display::Language;
 use serde::Deserialize;
 
@@ -134,6 +134,9 @@ pub struct NetworkConfig {
     /// TLS with the mail server; without it SMTP and POP3 are spoken in clear.
     #[serde(default)]
     pub tls: Option<MailTls>,
+    /// What is shown to the mail server under STARTTLS; without it notices and confirmations come in clear.
+    #[serde(default)]
+    pub notices_tls: Option<NoticesTls>,
     /// The certificate server: look-up by address, and OCSP unless `ocsp` says otherwise.
     pub directory: SocketAddr,
     /// A directory that the site already runs: with it, certificates are looked up there by LDAP and `directory` is
@@ -174,7 +177,32 @@ impl MailTls {
     }
 }
 
+/// This adapter's own certificate, by which it proves its host name to the mail server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoticesTls {
+    /// PEM file of the certificate, followed by those above it.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+impl NoticesTls {
+    /// Reads the files.
+    pub fn server(&self, clock: &Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
+        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let chain = read(&self.certificate).map_err(TlsError::Certificates)?;
+        let key = zeroize::Zeroizing::new(read(&self.key).map_err(TlsError::Key)?);
+        ServerTls::new(&chain, &key, None, clock)
+    }
+}
+
 impl NetworkConfig {
+    /// How notices and confirmations come in.
+    pub fn notices_security(&self, clock: &Arc<dyn Clock>) -> Result<Security, TlsError> {
+        self.notices_tls.as_ref().map_or(Ok(Security::Clear), |tls| tls.server(clock).map(Security::Offered))
+    }
+
     /// The way to the mail server: over `network`, with TLS where it is configured.
     pub fn to_mail(&self, network: &Arc<dyn Network>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Network>, TlsError> {
         match &self.tls {

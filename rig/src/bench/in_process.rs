@@ -133,6 +133,7 @@ fn config(plan: &SitePlan, name: &str) -> Config {
             pop3: mail_pop3,
             directory: plan.directory,
             tls: plan.mail_tls.clone().map(|name| MailTls { name, anchors: plan.anchors.clone() }),
+            notices_tls: plan.notices_tls.clone(),
             ldap: plan.ldap.clone(),
             ocsp: None,
             dns_servers: Vec::new(),

@@ -2,13 +2,14 @@
 //! the first octet.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use p256::elliptic_curve::Generate as _;
 use p256::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
+use sealfax_adapter::config::NoticesTls;
 use sealfax_mailserver::authority::{Authority, EndpointRequest};
 use sealfax_mailserver::mail::MailTls;
 
@@ -21,7 +22,7 @@ pub const SMTPS: u16 = 2465;
 /// POP3 with it (995).
 pub const POP3S: u16 = 2995;
 
-/// Issues what `name` shows, and puts it into `folder`.
+/// Issues what the mail server `name` shows, and puts it into `folder`.
 pub(super) fn issue(
     name: &str,
     address: IpAddr,
@@ -29,6 +30,24 @@ pub(super) fn issue(
     authority: &Authority,
     seed: u64,
 ) -> Result<MailTls, Failure> {
+    let (certificate, key) = endpoint(name, folder, authority, seed)?;
+    Ok(MailTls {
+        certificate,
+        key,
+        clients: None,
+        smtps: Some(SocketAddr::new(address, SMTPS)),
+        pop3s: Some(SocketAddr::new(address, POP3S)),
+        clear_logins: false,
+    })
+}
+
+/// Issues what the adapter `name` shows, and puts it into `folder`.
+pub(super) fn notices(name: &str, folder: &Path, authority: &Authority, seed: u64) -> Result<NoticesTls, Failure> {
+    endpoint(name, folder, authority, seed).map(|(certificate, key)| NoticesTls { certificate, key })
+}
+
+/// Files of a certificate and its key.
+fn endpoint(name: &str, folder: &Path, authority: &Authority, seed: u64) -> Result<(PathBuf, PathBuf), Failure> {
     let broken = |error: &dyn std::fmt::Display| Failure::infrastructure(format!("{name}: {error}"));
     let key = p256::SecretKey::generate_from_rng(&mut ChaCha20Rng::from_seed(seed_of(name, seed)));
     let public_key = key.public_key().to_public_key_der().map_err(|error| broken(&error))?.into_vec();
@@ -42,12 +61,5 @@ pub(super) fn issue(
     let (chain_file, key_file) = (folder.join("mail.pem"), folder.join("mail.key.pem"));
     std::fs::write(&chain_file, chain).map_err(|error| broken(&error))?;
     std::fs::write(&key_file, key.as_bytes()).map_err(|error| broken(&error))?;
-    Ok(MailTls {
-        certificate: chain_file,
-        key: key_file,
-        clients: None,
-        smtps: Some(SocketAddr::new(address, SMTPS)),
-        pop3s: Some(SocketAddr::new(address, POP3S)),
-        clear_logins: false,
-    })
+    Ok((chain_file, key_file))
 }

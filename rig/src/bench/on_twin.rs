@@ -310,6 +310,7 @@ mod tests {
             towards_terminal: at(2, SMTP),
             mail_server: at(3, SMTP).ip(),
             mail_tls: None,
+            notices_tls: None,
             directory: at(4, 80),
             ldap: None,
             trust: TrustConfig { ocsp_responders: Some("/elsewhere.pem".into()), ..TrustConfig::default() },

@@ -224,9 +224,12 @@ impl Region {
         let dns_at = region._dns.address();
         let screens = ScreenNumbers::default();
         let mut starting = Vec::new();
+        // A board has no certificate of its own.
+        let prove = plan.mail_tls && bench.twins.is_none() && bench.lab.is_none();
         for letter in &plan.offices {
             if !plan.branches.contains_key(letter) {
-                region.start_mail_server(*letter, dns_at, plan.mail_tls).await?;
+                let adapters = prove.then(|| anchors.clone());
+                region.start_mail_server(*letter, dns_at, plan.mail_tls, adapters).await?;
             }
         }
         for letter in &plan.offices {
@@ -242,6 +245,9 @@ impl Region {
                 towards_terminal: SocketAddr::new(host(&terminal_side)?, SMTP),
                 mail_server: mail_at,
                 mail_tls: plan.mail_tls.then(|| format!("mail-{}", region.headquarters(*letter))),
+                notices_tls: prove
+                    .then(|| mail_tls::notices(&name, &region.folder(&name), &region.authority, region.seed))
+                    .transpose()?,
                 directory: directory_at,
                 trust: trust.clone(),
                 correspondents: plan.correspondents.get(letter).cloned().unwrap_or_default(),
@@ -384,7 +390,13 @@ impl Region {
     }
 
     /// Starts an office's mail server for the first time.
-    async fn start_mail_server(&mut self, letter: char, dns: SocketAddr, tls: bool) -> Result<(), Failure> {
+    async fn start_mail_server(
+        &mut self,
+        letter: char,
+        dns: SocketAddr,
+        tls: bool,
+        adapter_anchors: Option<PathBuf>,
+    ) -> Result<(), Failure> {
         let name = format!("mail-{letter}");
         let address = self.address(&name)?;
         let branches = self.branches.iter().filter(|(_, headquarters)| **headquarters == letter);
@@ -398,6 +410,7 @@ impl Region {
         let issue = || mail_tls::issue(&name, address, &folder, &self.authority, self.seed);
         let config = MailConfig {
             tls: tls.then(issue).transpose()?,
+            adapter_anchors,
             host_name: name.clone(),
             domains: served.iter().map(|office| format!("{office}.example")).collect(),
             smtp: SocketAddr::new(address, SMTP),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_adapter::Adapter;
-use sealfax_adapter::config::{CorrespondentsConfig, TrustConfig};
+use sealfax_adapter::config::{CorrespondentsConfig, NoticesTls, TrustConfig};
 use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::button::ButtonPress;
@@ -46,6 +46,8 @@ pub(super) struct SitePlan {
     /// The mail server's address, and under TLS its name.
     pub(super) mail_server: IpAddr,
     pub(super) mail_tls: Option<String>,
+    /// What the adapter shows to the mail server.
+    pub(super) notices_tls: Option<NoticesTls>,
     pub(super) directory: SocketAddr,
     pub(super) ldap: Option<LdapDirectory>,
     pub(super) trust: TrustConfig,

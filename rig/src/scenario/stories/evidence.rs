@@ -105,7 +105,8 @@ fn read_all(folder: &Path, places: &mut Vec<(String, Vec<u8>)>) -> std::io::Resu
         let path = entry?.path();
         if path.is_dir() {
             read_all(&path, places)?;
-        } else {
+        // A socket holds nothing.
+        } else if path.is_file() {
             // A file that is gone by now holds nothing any more.
             match std::fs::read(&path) {
                 Ok(octets) => places.push((path.display().to_string(), octets)),

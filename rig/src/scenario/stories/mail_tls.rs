@@ -71,6 +71,12 @@ async fn over_tls(bench: Bench) -> Result<(), Failure> {
             format!("{} is nowhere on the network", if shown.len() > 5 { "her password" } else { &shown }),
         )?;
     }
+    // What tells the adapter comes under TLS too, from a server to which it has proven its name; on a board without a
+    // certificate of its own it does not.
+    if bench.twins.is_none() && bench.lab.is_none() {
+        let nowhere = !region.capture.contains(Side::Network, b"Sealfax-Notice");
+        expect(nowhere, "the notice is nowhere in clear on the network")?;
+    }
     Ok(())
 }
 

@@ -149,14 +149,18 @@ fn base64_of_hex(text: &str) -> String {
     base64::engine::general_purpose::STANDARD.encode(digits.collect::<Vec<u8>>())
 }
 
-/// The names of all files below a folder.
+/// The names of all files below a folder, sockets left out.
 pub(super) fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>, Failure> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).map_err(Failure::infrastructure)? {
             let path = entry.map_err(Failure::infrastructure)?.path();
-            if path.is_dir() { folders.push(path) } else { found.push(path) }
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.is_file() {
+                found.push(path);
+            }
         }
     }
     found.sort();

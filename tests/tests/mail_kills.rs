@@ -277,7 +277,7 @@ async fn a_full_disk() {
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
     let mounted = Mounted::tmpfs(&disk, "12m");
-    if !mounted.0.is_some() {
+    if mounted.0.is_none() {
         assert!(!strict, "a small file system cannot be mounted");
         return eprintln!("unsupported: only root mounts a small file system");
     }

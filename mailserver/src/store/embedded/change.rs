@@ -15,7 +15,7 @@ pub(super) enum Change {
     /// [`crate::store::Store::delete`].
     Delete { account: String, ids: Vec<u64>, now: u64 },
     /// [`crate::store::Store::settle`].
-    Settle { id: u64, item: Option<QueueItem>, then: Option<Delivery> },
+    Settle { id: u64, item: Option<Box<QueueItem>>, then: Option<Delivery> },
     /// [`crate::store::Store::settle_notice`].
     SettleNotice { was: NoticeState, state: Option<NoticeState> },
     /// [`crate::store::Store::put_account`].

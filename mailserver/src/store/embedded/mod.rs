@@ -194,7 +194,7 @@ impl Store for EmbeddedStore {
     }
 
     fn settle(&self, id: u64, item: Option<QueueItem>, then: Option<Delivery>) -> Result<bool, StoreError> {
-        self.change(Change::Settle { id, item, then })
+        self.change(Change::Settle { id, item: item.map(Box::new), then })
     }
 
     fn notices_due(&self, now: u64) -> Result<(Vec<NoticeState>, Option<u64>), StoreError> {

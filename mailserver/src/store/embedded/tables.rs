@@ -98,7 +98,7 @@ impl<'t> Tables<'t> {
             Change::Deliver(delivery) => self.keep(delivery, logged.body).map(|()| true),
             Change::Delete { account, ids, now } => self.delete(account, ids, *now).map(|()| true),
             Change::Settle { id, item, then } => {
-                let known = self.settle(*id, item.as_ref())?;
+                let known = self.settle(*id, item.as_deref())?;
                 if let (true, Some(delivery)) = (known, then) {
                     self.keep(delivery, logged.body)?;
                 }

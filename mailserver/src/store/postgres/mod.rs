@@ -6,8 +6,8 @@
 mod statements;
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::Read as _;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::mpsc::sync_channel;
@@ -65,10 +65,10 @@ fn unsigned(number: i64) -> u64 {
 }
 
 impl PostgresStore {
-    /// Connects to `url`, and brings the tables there up to this version. The node is who it was when it last worked with
-    /// `folder`: what it had at hand when it was killed is its own again at once.
+    /// Connects to `url`, and brings the tables there up to this version. Whoever worked with `folder` before is dead: what it
+    /// had at hand, also by words of its that are still on their way, is everybody's at once.
     pub fn open(url: &str, folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<Self, StoreError> {
-        let (identity, node) = identity(folder, entropy)?;
+        let (identity, node, before) = identity(folder, entropy)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("postgres")
@@ -82,8 +82,10 @@ impl PostgresStore {
             let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
             let pool = pool.connect_with(options.application_name("sealfax-mailserver")).await.map_err(database)?;
             migrate(&pool).await?;
-            statements::release(&pool, node).await.map_err(database)?;
-            statements::beat(&pool, node).await.map_err(database)?;
+            if let Some(before) = before {
+                statements::leave(&pool, before).await.map_err(database)?;
+            }
+            statements::join(&pool, node).await.map_err(database)?;
             let token = sqlx::query_scalar("SELECT token FROM token").fetch_one(&pool).await.map_err(database)?;
             tokio::spawn(live(pool.clone(), node));
             tokio::spawn(listen(pool.clone(), told));
@@ -112,8 +114,8 @@ fn on<T: Send + 'static>(
     told.recv().unwrap_or_else(|_| Err(StoreError::Broken("its runtime ended".to_owned())))
 }
 
-/// Who the node of this folder is; nobody else may be it at the same time.
-fn identity(folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<(File, i64), StoreError> {
+/// Who works with this folder from now on, and who did before; nobody else may at the same time.
+fn identity(folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<(File, i64, Option<i64>), StoreError> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StoreError::Folder)?;
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true).mode(0o600);
@@ -121,14 +123,12 @@ fn identity(folder: &Path, entropy: &Arc<dyn Entropy>) -> Result<(File, i64), St
     file.try_lock().map_err(|_| StoreError::InUse)?;
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(StoreError::Folder)?;
-    if let Ok(node) = text.trim().parse() {
-        return Ok((file, node));
-    }
     let mut octets = [0u8; 8];
     entropy.fill(&mut octets);
     let node = i64::from_le_bytes(octets);
-    write!(file, "{node}").and_then(|()| file.sync_all()).map_err(StoreError::Folder)?;
-    Ok((file, node))
+    let written = file.set_len(0).and_then(|()| file.write_all_at(node.to_string().as_bytes(), 0));
+    written.and_then(|()| file.sync_all()).map_err(StoreError::Folder)?;
+    Ok((file, node, text.trim().parse().ok()))
 }
 
 async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
@@ -182,7 +182,6 @@ impl Drop for PostgresStore {
         let (pool, node) = (self.pool.clone(), self.node);
         // What it was trying is everybody's again.
         let _ = self.wait(async move {
-            statements::release(&pool, node).await?;
             statements::leave(&pool, node).await?;
             pool.close().await;
             Ok(())

@@ -7,26 +7,27 @@ use super::{BELIEVED, CHANNEL, signed, unsigned};
 use crate::accounts::Account;
 use crate::store::{Delivery, NoticeState, QueueItem, StoredMail, Usage, return_path};
 
-/// This node lives; nodes that were not heard of for a day are forgotten.
+/// A new node.
+pub(super) async fn join(pool: &PgPool, node: i64) -> Result<(), Error> {
+    let text = "INSERT INTO nodes VALUES ($1, now() + $2::interval)";
+    sqlx::query(text).bind(node).bind(BELIEVED).execute(pool).await?;
+    Ok(())
+}
+
+/// This node lives, unless it was declared dead; nodes that were not heard of for a day are forgotten.
 pub(super) async fn beat(pool: &PgPool, node: i64) -> Result<(), Error> {
-    let text = "INSERT INTO nodes VALUES ($1, now() + $2::interval)
-        ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until";
+    let text = "UPDATE nodes SET alive_until = now() + $2::interval WHERE id = $1";
     sqlx::query(text).bind(node).bind(BELIEVED).execute(pool).await?;
     sqlx::query("DELETE FROM nodes WHERE alive_until < now() - interval '1 day'").execute(pool).await?;
     Ok(())
 }
 
-/// What this node had at hand is everybody's.
-pub(super) async fn release(pool: &PgPool, node: i64) -> Result<(), Error> {
+/// This node ends, or has ended: what it had at hand is everybody's.
+pub(super) async fn leave(pool: &PgPool, node: i64) -> Result<(), Error> {
+    sqlx::query("DELETE FROM nodes WHERE id = $1").bind(node).execute(pool).await?;
     sqlx::query("DELETE FROM locks WHERE owner = $1").bind(node).execute(pool).await?;
     sqlx::query("UPDATE queue SET owner = NULL WHERE owner = $1").bind(node).execute(pool).await?;
     sqlx::query("UPDATE notices SET owner = NULL WHERE owner = $1").bind(node).execute(pool).await?;
-    Ok(())
-}
-
-/// This node ends.
-pub(super) async fn leave(pool: &PgPool, node: i64) -> Result<(), Error> {
-    sqlx::query("DELETE FROM nodes WHERE id = $1").bind(node).execute(pool).await?;
     Ok(())
 }
 

@@ -103,12 +103,16 @@ impl Index {
             None => {
                 tables.put_number("format", FORMAT)?;
                 tables.put_cursor(Cursor::START)?;
+                drop(tables);
+                write.commit().map_err(database)?;
             }
-            Some(FORMAT) => {}
+            // Nothing is new: the last checkpoint stays what the next start finds.
+            Some(FORMAT) => {
+                drop(tables);
+                write.abort().map_err(database)?;
+            }
             Some(found) => return Err(StoreError::Format { found, known: FORMAT }),
         }
-        drop(tables);
-        write.commit().map_err(database)?;
         Ok(Self { database: database_file, path, file, length: AtomicU64::new(0), token })
     }
 

@@ -203,9 +203,16 @@ struct Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         let (pool, node, account) = (self.pool.clone(), self.node, std::mem::take(&mut self.account));
+        let (tell, told) = sync_channel(1);
         self.runtime.spawn(async move {
-            let _ = statements::unlock(&pool, node, &account).await;
+            // A database that is away hears of it when it is back.
+            while statements::unlock(&pool, node, &account).await.is_err() && !pool.is_closed() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            let _ = tell.send(());
         });
+        // Whoever comes next, in a moment maybe, finds it free.
+        let _ = told.recv_timeout(Duration::from_secs(1));
     }
 }
 

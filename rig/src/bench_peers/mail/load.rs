@@ -146,6 +146,47 @@ pub(super) fn one(at: SocketAddr, to: &str, mail: &[u8]) -> io::Result<Instant> 
     Ok(taken)
 }
 
+/// Clients that are in the middle of a mail, and say an octet of it now and then; they go when dropped.
+pub(super) struct Dripping {
+    stop: std::sync::mpsc::Sender<()>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Dripping {
+    pub(super) fn start(at: SocketAddr, count: usize, to: &str) -> io::Result<Self> {
+        let mut streams = Vec::with_capacity(count);
+        for _ in 0..count {
+            let mut session = Session::open(at)?;
+            session.reply(b"220")?;
+            session.stream.write_all(b"EHLO slow.example\r\n")?;
+            session.reply(b"250")?;
+            let commands = format!("MAIL FROM:<slow@a.example>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
+            session.stream.write_all(commands.as_bytes())?;
+            session.reply(b"250")?;
+            session.reply(b"250")?;
+            session.reply(b"354")?;
+            streams.push(session.stream);
+        }
+        let (stop, stopped) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            while stopped.recv_timeout(Duration::from_millis(200)) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                // Whoever is turned away drips no more.
+                streams.retain_mut(|stream| stream.write_all(b"x").is_ok());
+            }
+        });
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Dripping {
+    fn drop(&mut self) {
+        let _ = self.stop.send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 /// Sends mails for `time`, each session to mailboxes in turn, pipelined (RFC 2920).
 pub(super) fn send(
     at: SocketAddr,

@@ -42,6 +42,7 @@ fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
         }
     }
     rows.extend(handing_out(options, progress)?);
+    rows.push(dripping(options, progress)?);
     rows.extend(notice::rows(options, progress)?);
     rows.extend(much(options, progress)?);
     Ok(rows)
@@ -221,6 +222,28 @@ fn handing_out(options: &Options, progress: &Progress) -> Result<Vec<Row>, Bench
     Ok(rows)
 }
 
+/// What 500 clients that drip cost one that does not.
+fn dripping(options: &Options, progress: &Progress) -> Result<Row, BenchError> {
+    let boxes = boxes(1);
+    let (ours, to) = (Ours::start(options, &boxes)?, addresses(&boxes));
+    let (mail, time) = (load::mail(100 << 10), Duration::from_secs_f64(options.seconds));
+    let round = || {
+        let outcome = load::send(ours.smtp, 1, &to, &mail, time).map_err(BenchError::broken)?;
+        Ok::<_, BenchError>(outcome.done as f64 / outcome.seconds)
+    };
+    let (mut alone, mut among) = (0f64, 0f64);
+    for number in 1..=options.rounds {
+        progress.at(format!("one client alone, and among 500 that drip, round {number} of {}", options.rounds));
+        alone = alone.max(round()?);
+        let slow = load::Dripping::start(ours.smtp, 500, &to[0]).map_err(BenchError::broken)?;
+        among = among.max(round()?);
+        drop(slow);
+        // They are seen to be gone.
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    Ok(Row::more("Taken, 100 KiB, one client among 500 that drip", "1/s", among, "alone", alone).at_least(0.8))
+}
+
 /// A mailbox with very many mails, and a store with ten times as many.
 fn much(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
     let boxes = boxes(BOXES);
@@ -292,7 +315,7 @@ impl Ours {
         let (smtp, pop3) = (port()?, port()?);
         let text = format!(
             "[mail]\nhost_name = \"mail.{DOMAIN}\"\ndomains = [\"{DOMAIN}\"]\nsmtp = \"{smtp}\"\npop3 = \"{pop3}\"\n\
-             data = {:?}\ndns_servers = [\"{dns}\"]\n[mail.limits]\nsessions_per_address = 500\n",
+             data = {:?}\ndns_servers = [\"{dns}\"]\n[mail.limits]\nsessions = 600\nsessions_per_address = 600\n",
             folder.path().join("data").display().to_string(),
         );
         std::fs::write(folder.path().join("mail.toml"), text).map_err(BenchError::broken)?;

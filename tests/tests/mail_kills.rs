@@ -336,7 +336,7 @@ async fn full(disk: &Path) {
     let found = holds(world.pop3, "one@b.test").await;
     assert_eq!(found.keys().copied().collect::<Vec<_>>(), kept);
     kept.clear();
-    // Holes are made when the index is written through: a few seconds later there is space, and mail is taken again.
+    // What was deleted makes space, and mail is taken again.
     for _ in 0..100 {
         if fill(5000..5001, &mut kept).await == 0 {
             break;

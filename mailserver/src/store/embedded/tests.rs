@@ -105,6 +105,8 @@ fn what_was_answered_is_there_after_a_power_cut_and_what_was_half_written_is_not
     let end = only_segment(before.path()).metadata().unwrap().len();
     assert!(end < length, "space was taken ahead");
     store.deliver(mail("the last one\r\n")).unwrap();
+    // Of the folder as it is now: its store goes on to write its index through.
+    let folder = cut(folder.path());
     // However much of the last frame was written, and whatever became of the rest of it.
     for rest in [None, Some(0u8), Some(0xff)] {
         for more in (0..end.min(400)).step_by(7) {

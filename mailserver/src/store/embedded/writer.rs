@@ -143,7 +143,7 @@ impl Writer {
         }
         let Some(parts) = &mut self.parts else { return };
         if changes.iter().any(|change| change.body().is_some()) && !parts.index.take_space() {
-            return self.without_mail(changes, answers);
+            return self.full(changes, answers);
         }
         if parts.log.is_full() {
             let rotated = Self::rotate(parts);
@@ -158,7 +158,7 @@ impl Writer {
         };
         let places = match appended {
             Ok(places) => places,
-            Err(NotAppended::Full(_)) => return self.without_mail(changes, answers),
+            Err(NotAppended::Full(_)) => return self.full(changes, answers),
             Err(NotAppended::Broken(error)) => {
                 self.fail();
                 return failed(answers, &|| StoreError::Broken(error.to_string()));
@@ -180,6 +180,16 @@ impl Writer {
                 failed(answers, &|| StoreError::Broken(error.to_string()));
             }
         }
+    }
+
+    /// There is no space. What was deleted since the last checkpoint may still hold some.
+    fn full(&mut self, changes: Vec<Change>, answers: Vec<Answer>) {
+        if self.unsaved.0 == 0 {
+            return self.without_mail(changes, answers);
+        }
+        self.checkpoint();
+        self.unsaved = (0, None);
+        self.commit(changes, answers);
     }
 
     /// There is no space: mail is refused, everything else is done from the reserve.

@@ -2,26 +2,26 @@
 //!
 //! One loop looks for what is due, woken at once by every durable commit; attempts run beside it.
 
+mod report;
 mod warm;
+mod way;
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_client::dns::DnsError;
-use sealfax_client::smtp::{Outgoing, Rejection, SendError, Upgrade};
-use sealfax_client::smtp_server::Dsn;
-use sealfax_client::tls::TlsName;
+use sealfax_client::smtp::Outgoing;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub(super) use self::report::origin_report;
+use self::report::report;
 pub(super) use self::warm::Warm;
+use self::way::{Taken, domain_addresses, send_to_first, to_adapter};
 use super::Core;
-use crate::accounts::{domain_of, normalise};
-use crate::bounce::{self, BounceFacts, Outcome};
+use crate::bounce::Outcome;
 use crate::notice::{self, NoticeFacts};
-use crate::store::{Delivery, NewItem, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
+use crate::store::{Delivery, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
 
 /// Most attempts at once.
 const AT_ONCE: usize = 32;
@@ -105,116 +105,6 @@ async fn start_due(
     }
     let next = [next_notice, next_item].into_iter().flatten().min();
     Ok(next.map_or(LONGEST_SLEEP, |next| Duration::from_millis(next.saturating_sub(now).max(1))))
-}
-
-/// Why an attempt at one host failed.
-struct Failure {
-    permanent: bool,
-    text: String,
-}
-
-impl From<DnsError> for Failure {
-    fn from(error: DnsError) -> Self {
-        Self { permanent: error.is_not_found(), text: error.to_string() }
-    }
-}
-
-impl From<SendError> for Failure {
-    fn from(error: SendError) -> Self {
-        let text = match &error {
-            SendError::Rejected { rejection, .. } => rejection.to_string(),
-            other => other.to_string(),
-        };
-        Self { permanent: error.is_permanent(), text }
-    }
-}
-
-/// What a server said.
-struct Taken {
-    /// The recipients that it refused, each with its reply.
-    refused: Vec<(String, Rejection)>,
-    /// Whether it reports of the others what their sender wants to hear.
-    reports: bool,
-}
-
-/// Sends to the first of `targets` that can be reached.
-async fn send_to_first(
-    core: &Core,
-    targets: &[SocketAddr],
-    upgrade: &Upgrade,
-    outgoing: Outgoing<'_>,
-) -> Result<Taken, Failure> {
-    let mut last = Failure { permanent: false, text: "no address to send to".to_owned() };
-    for target in targets {
-        let network = core.seams.network.as_ref();
-        match core.warm.send(network, *target, core.host(), upgrade, outgoing).await {
-            Ok(sent) => {
-                let refusal =
-                    |result: sealfax_client::smtp::RecipientResult| Some((result.recipient, result.outcome.err()?));
-                let refused = sent.results.into_iter().filter_map(refusal).collect();
-                return Ok(Taken { refused, reports: sent.reports });
-            }
-            // Only an unreachable host or a busy one lets the next be tried: the mail is still ours alone.
-            Err(error @ SendError::Connect { .. }) => last = error.into(),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(last)
-}
-
-/// An adapter's addresses: SRV `_sealfax._tcp` first, then A or AAAA with the configured port.
-async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, DnsError> {
-    match core.resolver.srv(&format!("_sealfax._tcp.{host}")).await {
-        Ok(locations) => {
-            let mut targets = Vec::new();
-            let mut trouble = None;
-            for location in locations.iter().take(4) {
-                match core.resolver.addresses(&location.host).await {
-                    Ok(found) => targets.extend(found.into_iter().map(|ip| SocketAddr::new(ip, location.port))),
-                    Err(error) => trouble = Some(error),
-                }
-            }
-            match trouble {
-                Some(error) if targets.is_empty() => Err(error),
-                _ => Ok(targets),
-            }
-        }
-        Err(error) if error.is_not_found() => {
-            let found = core.resolver.addresses(host).await?;
-            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, core.config().notice_port)).collect())
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// A domain's mail servers: MX, or the domain's own address (RFC 5321, 5.1).
-async fn domain_addresses(core: &Core, domain: &str) -> Result<Vec<SocketAddr>, Failure> {
-    let hosts: Vec<String> = match core.resolver.mx(domain).await {
-        Ok(exchangers) => exchangers.into_iter().map(|exchanger| exchanger.host).collect(),
-        Err(error) if error.is_not_found() => vec![domain.to_owned()],
-        Err(error) => return Err(error.into()),
-    };
-    if hosts.iter().any(String::is_empty) {
-        return Err(Failure { permanent: true, text: format!("5.1.10 {domain} accepts no mail") });
-    }
-    let mut targets = Vec::new();
-    let mut trouble = None;
-    for host in hosts.iter().take(5) {
-        if host.eq_ignore_ascii_case(core.host()) {
-            break;
-        }
-        match core.resolver.addresses(host).await {
-            Ok(found) => {
-                targets.extend(found.into_iter().take(4).map(|ip| SocketAddr::new(ip, core.config().relay_port)))
-            }
-            Err(error) => trouble = Some(error),
-        }
-    }
-    match trouble {
-        _ if !targets.is_empty() => Ok(targets),
-        Some(error) => Err(error.into()),
-        None => Err(Failure { permanent: true, text: format!("5.4.6 the mail for {domain} would come back here") }),
-    }
 }
 
 async fn attempt_notice(core: &Core, state: NoticeState) {
@@ -361,18 +251,6 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
     }
 }
 
-/// To an adapter, under TLS and with its proof where that is wanted of adapters.
-async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
-    let upgrade = match &core.adapter_tls {
-        Some(tls) => {
-            let name = TlsName::new(host).map_err(|error| Failure { permanent: true, text: error.to_string() })?;
-            Upgrade::Required(tls.clone(), name)
-        }
-        None => Upgrade::Clear,
-    };
-    send_to_first(core, &adapter_addresses(core, host).await?, &upgrade, outgoing).await
-}
-
 /// The mail has been waiting long enough that its sender should know, once.
 fn delay(core: &Core, item: &mut QueueItem, mail: &[u8], now: u64) -> Option<Delivery> {
     let since = now.saturating_sub(item.queued);
@@ -465,81 +343,6 @@ async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[
         }
     }
     item.route = Route::Adapters(left);
-}
-
-/// The report to the origin; none for a null return path. An error mail (ST804) if it failed.
-fn report(
-    core: &Core,
-    outcome: Outcome,
-    item: &QueueItem,
-    recipients: &[(String, String)],
-    mail: &[u8],
-    now: u64,
-) -> Option<Delivery> {
-    let Some(to) = item.reverse_path.clone() else {
-        if outcome == Outcome::Failed {
-            let whom: Vec<&str> = recipients.iter().map(|(recipient, _)| recipient.as_str()).collect();
-            let text = format!("a mail without return path is given up for {}", whom.join(", "));
-            core.seams.journal.failure(core.host(), "BOUNCE-NULL", text);
-        }
-        return None;
-    };
-    let count = recipients.len();
-    match outcome {
-        Outcome::Failed => {
-            core.metrics.bounced.inc();
-            core.step(&["ST803", "ST804", "M2"], format!("error mail to {to} for {count} recipient(s)"));
-        }
-        _ => core.seams.journal.note(core.host(), format!("{outcome:?}: {to} is told for {count} recipient(s)")),
-    }
-    origin_report(core, outcome, &to, &item.dsn, recipients, mail, (item.queued, now))
-}
-
-/// The report as a delivery of its own; times are when the mail came, and now.
-pub(super) fn origin_report(
-    core: &Core,
-    outcome: Outcome,
-    to: &str,
-    dsn: &Dsn,
-    recipients: &[(String, String)],
-    original: &[u8],
-    (arrived, now): (u64, u64),
-) -> Option<Delivery> {
-    let composed = bounce::compose(&BounceFacts {
-        outcome,
-        dsn,
-        host: core.host(),
-        to,
-        recipients,
-        original,
-        arrived: system_time(arrived),
-        now: system_time(now),
-        token: &core.seams.entropy.token(),
-    });
-    let mut delivery = Delivery { mail: composed, now, ..Delivery::default() };
-    if !core.is_ours(&domain_of(to)) {
-        delivery.queue.push(NewItem {
-            route: Route::Domain(domain_of(to)),
-            recipients: vec![to.to_owned()],
-            expires: now.saturating_add(millis_of(core.config().queue_expiry)),
-        });
-    } else if let Some(account) = core.accounts.find(to) {
-        // The adapter that sent it closes the transmission and prints why it failed; where there is none, or it does not
-        // know the mail, and whatever else is reported, stays in the mailbox.
-        if account.adapters.is_empty() || outcome != Outcome::Failed {
-            delivery.mailboxes.push(account.address);
-        } else {
-            delivery.queue.push(NewItem {
-                route: Route::Adapters(account.adapters),
-                recipients: vec![normalise(to)],
-                expires: now.saturating_add(millis_of(core.config().queue_expiry)),
-            });
-        }
-    } else {
-        core.seams.journal.failure(core.host(), "BOUNCE-LOST", format!("the origin {to} has no mailbox here"));
-        return None;
-    }
-    Some(delivery)
 }
 
 async fn settle(core: &Core, id: u64, item: Option<QueueItem>, then: Option<Delivery>) {

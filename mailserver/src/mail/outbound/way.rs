@@ -1,0 +1,131 @@
+//! The way to another host: its addresses, how it is secured, and what it said.
+
+use std::net::SocketAddr;
+
+use sealfax_client::dns::DnsError;
+use sealfax_client::smtp::{Outgoing, Rejection, SendError, Upgrade};
+use sealfax_client::tls::TlsName;
+
+use super::Core;
+
+/// Why an attempt at one host failed.
+pub(super) struct Failure {
+    pub(super) permanent: bool,
+    pub(super) text: String,
+}
+
+impl From<DnsError> for Failure {
+    fn from(error: DnsError) -> Self {
+        Self { permanent: error.is_not_found(), text: error.to_string() }
+    }
+}
+
+impl From<SendError> for Failure {
+    fn from(error: SendError) -> Self {
+        let text = match &error {
+            SendError::Rejected { rejection, .. } => rejection.to_string(),
+            other => other.to_string(),
+        };
+        Self { permanent: error.is_permanent(), text }
+    }
+}
+
+/// What a server said.
+pub(super) struct Taken {
+    /// The recipients that it refused, each with its reply.
+    pub(super) refused: Vec<(String, Rejection)>,
+    /// Whether it reports of the others what their sender wants to hear.
+    pub(super) reports: bool,
+}
+
+/// Sends to the first of `targets` that can be reached.
+pub(super) async fn send_to_first(
+    core: &Core,
+    targets: &[SocketAddr],
+    upgrade: &Upgrade,
+    outgoing: Outgoing<'_>,
+) -> Result<Taken, Failure> {
+    let mut last = Failure { permanent: false, text: "no address to send to".to_owned() };
+    for target in targets {
+        let network = core.seams.network.as_ref();
+        match core.warm.send(network, *target, core.host(), upgrade, outgoing).await {
+            Ok(sent) => {
+                let refusal =
+                    |result: sealfax_client::smtp::RecipientResult| Some((result.recipient, result.outcome.err()?));
+                let refused = sent.results.into_iter().filter_map(refusal).collect();
+                return Ok(Taken { refused, reports: sent.reports });
+            }
+            // Only an unreachable host or a busy one lets the next be tried: the mail is still ours alone.
+            Err(error @ SendError::Connect { .. }) => last = error.into(),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(last)
+}
+
+/// An adapter's addresses: SRV `_sealfax._tcp` first, then A or AAAA with the configured port.
+async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, DnsError> {
+    match core.resolver.srv(&format!("_sealfax._tcp.{host}")).await {
+        Ok(locations) => {
+            let mut targets = Vec::new();
+            let mut trouble = None;
+            for location in locations.iter().take(4) {
+                match core.resolver.addresses(&location.host).await {
+                    Ok(found) => targets.extend(found.into_iter().map(|ip| SocketAddr::new(ip, location.port))),
+                    Err(error) => trouble = Some(error),
+                }
+            }
+            match trouble {
+                Some(error) if targets.is_empty() => Err(error),
+                _ => Ok(targets),
+            }
+        }
+        Err(error) if error.is_not_found() => {
+            let found = core.resolver.addresses(host).await?;
+            Ok(found.into_iter().map(|ip| SocketAddr::new(ip, core.config().notice_port)).collect())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A domain's mail servers: MX, or the domain's own address (RFC 5321, 5.1).
+pub(super) async fn domain_addresses(core: &Core, domain: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let hosts: Vec<String> = match core.resolver.mx(domain).await {
+        Ok(exchangers) => exchangers.into_iter().map(|exchanger| exchanger.host).collect(),
+        Err(error) if error.is_not_found() => vec![domain.to_owned()],
+        Err(error) => return Err(error.into()),
+    };
+    if hosts.iter().any(String::is_empty) {
+        return Err(Failure { permanent: true, text: format!("5.1.10 {domain} accepts no mail") });
+    }
+    let mut targets = Vec::new();
+    let mut trouble = None;
+    for host in hosts.iter().take(5) {
+        if host.eq_ignore_ascii_case(core.host()) {
+            break;
+        }
+        match core.resolver.addresses(host).await {
+            Ok(found) => {
+                targets.extend(found.into_iter().take(4).map(|ip| SocketAddr::new(ip, core.config().relay_port)))
+            }
+            Err(error) => trouble = Some(error),
+        }
+    }
+    match trouble {
+        _ if !targets.is_empty() => Ok(targets),
+        Some(error) => Err(error.into()),
+        None => Err(Failure { permanent: true, text: format!("5.4.6 the mail for {domain} would come back here") }),
+    }
+}
+
+/// To an adapter, under TLS and with its proof where that is wanted of adapters.
+pub(super) async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
+    let upgrade = match &core.adapter_tls {
+        Some(tls) => {
+            let name = TlsName::new(host).map_err(|error| Failure { permanent: true, text: error.to_string() })?;
+            Upgrade::Required(tls.clone(), name)
+        }
+        None => Upgrade::Clear,
+    };
+    send_to_first(core, &adapter_addresses(core, host).await?, &upgrade, outgoing).await
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::{PeerError, Process, find, free_port};
+use super::process::{PeerError, Process, find, find_for_root, free_port};
 
 const PROGRAM: &str = "dovecot";
 const PACKAGE: &str = "dovecot-pop3d";
@@ -23,12 +23,7 @@ pub struct Dovecot {
 
 /// Whether it is installed, and may be started: it changes users.
 pub fn present() -> Result<(), PeerError> {
-    find(PROGRAM, PACKAGE)?;
-    if rustix::process::geteuid().is_root() {
-        Ok(())
-    } else {
-        Err(PeerError::broken(PROGRAM, "only root can start an instance"))
-    }
+    find_for_root(PROGRAM, PACKAGE).map(drop)
 }
 
 impl Dovecot {

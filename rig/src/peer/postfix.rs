@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::process::{PeerError, Process, find, free_port};
+use super::process::{PeerError, Process, find, find_for_root, free_port};
 
 const PROGRAM: &str = "postfix";
 const PACKAGE: &str = "postfix";
@@ -38,12 +38,7 @@ pub struct Postfix {
 
 /// Whether it is installed, and may be started: it changes users.
 pub fn present() -> Result<(), PeerError> {
-    find(PROGRAM, PACKAGE)?;
-    if rustix::process::geteuid().is_root() {
-        Ok(())
-    } else {
-        Err(PeerError::broken(PROGRAM, "only root can start an instance"))
-    }
+    find_for_root(PROGRAM, PACKAGE).map(drop)
 }
 
 impl Postfix {

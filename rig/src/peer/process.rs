@@ -42,6 +42,16 @@ pub fn find(program: &'static str, package: &'static str) -> Result<PathBuf, Pee
     places.map(|place| place.join(program)).find(|file| file.is_file()).ok_or(PeerError::Missing { program, package })
 }
 
+/// The same for a program that changes users, and so is started by root alone.
+pub fn find_for_root(program: &'static str, package: &'static str) -> Result<PathBuf, PeerError> {
+    let found = find(program, package)?;
+    if rustix::process::geteuid().is_root() {
+        Ok(found)
+    } else {
+        Err(PeerError::broken(program, "only root can start an instance"))
+    }
+}
+
 /// A running child.
 #[derive(Debug)]
 pub struct Process {

@@ -1,7 +1,9 @@
 //! The socket of a running server, in its data folder, which only its own user may enter: one order in a line of JSON, one
 //! line of JSON back.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,9 +59,13 @@ pub async fn ask(data: &Path, order: &Order) -> Result<Told, AskError> {
 pub(in super::super) fn bind(data: &Path) -> io::Result<UnixListener> {
     // The store's lock says that this folder is ours: what lies there is a predecessor's.
     match std::fs::remove_file(place(data)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => UnixListener::bind(place(data)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
+    let listener = UnixListener::bind(place(data))?;
+    // Whatever the folder and the umask allow: who may write to it may open mailboxes.
+    std::fs::set_permissions(place(data), Permissions::from_mode(0o600))?;
+    Ok(listener)
 }
 
 /// Takes orders until `stop`.

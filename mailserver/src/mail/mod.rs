@@ -139,6 +139,8 @@ impl MailServer {
     pub async fn start(config: MailConfig, seams: Seams) -> Result<Self, StartError> {
         config.check()?;
         let store = open_store(&config, &seams).await?;
+        // From here on the store is held: whoever has an order is to find this socket and wait at it.
+        let orders = administration::bind(&config.data);
         let accounts = Accounts::open(store.clone(), seams.entropy.clone())?;
         let wake: Arc<Notify> = Arc::default();
         let (woken, known) = (wake.clone(), accounts.clone());
@@ -219,7 +221,7 @@ impl MailServer {
             wake: core.wake.clone(),
         };
         let (data, host) = (config.data.clone(), config.host_name.clone());
-        match administration::bind(&data) {
+        match orders {
             Ok(listener) => {
                 let (journal, stopped) = (seams.journal.clone(), stopped.clone());
                 tasks.spawn(administration::serve(listener, administration, data, host, journal, stopped));

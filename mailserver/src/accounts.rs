@@ -10,10 +10,11 @@ use argon2::password_hash::{PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Entropy;
-use sealfax_client::smtp_server::valid_address;
+use sealfax_client::smtp_server::{canonical_domain, valid_address, valid_international_address};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use crate::store::{Store, StoreError};
@@ -137,17 +138,18 @@ impl std::fmt::Debug for Accounts {
     }
 }
 
-/// An address as accounts are looked up: domain in lower case.
+/// An address as accounts are looked up: local part in normal form C, domain in A-labels and lower case.
 pub fn normalise(address: &str) -> String {
     match address.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
+        Some((local, domain)) if local.is_ascii() => format!("{local}@{}", canonical_domain(domain)),
+        Some((local, domain)) => format!("{}@{}", local.nfc(), canonical_domain(domain)),
         None => address.to_owned(),
     }
 }
 
-/// The domain of an address, in lower case.
+/// The domain of an address, in A-labels and lower case.
 pub fn domain_of(address: &str) -> String {
-    address.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase()).unwrap_or_default()
+    address.rsplit_once('@').map(|(_, domain)| canonical_domain(domain)).unwrap_or_default()
 }
 
 impl Accounts {
@@ -188,7 +190,7 @@ impl Accounts {
         password: &Password,
         adapters: &[String],
     ) -> Result<Account, AccountError> {
-        if !valid_address(address) {
+        if !valid_international_address(address) {
             return Err(AccountError::BadAddress(address.to_owned()));
         }
         check_adapters(adapters)?;
@@ -226,7 +228,7 @@ impl Accounts {
 
     /// Changes the other addresses whose mail is this account's.
     pub fn set_aliases(&self, address: &str, aliases: &[String]) -> Result<(), AccountError> {
-        if let Some(bad) = aliases.iter().find(|alias| !valid_address(alias)) {
+        if let Some(bad) = aliases.iter().find(|alias| !valid_international_address(alias)) {
             return Err(AccountError::BadAddress(bad.clone()));
         }
         let mut aliases: Vec<String> = aliases.iter().map(|alias| normalise(alias)).collect();
@@ -253,7 +255,7 @@ impl Accounts {
 
     /// Gives the account another address; its mails and notices go with it.
     pub fn rename(&self, from: &str, to: &str) -> Result<Account, AccountError> {
-        if !valid_address(to) {
+        if !valid_international_address(to) {
             return Err(AccountError::BadAddress(to.to_owned()));
         }
         let (from, to) = (normalise(from), normalise(to));

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use sealfax_client::smtp_server::Dsn;
+use sealfax_client::smtp_server::{Dsn, utf8_addr_xtext};
 
 use crate::header::{base64_lines, date, one_line, split};
 
@@ -101,16 +101,16 @@ pub fn compose(facts: &BounceFacts<'_>) -> Vec<u8> {
     let _ = write!(status, "Arrival-Date: {}\r\n", date(facts.arrived));
     for (recipient, why) in facts.recipients {
         let why = one_line(why);
-        let _ = write!(human, "  {}\r\n      {why}\r\n", one_line(recipient));
+        let _ = write!(human, "  {recipient}\r\n      {why}\r\n");
         status.push_str("\r\n");
         let original = facts.dsn.recipients.get(recipient).and_then(|wishes| wishes.orcpt.as_deref());
         if let Some(original) = original {
-            let _ = write!(status, "Original-Recipient: rfc822; {}\r\n", one_line(original));
+            let _ = write!(status, "Original-Recipient: {}\r\n", typed_address(original));
         }
         let _ = write!(
             status,
-            "Final-Recipient: rfc822; {}\r\nAction: {}\r\nStatus: {}\r\nDiagnostic-Code: {}; {why}\r\n",
-            one_line(recipient),
+            "Final-Recipient: {}\r\nAction: {}\r\nStatus: {}\r\nDiagnostic-Code: {}; {why}\r\n",
+            typed_address(recipient),
             facts.outcome.action(),
             status_code(facts.outcome, &why),
             if reply_code(&why).is_some() { "smtp" } else { "x-sealfax" }
@@ -155,6 +155,14 @@ pub fn compose(facts: &BounceFacts<'_>) -> Vec<u8> {
         human = base64_lines(human.as_bytes()),
     )
     .into_bytes()
+}
+
+/// An address with its type (RFC 3464, 2.3.1); beyond ASCII written so that seven bits carry it (RFC 6533, 3).
+fn typed_address(address: &str) -> String {
+    if address.is_ascii() {
+        return format!("rfc822; {}", one_line(address));
+    }
+    format!("utf-8; {}", utf8_addr_xtext(address))
 }
 
 fn reply_code(why: &str) -> Option<u16> {
@@ -206,6 +214,13 @@ mod tests {
         assert!(!text.contains("secret") && !text.contains("\nX-Forged"));
         assert_eq!(judge(&mail, false).kind, Kind::Bounce);
         insta::assert_snapshot!(text.replace("\r\n", "\n"));
+    }
+
+    #[test]
+    fn addresses_beyond_ascii() {
+        assert_eq!(typed_address("a+b@c.test"), "rfc822; a+b@c.test");
+        assert_eq!(typed_address("花+b@c.test"), "utf-8; \\x{82B1}\\x{2B}b@c.test");
+        assert_eq!(typed_address("花\r\nX: y"), "utf-8; \\x{82B1}\\x{D}\\x{A}X:\\x{20}y");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use sealfax_client::seam::TransmissionId;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -61,6 +62,17 @@ pub fn split(entity: &[u8]) -> (Vec<Field<'_>>, &[u8]) {
             }
         }
     }
+}
+
+/// By what this server's log calls the mail: the id of the `Received` field that it put on top.
+pub fn log_id(mail: &[u8], host: &str) -> Option<TransmissionId> {
+    // It stands within the first few lines; `Return-Path` may be above it.
+    let (fields, _) = split(mail.get(..2048).unwrap_or(mail));
+    let received = fields.into_iter().find(|field| field.is("Received"))?;
+    let mut words = received.value.split_ascii_whitespace().skip_while(|word| *word != "by").skip(1);
+    let ours = words.next()? == host;
+    let id = words.skip_while(|word| *word != "id").nth(1)?;
+    TransmissionId::read(id.trim_end_matches(';')).filter(|_| ours)
 }
 
 /// How many times a mail went through a server: the count of its `Received` fields (RFC 5321, 6.3).
@@ -128,6 +140,15 @@ mod tests {
         assert_eq!(fields.first().map(|f| f.value.as_str()), Some("b c"));
         assert!(fields.last().is_some_and(|f| f.is("x-Y") && f.value == "z"));
         assert_eq!(body, b"body: no\r\n");
+    }
+
+    #[test]
+    fn the_id_that_the_log_calls_a_mail_by() {
+        let mail = b"Return-Path: <a@a.test>\r\nReceived: from x ([127.0.0.1])\r\n\tby mail.b.test with ESMTP id 0123456789abcdef\r\n\t\
+            for <b@b.test>;\r\n\tThu\r\nSubject: id ffffffffffffffff\r\n\r\n";
+        assert_eq!(log_id(mail, "mail.b.test").map(|id| id.to_string()).as_deref(), Some("0123456789abcdef"));
+        assert_eq!(log_id(mail, "mail.c.test"), None, "another server's");
+        assert_eq!(log_id(b"Subject: x\r\n\r\n", "mail.b.test"), None);
     }
 
     #[test]

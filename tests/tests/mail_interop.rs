@@ -71,7 +71,7 @@ async fn postfix_at_the_other_end() {
     let ours_at = free_port(HERE).unwrap();
     let lines = PostfixOptions {
         domain: "c.test".to_owned(),
-        boxes: vec!["jiro".to_owned()],
+        boxes: vec!["jiro".to_owned(), "次郎".to_owned()],
         lmtp: None,
         main: format!(
             "smtpd_tls_cert_file = {place}/cert.pem\nsmtpd_tls_key_file = {place}/key.pem\n\
@@ -103,8 +103,14 @@ async fn postfix_at_the_other_end() {
     let tls = ClientTls::unproven(&Seams::system().clock).unwrap();
     let mut connection = Connection::open(&TcpNetwork, ours_at, "c.test", &Upgrade::IfOffered(tls)).await.unwrap();
     let from = Some("hanako@b.test");
-    let outgoing =
-        Outgoing { reverse_path: from, recipients: &recipients, mail, all_or_nothing: false, dsn: Some(&dsn) };
+    let outgoing = Outgoing {
+        reverse_path: from,
+        recipients: &recipients,
+        mail,
+        all_or_nothing: false,
+        utf8: false,
+        dsn: Some(&dsn),
+    };
     connection.transact(outgoing).await.unwrap();
 
     let new = peer.maildirs().join("jiro/new");
@@ -116,6 +122,20 @@ async fn postfix_at_the_other_end() {
     let report = until(|| server.mailbox("hanako@b.test").unwrap().pop(), "report of the delivery").await;
     let report = String::from_utf8(report).unwrap();
     assert!(report.contains("Action: delivered") && report.contains("Reporting-MTA: dns; mail.c.test"), "{report}");
+    // Addresses of other scripts, to and fro.
+    server.accounts().clone().cheap().add("花子@b.test", "花子", &password, &[]).unwrap();
+    let text = "From: 花子@b.test\r\nTo: 次郎@c.test\r\nSubject: 挨拶\r\nMessage-ID: <2@b.test>\r\n\
+        Date: Sat, 28 Nov 2026 04:00:00 +0000\r\n\r\n今日は\r\n";
+    let to = ["次郎@c.test".to_owned()];
+    smtp::send(&TcpNetwork, ours_at, "c.test", Some("花子@b.test"), &to, text.as_bytes()).await.unwrap();
+    let new = peer.maildirs().join("次郎/new");
+    let kept = until(|| std::fs::read_dir(&new).ok()?.next(), "mail in the other Maildir").await.unwrap();
+    let kept = std::fs::read_to_string(kept.path()).unwrap().replace('\n', "\r\n");
+    assert!(kept.ends_with(text) && kept.contains("Return-Path: <花子@b.test>"), "{kept}");
+    let to = ["花子@b.test".to_owned()];
+    smtp::send(&TcpNetwork, peer.addr(), "c.test", Some("次郎@c.test"), &to, text.as_bytes()).await.unwrap();
+    let arrived = until(|| server.mailbox("花子@b.test").unwrap().pop(), "mail from Postfix").await;
+    assert!(String::from_utf8(arrived).unwrap().starts_with("Return-Path: <次郎@c.test>\r\n"));
     // And a mail of Postfix's own clients.
     let (to, text) = (["hanako@b.test".to_owned()], b"From: jiro@c.test\r\nSubject: y\r\n\r\nfrom Postfix\r\n");
     let sent = smtp::send(&TcpNetwork, peer.addr(), "c.test", Some("jiro@c.test"), &to, text).await.unwrap();

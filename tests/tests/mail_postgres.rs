@@ -67,7 +67,7 @@ fn it_is_a_store_that_several_nodes_share() {
             move || {
                 let mut mine = Vec::new();
                 loop {
-                    let due = store.due(50).unwrap().0;
+                    let due = store.due(50, &[]).unwrap().0;
                     if due.is_empty() {
                         return mine;
                     }
@@ -86,12 +86,12 @@ fn it_is_a_store_that_several_nodes_share() {
     all.dedup();
     assert_eq!((all.len(), taken.concat().len()), (200, 200));
     first.deliver(queued(1)).unwrap();
-    assert_eq!(first.due(5).unwrap().0.len(), 1);
-    assert_eq!(second.due(5).unwrap().0.len(), 0, "it is the first one's");
+    assert_eq!(first.due(5, &[]).unwrap().0.len(), 1);
+    assert_eq!(second.due(5, &[]).unwrap().0.len(), 0, "it is the first one's");
     cluster.says(&url, "UPDATE nodes SET alive_until = now() - interval '1 second'").unwrap();
-    assert_eq!(second.due(5).unwrap().0.len(), 1, "who had it was not heard of");
+    assert_eq!(second.due(5, &[]).unwrap().0.len(), 1, "who had it was not heard of");
     drop(second);
-    assert_eq!(first.due(5).unwrap().0.len(), 1, "who leaves gives back");
+    assert_eq!(first.due(5, &[]).unwrap().0.len(), 1, "who leaves gives back");
 
     // One wakes the other.
     let second = open(&url, &two);

@@ -1,14 +1,17 @@
 //! Mail out (M4, C13): who may open which mailbox by POP3, one session at a time (RFC 1939, sections 3 and 8).
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, Password, Refusal, ResponseCode};
+use sealfax_client::seam::TransmissionId;
 
 use super::Core;
 use super::credentials::Unknown;
 use crate::accounts::Account;
+use crate::header;
 use crate::store::{MailboxLock, StoredMail, millis};
 
 pub(super) struct Door {
@@ -36,7 +39,7 @@ impl Door {
             return Err(Refusal::new(ResponseCode::InUse, "Another session has this mailbox open"));
         };
         let messages = mails.iter().map(|mail| MessageInfo { size: mail.size, uid: mail.uid.clone() }).collect();
-        Ok(Box::new(Mailbox { core: self.core.clone(), account, _lock: lock, mails, messages }))
+        Ok(Box::new(Mailbox { core: self.core.clone(), account, _lock: lock, mails, messages, names: HashMap::new() }))
     }
 }
 
@@ -82,6 +85,8 @@ struct Mailbox {
     _lock: Box<dyn MailboxLock>,
     mails: Vec<StoredMail>,
     messages: Vec<MessageInfo>,
+    /// By what the log calls those that were fetched.
+    names: HashMap<u64, TransmissionId>,
 }
 
 #[async_trait]
@@ -98,7 +103,14 @@ impl Maildrop for Mailbox {
         match self.core.with_store(move |store| store.read(&account, id)).await {
             Ok(Some(mail)) => {
                 self.core.metrics.fetched.inc();
-                self.core.step(&["M4", "C13"], format!("a mail of {} sent on request", self.account));
+                let told = || self.core.step(&["M4", "C13"], format!("a mail of {} sent on request", self.account));
+                match header::log_id(&mail, self.core.host()) {
+                    Some(name) => {
+                        name.clone().during(told);
+                        self.names.insert(id, name);
+                    }
+                    None => told(),
+                }
                 Ok(mail)
             }
             Ok(None) => Err(Refusal::new(ResponseCode::SysPerm, "The message is gone")),
@@ -117,13 +129,15 @@ impl Maildrop for Mailbox {
         }
         let account = self.account.clone();
         let now = millis(self.core.seams.clock.now());
-        let count = ids.len();
+        let (count, deleted) = (ids.len(), ids.clone());
         match self.core.with_store(move |store| store.delete(&account, &ids, now)).await {
             Ok(()) => {
-                self.core
-                    .seams
-                    .journal
-                    .note(self.core.host(), format!("{count} mail(s) of {} deleted at QUIT", self.account));
+                let journal = &self.core.seams.journal;
+                for name in deleted.iter().filter_map(|id| self.names.get(id)) {
+                    name.clone().during(|| journal.note(self.core.host(), format!("deleted by {}", self.account)));
+                }
+                journal.note(self.core.host(), format!("{count} mail(s) of {} deleted at QUIT", self.account));
+                self.core.ahead.no_longer_quiet(&self.account);
                 self.core.wake.notify_one();
                 Ok(())
             }

@@ -22,12 +22,12 @@ use sealfax_client::seam::Seams;
 use sealfax_client::smtp::Upgrade;
 use sealfax_client::tls::{ClientTls, Security, ServerTls};
 use sealfax_client::{pop3_server, smtp_server};
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use self::credentials::Credentials;
 use self::metrics::Metrics;
-use crate::accounts::Accounts;
+use crate::accounts::{Account, Accounts};
 use crate::store::{Delivery, EmbeddedStore, News, PostgresStore, QueueItem, Store, StoreError};
 
 /// Why the server did not start.
@@ -73,6 +73,9 @@ struct Core {
     relay_upgrade: Upgrade,
     /// Connections that are open and idle.
     warm: outbound::Warm,
+    ahead: outbound::Ahead,
+    /// For whom something is being written of which a notice will tell.
+    expected: mpsc::Sender<Account>,
     /// Rung when something new is due.
     wake: Arc<Notify>,
 }
@@ -187,10 +190,13 @@ impl MailServer {
         }
         let (stop, stopped) = watch::channel(false);
         let credentials = Credentials::new(accounts.clone(), config.limits.login_failures);
+        let (expected, expecting) = mpsc::channel(64);
         let core = Arc::new(Core {
             adapter_tls: config.adapter_tls(&seams.clock)?,
             relay_upgrade: config.relay_upgrade(&seams.clock),
             warm: outbound::Warm::default(),
+            ahead: outbound::Ahead::default(),
+            expected,
             host: config.host_name.clone(),
             metrics: Metrics::default(),
             config: RwLock::new(Arc::new(config.clone())),
@@ -233,7 +239,7 @@ impl MailServer {
         if let Some((listener, _)) = metrics_listener {
             tasks.spawn(metrics::serve(listener, core.clone(), stopped.clone()));
         }
-        tasks.spawn(outbound::run(core.clone(), stopped));
+        tasks.spawn(outbound::run(core.clone(), expecting, stopped));
         Ok(Self { smtp, pop3, smtps, pop3s, metrics, accounts, store, core, tls, stop, tasks })
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use sealfax_client::sasl;
+use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 
 use super::credentials::Unknown;
@@ -27,6 +28,7 @@ impl MailReceiver {
     fn received(&self, peer: &Peer, envelope: &Envelope, id: &str) -> String {
         received_field(
             peer,
+            envelope.utf8,
             self.core.host(),
             id,
             match envelope.forward_paths.as_slice() {
@@ -39,13 +41,17 @@ impl MailReceiver {
     }
 }
 
-fn received_field(peer: &Peer, host: &str, id: &str, only: Option<&str>, date: &str) -> String {
+fn received_field(peer: &Peer, utf8: bool, host: &str, id: &str, only: Option<&str>, date: &str) -> String {
     // RFC 3848.
-    let protocol = match (peer.extended, peer.secured, peer.identity.is_some()) {
+    let protocol = match (peer.extended, peer.secured, peer.identity.is_some(), utf8) {
         (false, ..) => "SMTP",
-        (true, false, _) => "ESMTP",
-        (true, true, false) => "ESMTPS",
-        (true, true, true) => "ESMTPSA",
+        (true, false, _, false) => "ESMTP",
+        (true, true, false, false) => "ESMTPS",
+        (true, true, true, false) => "ESMTPSA",
+        // RFC 6531, 4.3.
+        (true, false, _, true) => "UTF8SMTP",
+        (true, true, false, true) => "UTF8SMTPS",
+        (true, true, true, true) => "UTF8SMTPSA",
     };
     let hello = if peer.hello.is_empty() { "unknown" } else { &peer.hello };
     let address = peer.address.ip();
@@ -121,8 +127,14 @@ impl Receiver for MailReceiver {
     }
 
     async fn message(&self, session: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
+        let id = TransmissionId::draw_long(self.core.seams.entropy.as_ref());
+        id.clone().follow(self.take(&id, session, envelope, data)).await
+    }
+}
+
+impl MailReceiver {
+    async fn take(&self, id: &TransmissionId, session: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
         let core = &self.core;
-        let id = core.seams.entropy.token().chars().take(16).collect::<String>();
         core.step(&["ST802"], format!("{id}: {} octets from {}", data.len(), session.address));
         if header::hops(&data) > core.config().limits.hops {
             core.step(&["ST803", "ST804"], format!("{id}: the mail is looping: refused"));
@@ -134,11 +146,14 @@ impl Receiver for MailReceiver {
             let from = format!("{id} from {} ({})", session.address, envelope.reverse_path);
             core.seams.journal.security(core.host(), "MAIL-KIND", format!("{from}: {security}"));
         }
-        let delivery = self.delivery(session, &envelope, data, &judgement, &id);
+        let delivery = self.delivery(session, &envelope, data, &judgement, id.as_str());
         let stored = delivery.mailboxes.clone();
         let delivered = self.delivered(&envelope, &delivery);
         let (octets, began) = (delivery.mail.len(), tokio::time::Instant::now());
         let sealed = delivery.sealed;
+        if sealed {
+            self.expect_notices(&stored);
+        }
         match core.deliver(delivery).await {
             Ok(()) => {
                 core.metrics.taken(octets, began.elapsed());
@@ -165,9 +180,7 @@ impl Receiver for MailReceiver {
             }
         }
     }
-}
 
-impl MailReceiver {
     /// Whether the mailbox may get one more.
     async fn has_room(&self, account: Account) -> Result<(), Reply> {
         let core = &self.core;
@@ -185,6 +198,17 @@ impl MailReceiver {
             Err(error) => {
                 core.seams.journal.failure(core.host(), "STORE-USAGE", format!("{}: {error}", account.address));
                 Err(Reply::new(451, "4.3.0", "Could not be checked now, try again later"))
+            }
+        }
+    }
+
+    /// Has the way to these accounts' adapters opened while their mail is written.
+    fn expect_notices(&self, accounts: &[String]) {
+        let now = millis(self.core.seams.clock.now());
+        for account in accounts.iter().filter(|account| account.is_ascii() && self.core.ahead.expects(account, now)) {
+            if let Some(account) = self.core.accounts.find(account) {
+                // Where too many are expected already, notices go without.
+                let _ = self.core.expected.try_send(account);
             }
         }
     }
@@ -253,6 +277,7 @@ impl MailReceiver {
             sealed: judgement.kind == Kind::Sealed,
             queue,
             dsn: envelope.dsn.clone(),
+            utf8: envelope.utf8,
             now,
             notice_expires: now.saturating_add(millis_of(core.config().notice_expiry)),
         }
@@ -268,11 +293,14 @@ mod tests {
     fn the_received_field() {
         let hello = "adapter.test".to_owned();
         let peer = Peer { hello, extended: true, ..Peer::new(([127, 0, 0, 9], 4711).into()) };
-        let one = received_field(&peer, "mail.test", "0123", Some("a@b.test"), "Thu, 01 Jan 1970 00:00:00 +0000");
+        let one =
+            received_field(&peer, false, "mail.test", "0123", Some("a@b.test"), "Thu, 01 Jan 1970 00:00:00 +0000");
         insta::assert_snapshot!(one.replace("\r\n", "\n"));
         for (secured, identity, with) in [(true, None, "ESMTPS id"), (true, Some("a@b".to_owned()), "ESMTPSA id")] {
             let peer = Peer { secured, identity, ..peer.clone() };
-            assert!(received_field(&peer, "mail.test", "0", None, "").contains(with), "{with}");
+            assert!(received_field(&peer, false, "mail.test", "0", None, "").contains(with), "{with}");
+            let with = with.replacen("ESMTP", "UTF8SMTP", 1);
+            assert!(received_field(&peer, true, "mail.test", "0", None, "").contains(&with), "{with}");
         }
     }
 

@@ -18,6 +18,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod following;
+
 const SEALED: &str = "From: taro@a.test\r\nTo: hanako@b.test\r\nSubject: [...]\r\nMIME-Version: 1.0\r\n\
 Content-Type: application/pkcs7-mime; smime-type=authEnveloped-data\r\n\r\n.\r\nsecret page\r\n";
 const PLAIN: &str = "From: taro@a.test\r\nSubject: hello\r\n\r\nplain\r\n";
@@ -454,8 +456,14 @@ async fn send_with(rig: &Rig, from: &str, to: &str, dsn: &Dsn) -> Result<(), Sen
     assert!(connection.knows_dsn() && !connection.is_secured());
     let recipients = [to.to_owned()];
     let mail = PLAIN.as_bytes();
-    let outgoing =
-        Outgoing { reverse_path: Some(from), recipients: &recipients, mail, all_or_nothing: false, dsn: Some(dsn) };
+    let outgoing = Outgoing {
+        reverse_path: Some(from),
+        recipients: &recipients,
+        mail,
+        all_or_nothing: false,
+        utf8: false,
+        dsn: Some(dsn),
+    };
     connection.transact(outgoing).await.map(drop)
 }
 

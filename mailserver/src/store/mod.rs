@@ -151,6 +151,9 @@ pub struct QueueItem {
     /// Whether its sender was told that it takes long.
     #[serde(default)]
     pub warned: bool,
+    /// Whether it is only for servers that know SMTPUTF8.
+    #[serde(default)]
+    pub utf8: bool,
 }
 
 impl QueueItem {
@@ -170,6 +173,7 @@ impl QueueItem {
             delivered: false,
             dsn: delivery.dsn.clone(),
             warned: false,
+            utf8: delivery.utf8,
         }
     }
 }
@@ -205,6 +209,9 @@ pub struct Delivery {
     /// What its sender wants to hear.
     #[serde(default)]
     pub dsn: Dsn,
+    /// Whether addresses and header may go beyond ASCII.
+    #[serde(default)]
+    pub utf8: bool,
     /// The time now.
     pub now: u64,
     /// When a notice of it is given up.
@@ -262,8 +269,9 @@ pub trait Store: Send + Sync {
     /// after the last one was sent.
     fn delete(&self, account: &str, ids: &[u64], now: u64) -> Result<(), StoreError>;
 
-    /// Queued mails due at `now`, and when the next one is due. They are this server's to try, until it settles them.
-    fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
+    /// Queued mails due at `now` but to none of the domains `but`, and when the next one is due. They are this server's to try,
+    /// until it settles them. There may be more.
+    fn due(&self, now: u64, but: &[String]) -> Result<(Vec<QueueItem>, Option<u64>), StoreError>;
     /// All queued mails, in order of arrival.
     fn queue(&self) -> Result<Vec<QueueItem>, StoreError>;
     /// How many there are.

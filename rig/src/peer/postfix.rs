@@ -96,7 +96,7 @@ fn main_cf(folder: &Path, at: SocketAddr, options: &PostfixOptions) -> String {
         options.lmtp.as_ref().map_or_else(|| "virtual".to_owned(), |path| format!("lmtp:unix:{}", path.display()));
     let _ = write!(
         text,
-        "compatibility_level = 3.6\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
+        "compatibility_level = 3.6\nsmtputf8_enable = yes\nqueue_directory = {folder}/queue\ndata_directory = {folder}/data\n\
          command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nmail_owner = postfix\n\
          setgid_group = postdrop\ninet_interfaces = {host}\ninet_protocols = ipv4\nmyhostname = mail.{domain}\n\
          mydestination =\nmynetworks = 127.0.0.0/8\nvirtual_mailbox_domains = {domain}\n\

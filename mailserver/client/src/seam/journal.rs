@@ -42,6 +42,28 @@ impl TransmissionId {
         Self(format!("{:08x}", u32::from_be_bytes(octets)))
     }
 
+    /// A new one that stays one of its kind among very many: sixteen digits.
+    pub fn draw_long(entropy: &dyn Entropy) -> Self {
+        let mut octets = [0u8; 8];
+        entropy.fill(&mut octets);
+        Self(format!("{:016x}", u64::from_be_bytes(octets)))
+    }
+
+    /// One that was written down; `None` if it cannot have been one.
+    pub fn read(text: &str) -> Option<Self> {
+        let good =
+            (8..=24).contains(&text.len()) && text.bytes().all(|octet| octet.is_ascii_hexdigit() || octet == b'.');
+        good.then(|| Self(text.to_owned()))
+    }
+
+    /// What is written down from `work` carries it, if there is one.
+    pub async fn follow_if<F: Future>(id: Option<Self>, work: F) -> F::Output {
+        match id {
+            Some(id) => id.follow(work).await,
+            None => work.await,
+        }
+    }
+
     /// That of the `number`th document of several that go the same way: `1f0a3c77.2`.
     pub fn part(&self, number: usize) -> Self {
         Self(format!("{}.{number}", self.0))
@@ -197,6 +219,9 @@ mod tests {
         assert_eq!(id.clone().follow(async { about() }).await.as_deref(), Some("a7a7a7a7"));
         assert_eq!(id.part(2).during(about).as_deref(), Some("a7a7a7a7.2"));
         assert_eq!(about(), None);
+        let long = TransmissionId::draw_long(&Zero);
+        assert_eq!(TransmissionId::read(long.as_str()), Some(long));
+        assert_eq!(TransmissionId::read("a7a7\nforged"), None);
         assert_eq!(serde_json::to_string(&id).ok().as_deref(), Some("\"a7a7a7a7\""));
     }
 }

@@ -82,12 +82,26 @@ impl Connection {
 
     /// Sends one mail; see [`super::send`]. After an `Err` the connection is good for nothing.
     pub async fn transact(&mut self, outgoing: Outgoing<'_>) -> Result<Vec<RecipientResult>, SendError> {
+        let results = self.envelope(outgoing).await?;
+        self.content(outgoing, &results).await?;
+        Ok(results)
+    }
+
+    /// The first half of it: MAIL, and RCPT for each.
+    pub async fn envelope(&mut self, outgoing: Outgoing<'_>) -> Result<Vec<RecipientResult>, SendError> {
         check(&outgoing)?;
-        let Outgoing { reverse_path, recipients, mail, all_or_nothing, dsn } = outgoing;
+        let utf8 = outgoing.needs_utf8();
+        let Outgoing { reverse_path, recipients, mail, dsn, .. } = outgoing;
+        if utf8 && !self.inner.server_info().supports_feature(Extension::SmtpUtfEight) {
+            return Err(SendError::OnlyAscii);
+        }
         let dsn = dsn.filter(|_| self.knows_dsn());
         let mut command = format!("MAIL FROM:<{}>", reverse_path.unwrap_or(""));
         if self.inner.server_info().supports_feature(Extension::EightBitMime) && !mail.is_ascii() {
             command.push_str(" BODY=8BITMIME");
+        }
+        if utf8 {
+            command.push_str(" SMTPUTF8");
         }
         if let Some(dsn) = dsn {
             command.push_str(&dsn.mail_parameters());
@@ -105,18 +119,27 @@ impl Connection {
             };
             results.push(RecipientResult { recipient: recipient.clone(), outcome });
         }
+        Ok(results)
+    }
+
+    /// The second half: DATA and the mail, to those whom the first half found accepted.
+    pub async fn content(&mut self, outgoing: Outgoing<'_>, results: &[RecipientResult]) -> Result<(), SendError> {
+        check(&outgoing)?;
         let accepted = results.iter().filter(|result| result.outcome.is_ok()).count();
-        if accepted == results.len() || (accepted > 0 && !all_or_nothing) {
+        if accepted == results.len() || (accepted > 0 && !outgoing.all_or_nothing) {
             timed("DATA", REPLY, self.inner.command("DATA\r\n")).await?;
             // lettre ends the mail with CRLF of its own.
-            let text = mail.strip_suffix(b"\r\n").unwrap_or(mail);
+            let text = outgoing.mail.strip_suffix(b"\r\n").unwrap_or(outgoing.mail);
             let reply: Response = timed(END_OF_DATA, FINAL, self.inner.message(text)).await?;
             drop(reply);
-        } else {
-            // Nothing of it is left for whatever comes next.
-            timed("RSET", REPLY, self.inner.command("RSET\r\n")).await?;
+            return Ok(());
         }
-        Ok(results)
+        self.reset().await
+    }
+
+    /// Nothing of an envelope is left for whatever comes next.
+    pub async fn reset(&mut self) -> Result<(), SendError> {
+        timed("RSET", REPLY, self.inner.command("RSET\r\n")).await.map(drop)
     }
 
     /// Takes leave. Whatever was sent is the server's; how it does so changes nothing.

@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 
 pub use self::connection::Connection;
 use crate::seam::Network;
-use crate::smtp_server::{Dsn, valid_address};
+use crate::smtp_server::{Dsn, valid_international_address};
 use crate::tls::{ClientTls, TlsName};
 
 /// The stage of a [`SendError`] at which it is not known whether the server took the mail.
@@ -79,6 +79,9 @@ pub enum SendError {
     /// An address that must not reach the wire.
     #[error("{0:?} is not an address that can be sent to; correct it")]
     BadAddress(String),
+    /// The server does not know SMTPUTF8 (RFC 6531, 3.2), which the mail needs.
+    #[error("5.6.7 the server takes no addresses or header fields beyond ASCII; use another address")]
+    OnlyAscii,
     /// The mail has lone CR or LF, or no recipients.
     #[error("the mail cannot be sent as it is: {0}")]
     BadMail(&'static str),
@@ -89,7 +92,7 @@ impl SendError {
     pub fn is_permanent(&self) -> bool {
         match self {
             Self::Rejected { rejection, .. } => rejection.is_permanent(),
-            Self::BadAddress(_) | Self::BadMail(_) => true,
+            Self::OnlyAscii | Self::BadAddress(_) | Self::BadMail(_) => true,
             _ => false,
         }
     }
@@ -126,6 +129,9 @@ pub struct Outgoing<'a> {
     pub mail: &'a [u8],
     /// When one recipient is refused, the mail is sent to nobody.
     pub all_or_nothing: bool,
+    /// Whether its header may go beyond ASCII (RFC 6532) and must not reach a server that does not know this; so it is whenever
+    /// an address does.
+    pub utf8: bool,
     /// What is wanted of delivery status notifications; told where the server knows them.
     pub dsn: Option<&'a Dsn>,
 }
@@ -142,7 +148,7 @@ pub async fn send(
     recipients: &[String],
     mail: &[u8],
 ) -> Result<Vec<RecipientResult>, SendError> {
-    let outgoing = Outgoing { reverse_path, recipients, mail, all_or_nothing: false, dsn: None };
+    let outgoing = Outgoing { reverse_path, recipients, mail, all_or_nothing: false, utf8: false, dsn: None };
     once(network, to, hello, outgoing).await
 }
 
@@ -155,7 +161,7 @@ pub async fn send_to_all(
     recipients: &[String],
     mail: &[u8],
 ) -> Result<Vec<RecipientResult>, SendError> {
-    let outgoing = Outgoing { reverse_path, recipients, mail, all_or_nothing: true, dsn: None };
+    let outgoing = Outgoing { reverse_path, recipients, mail, all_or_nothing: true, utf8: false, dsn: None };
     once(network, to, hello, outgoing).await
 }
 
@@ -172,6 +178,20 @@ async fn once(
     Ok(results)
 }
 
+impl<'a> Outgoing<'a> {
+    /// A mail that is never answered, and of whose delivery nobody wants to hear.
+    pub fn notice(recipients: &'a [String], mail: &'a [u8]) -> Self {
+        Self { reverse_path: None, recipients, mail, all_or_nothing: false, utf8: false, dsn: None }
+    }
+
+    /// Whether it is only for a server that knows SMTPUTF8.
+    fn needs_utf8(&self) -> bool {
+        let mut addresses = self.recipients.iter().map(String::as_str).chain(self.reverse_path);
+        let header = || self.mail.split_inclusive(|octet| *octet == b'\n').take_while(|line| *line != b"\r\n");
+        addresses.any(|address| !address.is_ascii()) || (self.utf8 && header().any(|line| !line.is_ascii()))
+    }
+}
+
 /// Whether it may reach the wire.
 fn check(outgoing: &Outgoing<'_>) -> Result<(), SendError> {
     if outgoing.recipients.is_empty() {
@@ -181,7 +201,7 @@ fn check(outgoing: &Outgoing<'_>) -> Result<(), SendError> {
         return Err(SendError::BadMail("a line does not end with CRLF"));
     }
     for address in outgoing.recipients.iter().map(String::as_str).chain(outgoing.reverse_path) {
-        if !valid_address(address) {
+        if !valid_international_address(address) {
             return Err(SendError::BadAddress(address.to_owned()));
         }
     }

@@ -103,7 +103,11 @@ impl Dsn {
             let _ = write!(text, " NOTIFY={}", words.join(","));
         }
         if let Some(orcpt) = &wishes.orcpt {
-            let _ = write!(text, " ORCPT=rfc822;{}", xtext(orcpt));
+            if orcpt.is_ascii() {
+                let _ = write!(text, " ORCPT=rfc822;{}", xtext(orcpt));
+            } else {
+                let _ = write!(text, " ORCPT=utf-8;{}", utf8_addr_xtext(orcpt));
+            }
         }
         text
     }
@@ -117,6 +121,19 @@ fn xtext(text: &str) -> String {
             coded.push(char::from(octet));
         } else {
             let _ = write!(coded, "+{octet:02X}");
+        }
+    }
+    coded
+}
+
+/// An address beyond ASCII so that seven bits carry it, `utf-8-addr-xtext` (RFC 6533, 3).
+pub fn utf8_addr_xtext(address: &str) -> String {
+    let mut coded = String::new();
+    for character in address.chars() {
+        if character.is_ascii_graphic() && !matches!(character, '\\' | '+' | '=') {
+            coded.push(character);
+        } else {
+            let _ = write!(coded, "\\x{{{:X}}}", u32::from(character));
         }
     }
     coded
@@ -139,6 +156,7 @@ mod tests {
         assert_eq!(dsn.rcpt_parameters("a@c.test"), " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;a+2Bb+20@c.test");
         assert_eq!(dsn.rcpt_parameters("b@c.test"), " NOTIFY=NEVER");
         assert_eq!(dsn.rcpt_parameters("c@c.test"), "");
+        assert_eq!(utf8_addr_xtext("花+b@c.test"), "\\x{82B1}\\x{2B}b@c.test");
         let wants = |who| (dsn.wants_success(who), dsn.wants_failure(who), dsn.wants_delay(who));
         assert_eq!(wants("a@c.test"), (true, true, false));
         assert_eq!(wants("b@c.test"), (false, false, false));

@@ -13,8 +13,8 @@ mod session;
 
 pub use bounds::{StructureFault, check_structure};
 pub use data::{DataFault, DataProgress, DataReceiver};
-pub use dsn::{Dsn, Notify, RecipientDsn, Return};
-pub use envelope::{Envelope, ReversePath, valid_address};
+pub use dsn::{Dsn, Notify, RecipientDsn, Return, utf8_addr_xtext};
+pub use envelope::{Envelope, ReversePath, canonical_domain, valid_address, valid_international_address};
 pub use reply::Reply;
 pub use serve::serve;
 pub use session::{Action, Offers, Session};

@@ -2,29 +2,36 @@
 //!
 //! One loop looks for what is due, woken at once by every durable commit; attempts run beside it.
 
+mod ahead;
 mod report;
 mod warm;
 mod way;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp::Outgoing;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+pub(super) use self::ahead::Ahead;
 pub(super) use self::report::origin_report;
 use self::report::report;
 pub(super) use self::warm::Warm;
 use self::way::{Taken, domain_addresses, send_to_first, to_adapter};
 use super::Core;
+use crate::accounts::Account;
 use crate::bounce::Outcome;
+use crate::header;
 use crate::notice::{self, NoticeFacts};
 use crate::store::{Delivery, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
 
-/// Most attempts at once.
+/// Most attempts at once, each with its mail in memory.
 const AT_ONCE: usize = 32;
+/// Most notices at once, beside those.
+const NOTICES_AT_ONCE: usize = 64;
 /// Most attempts at once at one domain.
 const AT_ONE_DOMAIN: usize = 8;
 /// Longest sleep of the loop: bounds what a clock that was set costs.
@@ -38,8 +45,9 @@ enum Job {
     Notice(String),
 }
 
-pub(super) async fn run(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
+pub(super) async fn run(core: Arc<Core>, mut expected: mpsc::Receiver<Account>, mut stopped: watch::Receiver<bool>) {
     let mut running: HashSet<Job> = HashSet::new();
+    let mut prepared: JoinSet<()> = JoinSet::new();
     let mut attempts: JoinSet<Job> = JoinSet::new();
     loop {
         let wait = match start_due(&core, &mut running, &mut attempts).await {
@@ -52,12 +60,22 @@ pub(super) async fn run(core: Arc<Core>, mut stopped: watch::Receiver<bool>) {
         tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
             () = core.wake.notified() => {}
+            Some(account) = expected.recv() => {
+                ahead::prepare(&core, &account, &mut prepared);
+                continue;
+            }
+            Some(_) = prepared.join_next(), if !prepared.is_empty() => continue,
             Some(done) = attempts.join_next(), if !attempts.is_empty() => match done {
                 Ok(job) => { running.remove(&job); }
                 // An attempt that panicked leaves its job marked as running; the next start takes it up again.
                 Err(error) => core.seams.journal.failure(core.host(), "QUEUE-TASK", error.to_string()),
             },
             () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => {}
+        }
+        for mut ready in core.ahead.stale() {
+            if ready.connection.reset().await.is_ok() {
+                core.warm.keep(ready.to, ready.connection, ready.results);
+            }
         }
         core.warm.part(false).await;
     }
@@ -72,11 +90,22 @@ async fn start_due(
     attempts: &mut JoinSet<Job>,
 ) -> Result<Duration, StoreError> {
     let now = millis(core.seams.clock.now());
+    let mut at_domain: HashMap<String, usize> = HashMap::new();
+    for job in running.iter() {
+        if let Job::Item(_, Some(domain)) = job {
+            *at_domain.entry(domain.clone()).or_default() += 1;
+        }
+    }
+    let crowded = at_domain.iter().filter(|(_, there)| **there >= AT_ONE_DOMAIN).map(|(domain, _)| domain.clone());
+    let crowded: Vec<String> = crowded.collect();
     let ((notices, next_notice), (items, next_item)) =
-        core.with_store(move |store| Ok((store.notices_due(now)?, store.due(now)?))).await?;
+        core.with_store(move |store| Ok((store.notices_due(now)?, store.due(now, &crowded)?))).await?;
+    let mut notices_running = running.iter().filter(|job| matches!(job, Job::Notice(_))).count();
+    let mut items_running = running.len() - notices_running;
     for state in notices {
         let job = Job::Notice(state.account.clone());
-        if attempts.len() < AT_ONCE && running.insert(job.clone()) {
+        if notices_running < NOTICES_AT_ONCE && running.insert(job.clone()) {
+            notices_running += 1;
             let core = core.clone();
             attempts.spawn(async move {
                 attempt_notice(&core, state).await;
@@ -90,12 +119,14 @@ async fn start_due(
             Route::Adapters(_) => None,
         };
         // One domain that answers slowly does not hold up the others.
-        let crowded = domain.as_ref().is_some_and(|domain| {
-            let there = |job: &&Job| matches!(job, Job::Item(_, Some(other)) if other == domain);
-            running.iter().filter(there).count() >= AT_ONE_DOMAIN
-        });
+        let there = domain.clone().map(|domain| at_domain.entry(domain).or_default());
         let job = Job::Item(item.id, domain);
-        if !crowded && attempts.len() < AT_ONCE && running.insert(job.clone()) {
+        let room = items_running < AT_ONCE && there.as_ref().is_none_or(|there| **there < AT_ONE_DOMAIN);
+        if room && running.insert(job.clone()) {
+            items_running += 1;
+            if let Some(there) = there {
+                *there += 1;
+            }
             let core = core.clone();
             attempts.spawn(async move {
                 attempt_item(&core, item).await;
@@ -137,9 +168,7 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
     let mut sent = false;
     for host in &account.adapters {
         let recipients = [account.address.clone()];
-        let outgoing =
-            Outgoing { reverse_path: None, recipients: &recipients, mail: &mail, all_or_nothing: false, dsn: None };
-        match to_adapter(core, host, outgoing).await {
+        match to_adapter(core, host, Outgoing::notice(&recipients, &mail)).await {
             Ok(taken) if taken.refused.is_empty() => {
                 sent = true;
                 core.metrics.notices.inc();
@@ -161,12 +190,9 @@ async fn attempt_notice(core: &Core, state: NoticeState) {
         }
     }
     let next = if sent {
-        NoticeState {
-            last_sent: Some(now),
-            attempts: 0,
-            next: now.saturating_add(millis_of(core.config().notice_interval)),
-            ..state.clone()
-        }
+        let next = now.saturating_add(millis_of(core.config().notice_interval));
+        core.ahead.quiet_until(&state.account, next);
+        NoticeState { last_sent: Some(now), attempts: 0, next, ..state.clone() }
     } else {
         let attempts = state.attempts.saturating_add(1);
         let wait = millis_of(core.config().retry_after(attempts));
@@ -183,7 +209,7 @@ async fn settle_notice(core: &Core, was: NoticeState, state: Option<NoticeState>
     }
 }
 
-async fn attempt_item(core: &Core, mut item: QueueItem) {
+async fn attempt_item(core: &Core, item: QueueItem) {
     let lookup = item.clone();
     let mail = match core.with_store(move |store| store.queued_body(&lookup)).await {
         Ok(Some(mail)) => mail,
@@ -198,6 +224,10 @@ async fn attempt_item(core: &Core, mut item: QueueItem) {
             return;
         }
     };
+    TransmissionId::follow_if(header::log_id(&mail, core.host()), attempt(core, item, mail)).await;
+}
+
+async fn attempt(core: &Core, mut item: QueueItem, mail: Vec<u8>) {
     let mut failed: Vec<(String, String)> = Vec::new();
     let mut relayed: Vec<(String, String)> = Vec::new();
     match item.route.clone() {
@@ -277,6 +307,7 @@ async fn relay(
         recipients: &item.recipients,
         mail,
         all_or_nothing: false,
+        utf8: item.utf8,
         dsn: Some(&item.dsn).filter(|dsn| !dsn.is_silent()),
     };
     let outcome = match domain_addresses(core, domain).await {
@@ -323,6 +354,7 @@ async fn forward(core: &Core, item: &mut QueueItem, hosts: Vec<String>, mail: &[
             recipients: &item.recipients,
             mail,
             all_or_nothing: false,
+            utf8: item.utf8,
             dsn: None,
         };
         let (permanent, text) = match to_adapter(core, &host, outgoing).await {

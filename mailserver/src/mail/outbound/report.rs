@@ -56,7 +56,8 @@ pub(in crate::mail) fn origin_report(
         now: system_time(now),
         token: &core.seams.entropy.token(),
     });
-    let mut delivery = Delivery { mail: composed, now, ..Delivery::default() };
+    let utf8 = !to.is_ascii();
+    let mut delivery = Delivery { mail: composed, utf8, now, ..Delivery::default() };
     if !core.is_ours(&domain_of(to)) {
         delivery.queue.push(NewItem {
             route: Route::Domain(domain_of(to)),

@@ -52,12 +52,12 @@ impl Warm {
         Ok(self.keep(to, connection, results))
     }
 
-    fn take(&self, to: SocketAddr) -> Option<Connection> {
+    pub(super) fn take(&self, to: SocketAddr) -> Option<Connection> {
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         idle.remove(&to).filter(|(_, since)| since.elapsed() < KEPT).map(|(connection, _)| connection)
     }
 
-    fn keep(&self, to: SocketAddr, connection: Connection, results: Vec<RecipientResult>) -> Sent {
+    pub(super) fn keep(&self, to: SocketAddr, connection: Connection, results: Vec<RecipientResult>) -> Sent {
         let reports = connection.knows_dsn();
         let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MOST {

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use sealfax_client::dns::DnsError;
-use sealfax_client::smtp::{Outgoing, Rejection, SendError, Upgrade};
+use sealfax_client::smtp::{END_OF_DATA, Outgoing, RecipientResult, Rejection, SendError, Upgrade};
 use sealfax_client::tls::TlsName;
 
 use super::Core;
+use super::ahead::Ready;
+use super::warm::Sent;
 
 /// Why an attempt at one host failed.
 pub(super) struct Failure {
@@ -38,6 +40,13 @@ pub(super) struct Taken {
     pub(super) reports: bool,
 }
 
+impl From<Sent> for Taken {
+    fn from(sent: Sent) -> Self {
+        let refusal = |result: RecipientResult| Some((result.recipient, result.outcome.err()?));
+        Self { refused: sent.results.into_iter().filter_map(refusal).collect(), reports: sent.reports }
+    }
+}
+
 /// Sends to the first of `targets` that can be reached.
 pub(super) async fn send_to_first(
     core: &Core,
@@ -50,10 +59,7 @@ pub(super) async fn send_to_first(
         let network = core.seams.network.as_ref();
         match core.warm.send(network, *target, core.host(), upgrade, outgoing).await {
             Ok(sent) => {
-                let refusal =
-                    |result: sealfax_client::smtp::RecipientResult| Some((result.recipient, result.outcome.err()?));
-                let refused = sent.results.into_iter().filter_map(refusal).collect();
-                return Ok(Taken { refused, reports: sent.reports });
+                return Ok(sent.into());
             }
             // Only an unreachable host or a busy one lets the next be tried: the mail is still ours alone.
             Err(error @ SendError::Connect { .. }) => last = error.into(),
@@ -64,7 +70,7 @@ pub(super) async fn send_to_first(
 }
 
 /// An adapter's addresses: SRV `_sealfax._tcp` first, then A or AAAA with the configured port.
-async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, DnsError> {
+pub(super) async fn adapter_addresses(core: &Core, host: &str) -> Result<Vec<SocketAddr>, DnsError> {
     match core.resolver.srv(&format!("_sealfax._tcp.{host}")).await {
         Ok(locations) => {
             let mut targets = Vec::new();
@@ -118,14 +124,26 @@ pub(super) async fn domain_addresses(core: &Core, domain: &str) -> Result<Vec<So
     }
 }
 
-/// To an adapter, under TLS and with its proof where that is wanted of adapters.
+/// How the way to an adapter is secured: under TLS and with its proof, where that is wanted of adapters.
+pub(super) fn adapter_upgrade(core: &Core, host: &str) -> Result<Upgrade, Failure> {
+    let Some(tls) = &core.adapter_tls else { return Ok(Upgrade::Clear) };
+    let name = TlsName::new(host).map_err(|error| Failure { permanent: true, text: error.to_string() })?;
+    Ok(Upgrade::Required(tls.clone(), name))
+}
+
+/// To an adapter; over the connection that has the envelope already, if there is one.
 pub(super) async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
-    let upgrade = match &core.adapter_tls {
-        Some(tls) => {
-            let name = TlsName::new(host).map_err(|error| Failure { permanent: true, text: error.to_string() })?;
-            Upgrade::Required(tls.clone(), name)
+    if let Some(Ready { to, mut connection, results }) = core.ahead.redeem(host, &outgoing).await {
+        match connection.content(outgoing, &results).await {
+            Ok(()) => return Ok(core.warm.keep(to, connection, results).into()),
+            // It may have been taken: a second attempt is for the schedule.
+            Err(error @ (SendError::Broken { stage: END_OF_DATA, .. } | SendError::Timeout(END_OF_DATA))) => {
+                return Err(error.into());
+            }
+            // It was too long ago for the server; the usual way says more.
+            Err(_) => {}
         }
-        None => Upgrade::Clear,
-    };
+    }
+    let upgrade = adapter_upgrade(core, host)?;
     send_to_first(core, &adapter_addresses(core, host).await?, &upgrade, outgoing).await
 }

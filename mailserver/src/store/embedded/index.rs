@@ -20,12 +20,14 @@ use super::tables::{
     decode,
 };
 use crate::accounts::Account;
-use crate::store::{NoticeState, QueueItem, StoreError, StoredMail, Usage, return_path};
+use crate::store::{NoticeState, QueueItem, Route, StoreError, StoredMail, Usage, return_path};
 
 /// The format this program writes. 1 had the mails themselves in the file `mail.redb`.
 const FORMAT: u64 = 2;
 /// Most queued mails that are told as due at once.
 const AT_ONCE: usize = 1000;
+/// Most that are passed over and yielded at once, of those that are due.
+const MOST_LOOKED_AT: usize = 20_000;
 /// Memory for pages of the index.
 const CACHE: usize = 2 << 20;
 
@@ -225,18 +227,24 @@ impl Index {
         Ok(row.map(|(segment, offset, length, crc, _)| Place { segment, offset, length, crc }))
     }
 
-    pub(super) fn due(&self, now: u64) -> Result<Due<QueueItem>, StoreError> {
+    pub(super) fn due(&self, now: u64, but: &[String]) -> Result<Due<QueueItem>, StoreError> {
         let read = self.reading()?;
         let (queue, by_time) =
             (read.open_table(QUEUE).map_err(database)?, read.open_table(QUEUE_DUE).map_err(database)?);
         let mut due = Vec::new();
-        for row in by_time.iter().map_err(database)? {
+        for (looked_at, row) in by_time.iter().map_err(database)?.enumerate() {
             let (next, id) = row.map_err(database)?.0.value();
-            if next > now || due.len() >= AT_ONCE {
+            if next > now {
                 return Ok((due, Some(next)));
             }
+            if due.len() >= AT_ONCE || looked_at >= MOST_LOOKED_AT {
+                break;
+            }
             if let Some(item) = queue.get(id).map_err(database)? {
-                due.push(decode(item.value())?);
+                let item: QueueItem = decode(item.value())?;
+                if !matches!(&item.route, Route::Domain(domain) if but.contains(domain)) {
+                    due.push(item);
+                }
             }
         }
         Ok((due, None))

@@ -184,8 +184,8 @@ impl Store for EmbeddedStore {
         self.index()?.queue_length()
     }
 
-    fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
-        self.index()?.due(now)
+    fn due(&self, now: u64, but: &[String]) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
+        self.index()?.due(now, but)
     }
 
     fn queued_body(&self, item: &QueueItem) -> Result<Option<Vec<u8>>, StoreError> {

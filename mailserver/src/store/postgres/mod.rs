@@ -266,9 +266,9 @@ impl Store for PostgresStore {
         Ok(locked.then(|| Box::new(lock()) as Box<dyn MailboxLock>))
     }
 
-    fn due(&self, now: u64) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
-        let (pool, node) = (self.pool.clone(), self.node);
-        self.wait(async move { statements::due(&pool, node, signed(now)).await })
+    fn due(&self, now: u64, but: &[String]) -> Result<(Vec<QueueItem>, Option<u64>), StoreError> {
+        let (pool, node, but) = (self.pool.clone(), self.node, but.to_vec());
+        self.wait(async move { statements::due(&pool, node, signed(now), &but).await })
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, StoreError> {

@@ -153,13 +153,20 @@ fn item((id, body, next, Json(item)): (i64, i64, i64, Json<QueueItem>)) -> Queue
 }
 
 /// Takes what is due and nobody else's, as this node's.
-pub(super) async fn due(pool: &PgPool, node: i64, now: i64) -> Result<(Vec<QueueItem>, Option<u64>), Error> {
+pub(super) async fn due(
+    pool: &PgPool,
+    node: i64,
+    now: i64,
+    but: &[String],
+) -> Result<(Vec<QueueItem>, Option<u64>), Error> {
     let text = "UPDATE queue SET owner = $1 WHERE id IN (
             SELECT id FROM queue WHERE next <= $2 AND (owner IS NULL OR owner = $1
                 OR NOT EXISTS (SELECT FROM nodes WHERE nodes.id = owner AND alive_until > now()))
+                AND (item #>> '{route,domain}' = ANY ($3)) IS NOT TRUE
             ORDER BY next LIMIT 256 FOR UPDATE SKIP LOCKED)
         RETURNING id, body, next, item";
-    let rows: Vec<(i64, i64, i64, Json<QueueItem>)> = sqlx::query_as(text).bind(node).bind(now).fetch_all(pool).await?;
+    let rows: Vec<(i64, i64, i64, Json<QueueItem>)> =
+        sqlx::query_as(text).bind(node).bind(now).bind(but).fetch_all(pool).await?;
     let next = "SELECT min(next) FROM queue WHERE next > $1";
     let next: Option<i64> = sqlx::query_scalar(next).bind(now).fetch_one(pool).await?;
     let mut items: Vec<QueueItem> = rows.into_iter().map(item).collect();

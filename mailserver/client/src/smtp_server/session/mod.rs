@@ -1,7 +1,7 @@
 //! One SMTP session from the server's side (RFC 5321, section 4), pure: octets in, actions out.
 //!
 //! Extensions: SIZE (RFC 1870), PIPELINING (2920), 8BITMIME (6152), ENHANCEDSTATUSCODES (2034), STARTTLS (3207), AUTH
-//! (4954), CHUNKING (3030), DSN (3461).
+//! (4954), CHUNKING (3030), DSN (3461), SMTPUTF8 (6531).
 
 mod auth;
 mod content;
@@ -9,14 +9,15 @@ mod content;
 use std::collections::BTreeMap;
 
 use smtp_proto::{
-    Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, RCPT_NOTIFY_DELAY,
-    RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, Request,
+    Error as Grammar, MAIL_BODY_8BITMIME, MAIL_BODY_BINARYMIME, MAIL_RET_FULL, MAIL_RET_HDRS, MAIL_SMTPUTF8,
+    RCPT_NOTIFY_DELAY, RCPT_NOTIFY_FAILURE, RCPT_NOTIFY_NEVER, RCPT_NOTIFY_SUCCESS, Request,
 };
 
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::{
     DataProgress, DataReceiver, Dsn, Envelope, Limits, Notify, RecipientDsn, Reply, Return, ReversePath, valid_address,
+    valid_international_address,
 };
 use crate::sasl::{Credentials, Exchange};
 
@@ -339,8 +340,11 @@ impl Session {
                 if self.envelope.is_some() {
                     return self.fail(Reply::new(503, "5.5.1", "One transaction at a time"));
                 }
-                if !from.address.is_empty() && !valid_address(&from.address) {
-                    return self.fail(Reply::new(553, "5.1.7", "Sender address not allowed"));
+                let utf8 = from.flags & MAIL_SMTPUTF8 != 0;
+                if !from.address.is_empty()
+                    && let Err(reply) = allowed(&from.address, utf8, "5.1.7", "Sender")
+                {
+                    return self.fail(reply);
                 }
                 if from.flags & MAIL_BODY_BINARYMIME != 0 {
                     return self.fail(Reply::new(555, "5.5.4", "BINARYMIME is not offered"));
@@ -353,6 +357,7 @@ impl Session {
                     reverse_path: reverse_path.clone(),
                     forward_paths: Vec::new(),
                     eight_bit: from.flags & MAIL_BODY_8BITMIME != 0,
+                    utf8,
                     dsn: Dsn {
                         ret: match from.flags & (MAIL_RET_FULL | MAIL_RET_HDRS) {
                             0 => None,
@@ -377,8 +382,8 @@ impl Session {
                 }
                 // The grammar yields an empty address for `<postmaster>`, which every host must accept.
                 let address = if to.address.is_empty() { format!("postmaster@{}", self.host) } else { to.address };
-                if !valid_address(&address) {
-                    return self.fail(Reply::new(553, "5.1.3", "Recipient address not allowed"));
+                if let Err(reply) = allowed(&address, envelope.utf8, "5.1.3", "Recipient") {
+                    return self.fail(reply);
                 }
                 self.wishes = wishes(to.flags, to.orcpt);
                 self.queue.push_back(Action::RcptTo(address));
@@ -433,6 +438,7 @@ impl Session {
             reply.lines.push("ENHANCEDSTATUSCODES".to_owned());
             reply.lines.push("CHUNKING".to_owned());
             reply.lines.push("DSN".to_owned());
+            reply.lines.push("SMTPUTF8".to_owned());
             if self.offers.starttls {
                 reply.lines.push("STARTTLS".to_owned());
             }
@@ -443,6 +449,16 @@ impl Session {
             reply.lines.push("HELP".to_owned());
         }
         self.say(reply);
+    }
+}
+
+/// Whether an address may be used in a transaction, with `SMTPUTF8` or without; an `Err` is the reply (RFC 6531, 3.5).
+fn allowed(address: &str, utf8: bool, status: &'static str, whose: &str) -> Result<(), Reply> {
+    match (valid_address(address), valid_international_address(address)) {
+        (true, _) => Ok(()),
+        (false, true) if utf8 => Ok(()),
+        (false, true) => Err(Reply::new(553, "5.6.7", "Beyond ASCII only with SMTPUTF8")),
+        (false, false) => Err(Reply::new(553, status, format!("{whose} address not allowed"))),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The terminal's POP3 server (ST912, ST921, I2): with an accepted card the opened mails of its owner, without one the
 //! terminal's own mailbox at the mail server, and in both cases the delivery reports that wait (D1).
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,13 +41,13 @@ impl TerminalPop3 {
     async fn ordinary(&self, user: &str, password: &Password) -> Result<(Client, Vec<MessageInfo>), Pop3Error> {
         let mut client = Client::connect(self.office.mail.as_ref(), self.office.config.network.pop3).await?;
         client.login(user, password).await?;
-        let sizes = client.list().await?;
+        let sizes: HashMap<usize, u64> = client.list().await?.into_iter().collect();
         let uids = client.uidl().await?;
         let infos = uids
             .into_iter()
             .map(|(number, uid)| {
-                let size = sizes.iter().find(|(listed, _)| *listed == number).map_or(0, |(_, size)| *size);
-                MessageInfo { size, uid }
+                let size = sizes.get(&number).copied().unwrap_or(0);
+                MessageInfo { size, uid: uid.into() }
             })
             .collect();
         Ok((client, infos))
@@ -116,9 +117,9 @@ impl Drop {
         let infos = items
             .iter()
             .map(|item| match item {
-                Item::Opened(mail) => MessageInfo { size: size(&mail.octets), uid: mail.uid.clone() },
+                Item::Opened(mail) => MessageInfo { size: size(&mail.octets), uid: mail.uid.as_str().into() },
                 Item::Ordinary { info, .. } => info.clone(),
-                Item::Report { key, mail } => MessageInfo { size: size(mail), uid: format!("report-{key}") },
+                Item::Report { key, mail } => MessageInfo { size: size(mail), uid: format!("report-{key}").into() },
             })
             .collect();
         let cut = visit.as_ref().map(|visit| visit.cut.clone());

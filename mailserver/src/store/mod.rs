@@ -12,6 +12,7 @@ pub use embedded::{EmbeddedStore, Finding};
 pub use postgres::PostgresStore;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sealfax_client::smtp_server::Dsn;
@@ -90,7 +91,7 @@ pub struct StoredMail {
     /// Its number, ascending by arrival, never used again.
     pub id: u64,
     /// Unique-id for POP3.
-    pub uid: String,
+    pub uid: Arc<str>,
     /// Octets as [`Store::read`] yields them.
     pub size: u64,
     /// Whether its arrival is to be notified.

@@ -29,7 +29,7 @@ fn queued(text: &str, domain: &str, now: u64) -> Delivery {
 }
 
 /// All of it, one after the other, on an empty store.
-pub fn holds(store: &std::sync::Arc<dyn Store>) {
+pub fn holds(store: &Arc<dyn Store>) {
     mailboxes(store.as_ref());
     queue(store.as_ref());
     notices(store.as_ref());
@@ -143,7 +143,7 @@ fn locks(store: &dyn Store) {
     }
 }
 
-fn accounts(store: &std::sync::Arc<dyn Store>) {
+fn accounts(store: &Arc<dyn Store>) {
     assert_eq!(store.accounts().unwrap(), []);
     let made = Accounts::open(store.clone(), Seams::system().entropy).unwrap().cheap();
     let password = Password::new(b"correct horse".to_vec());

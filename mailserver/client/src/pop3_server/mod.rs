@@ -11,6 +11,7 @@ pub use serve::serve;
 pub use session::{Action, Offers, Session};
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -89,7 +90,7 @@ pub struct MessageInfo {
     /// Its size in octets, as RETR will send it without byte-stuffing.
     pub size: u64,
     /// Its unique-id: 1 to 70 characters from `!` to `~`, the same in every session.
-    pub uid: String,
+    pub uid: Arc<str>,
 }
 
 /// What a session did, told at QUIT. Indices count from 0 into [`Maildrop::messages`], ascending.

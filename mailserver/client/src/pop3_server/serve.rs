@@ -236,7 +236,7 @@ mod tests {
     #[async_trait]
     impl MailboxDoor for Opener {
         async fn login(&self, _: SocketAddr, _: &str, _: &Password) -> Result<Box<dyn Maildrop>, Refusal> {
-            let info = |uid: &str| MessageInfo { size: 4, uid: uid.to_owned() };
+            let info = |uid: &str| MessageInfo { size: 4, uid: uid.into() };
             Ok(Box::new(Two(self.0.clone(), vec![info("a"), info("b")])))
         }
     }

@@ -288,8 +288,10 @@ impl Session {
                 let total = self.total();
                 self.ok(&format!("{count} {total}"));
             }
-            (State::Transaction, "LIST") => self.listing(argument, |info| info.size),
-            (State::Transaction, "UIDL") => self.listing(argument, |info| info.uid.clone()),
+            (State::Transaction, "LIST") => self.listing(argument, |info, text| drop(write!(text, "{}", info.size))),
+            (State::Transaction, "UIDL") => {
+                self.listing(argument, |info, text| text.extend_from_slice(info.uid.as_bytes()))
+            }
             (State::Transaction, "RETR") => match self.number(argument) {
                 Some(index) => {
                     self.top = None;
@@ -363,21 +365,29 @@ impl Session {
         }
     }
 
-    fn listing<T: std::fmt::Display>(&mut self, argument: &[u8], show: impl Fn(&MessageInfo) -> T) {
-        if argument.is_empty() {
-            let messages = std::mem::take(&mut self.messages);
-            let deleted = std::mem::take(&mut self.deleted);
-            let left = messages.iter().enumerate().filter(|(index, _)| !deleted.contains(index));
-            let first = format!("{} messages", messages.len() - deleted.len());
-            self.lines(&first, left.map(|(index, info)| Line(index + 1, show(info))));
-            (self.messages, self.deleted) = (messages, deleted);
-            return;
-        }
-        let found = self.number(argument).and_then(|index| Some(Line(index + 1, show(self.messages.get(index)?))));
-        match found.map(|line| line.to_string()) {
-            Some(text) => self.ok(&text),
-            None => self.err("No such message"),
-        }
+    /// LIST or UIDL, whose lines are a number and what `show` writes.
+    fn listing(&mut self, argument: &[u8], show: impl Fn(&MessageInfo, &mut Vec<u8>)) {
+        let line = |text: &mut Vec<u8>, index: usize, info: &MessageInfo| {
+            // A vector takes whatever is written.
+            let _ = write!(text, "{} ", index + 1);
+            show(info, text);
+            text.extend_from_slice(b"\r\n");
+        };
+        let text = if argument.is_empty() {
+            let mut text = format!("+OK {} messages\r\n", self.messages.len() - self.deleted.len()).into_bytes();
+            text.reserve(self.messages.len().saturating_mul(48));
+            let left = self.messages.iter().enumerate().filter(|(index, _)| !self.deleted.contains(index));
+            left.for_each(|(index, info)| line(&mut text, index, info));
+            text.extend_from_slice(b".\r\n");
+            text
+        } else {
+            let found = self.number(argument).and_then(|index| Some((index, self.messages.get(index)?)));
+            let Some((index, info)) = found else { return self.err("No such message") };
+            let mut text = b"+OK ".to_vec();
+            line(&mut text, index, info);
+            text
+        };
+        self.queue.push_back(Action::Send(text));
     }
 
     /// A message number as an index; none if out of range or marked as deleted.
@@ -393,15 +403,6 @@ impl Session {
             .filter(|(index, _)| !self.deleted.contains(index))
             .map(|(_, info)| info.size)
             .sum()
-    }
-}
-
-/// A line of LIST or UIDL.
-struct Line<T>(usize, T);
-
-impl<T: std::fmt::Display> std::fmt::Display for Line<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.0, self.1)
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn messages() -> Vec<MessageInfo> {
-    ["aa", "bb"].iter().map(|uid| MessageInfo { size: 10, uid: uid.to_string() }).collect()
+    ["aa", "bb"].iter().map(|uid| MessageInfo { size: 10, uid: (*uid).into() }).collect()
 }
 
 /// What is sent, and the outcome committed at QUIT.

@@ -1,8 +1,9 @@
 //! The index: one redb file that says what of the log is whose. Its commits cost no `fsync`; now and then it is written through
 //! (a checkpoint), and what the log holds behind that is applied again when it is opened.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions, Permissions};
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -199,10 +200,15 @@ impl Index {
         let read = self.reading()?;
         let boxes = read.open_table(BOXES).map_err(database)?;
         let mut mails = Vec::new();
+        let mut uid = format!("{:016x}-", self.token);
+        let prefix = uid.len();
         for row in boxes.range((account, 0)..=(account, u64::MAX)).map_err(database)? {
             let (key, row) = row.map_err(database)?;
             let (id, (_, size, sealed, received, _)) = (key.value().1, row.value());
-            mails.push(StoredMail { id, uid: format!("{:016x}-{id:x}", self.token), size, sealed, received });
+            uid.truncate(prefix);
+            // A string takes whatever is written.
+            let _ = write!(uid, "{id:x}");
+            mails.push(StoredMail { id, uid: uid.as_str().into(), size, sealed, received });
         }
         Ok(mails)
     }

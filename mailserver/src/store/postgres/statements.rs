@@ -70,7 +70,7 @@ pub(super) async fn list(pool: &PgPool, account: &str, token: i64) -> Result<Vec
     let rows: Vec<(i64, i64, bool, i64)> = sqlx::query_as(text).bind(account).fetch_all(pool).await?;
     let mail = |(id, size, sealed, received)| StoredMail {
         id: unsigned(id),
-        uid: format!("{token:016x}-{id:x}"),
+        uid: format!("{token:016x}-{id:x}").into(),
         size: unsigned(size),
         sealed,
         received: unsigned(received),

@@ -97,10 +97,11 @@ pub enum Program {
 
 impl Program {
     /// cargo's profile, and the folder that cargo keeps it in.
-    fn profile(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Field => ("field", "field"),
-            Self::Built => ("dev", "debug"),
+    fn profile(self, contents: Contents) -> (&'static str, &'static str) {
+        match (self, contents) {
+            (Self::Field, Contents::Adapter) => ("field", "field"),
+            (Self::Field, Contents::MailServer) => ("server", "server"),
+            (Self::Built, _) => ("dev", "debug"),
         }
     }
 }
@@ -151,7 +152,7 @@ pub fn make(
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let deb = cargo_deb(&target)?;
     let built = Build::new(root, &target, arch)?;
-    let (profile, folder) = program.profile();
+    let (profile, folder) = program.profile(contents);
     if program == Program::Field {
         let mut cargo = built.command("cargo");
         cargo.args(["build", "--profile", profile, "--package", name]);

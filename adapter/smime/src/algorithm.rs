@@ -21,6 +21,10 @@ pub(crate) mod oid {
     pub(crate) const ID_MESSAGE_DIGEST: ObjectIdentifier = oid("1.2.840.113549.1.9.4");
     pub(crate) const ID_SIGNING_TIME: ObjectIdentifier = oid("1.2.840.113549.1.9.5");
     pub(crate) const ID_AA_SIGNING_CERTIFICATE_V2: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.47");
+    // RFC 2634.
+    pub(crate) const ID_CT_RECEIPT: ObjectIdentifier = oid("1.2.840.113549.1.9.16.1.1");
+    pub(crate) const ID_AA_RECEIPT_REQUEST: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.1");
+    pub(crate) const ID_AA_MSG_SIG_DIGEST: ObjectIdentifier = oid("1.2.840.113549.1.9.16.2.5");
     /// KIM's recipient-emails.
     pub(crate) const RECIPIENT_EMAILS: ObjectIdentifier = oid("1.2.276.0.76.4.173");
 

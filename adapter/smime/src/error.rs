@@ -197,6 +197,12 @@ pub enum OpenError {
     /// The sender sealed it for others, and one of them passed it on.
     #[error("the mail was sealed for another person and passed on; it is not shown")]
     SealedForAnother,
+    /// A signed receipt that is none (RFC 2634 2.8).
+    #[error("the receipt is malformed; it confirms nothing")]
+    ReceiptMalformed,
+    /// A receipt for another mail, or for a changed one.
+    #[error("the receipt quotes another mail's signature; it confirms nothing")]
+    ReceiptForAnother,
     /// Neither recipients attribute nor protected To.
     #[error(
         "the mail does not say whom it was sealed for; have the sender's domain configured as unbound to accept it"
@@ -228,6 +234,8 @@ impl OpenError {
             Self::CertificateSwapped => "OPEN-029",
             Self::SealedForAnother => "OPEN-030",
             Self::Unbound => "OPEN-031",
+            Self::ReceiptMalformed => "OPEN-032",
+            Self::ReceiptForAnother => "OPEN-033",
         }
     }
 

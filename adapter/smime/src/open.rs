@@ -11,6 +11,7 @@ use crate::error::OpenError;
 use crate::key::PrivateKey;
 use crate::mime::{self, Entity, MimeError};
 use crate::path::{self, Fields, Use};
+use crate::receipt::{self, ReceiptTerms};
 use crate::recipients;
 use crate::signed_data::{SignedData, SignerIdentifier};
 use crate::{address, same_address, speaks_for};
@@ -79,6 +80,8 @@ pub struct Opened {
     pub content_digest: [u8; 32],
     /// Does it say that it was sealed for this recipient? False only under `allow_unbound`, and then to be shown.
     pub bound: bool,
+    /// What a receipt has to quote, if the sender asks for one.
+    pub receipt: Option<ReceiptTerms>,
     /// How it was encrypted.
     pub encryption: ContentEncryption,
 }
@@ -240,22 +243,30 @@ impl Decrypted {
             .iter()
             .find(|certificate| signed.signer.names(certificate))
             .ok_or(OpenError::UnknownSigner)?;
+        only_data(&signed)?;
         check_signer(&signed, content, signer, against.sender, against.anchors, against.now)?;
         let bound = check_binding(&signed, content, against)?;
+        let receipt = receipt::terms(&signed, against.recipient)?;
         Ok(Opened {
             signer_certificate: signer.clone(),
             signing_time: signed.signing_time()?,
             signature: signed.signature.to_vec(),
             content_digest: Sha256::digest(content).into(),
             bound,
+            receipt,
             encryption: self.encryption,
             content: Zeroizing::new(content.to_vec()),
         })
     }
 }
 
+/// A mail is data; a receipt that is signed likewise is none.
+fn only_data(signed: &SignedData<'_>) -> Result<(), OpenError> {
+    if signed.content_type == oid::ID_DATA { Ok(()) } else { Err(OpenError::Attribute("contentType")) }
+}
+
 /// Tamper and origin: the signature holds, its certificate is the sender's and leads to an anchor.
-fn check_signer(
+pub(crate) fn check_signer(
     signed: &SignedData<'_>,
     content: &[u8],
     signer: &[u8],
@@ -330,11 +341,8 @@ pub fn verify_detached(
     let outer = Entity::parse(mail)?;
     let (entity, cms) = multipart_signed(&outer, &outer.content_type()?)?;
     let signed = SignedData::read(&cms).map_err(|_| OpenError::SignatureMalformed)?;
-    let signer = match certificates {
-        Some(known) => known.iter().map(Vec::as_slice).find(|one| signed.signer.names(one)),
-        None => signed.certificates.iter().copied().find(|one| signed.signer.names(one)),
-    }
-    .ok_or(OpenError::UnknownSigner)?;
+    only_data(&signed)?;
+    let signer = signed.signer_among(certificates).ok_or(OpenError::UnknownSigner)?;
     check_signer(&signed, &entity, signer, expected_signer, anchors, now)?;
     Ok(SignedEntity { signer_certificate: signer.to_vec(), signing_time: signed.signing_time()?, entity })
 }

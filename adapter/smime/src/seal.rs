@@ -1,14 +1,15 @@
 //! Sign, then encrypt (ST608-609, S2; RFC 8551 3.3 and 3.5): all recipients or none.
 
-use crate::algorithm::oid;
+use crate::algorithm::{Hash, oid};
 use crate::bounds;
 use crate::enveloped_data;
 use crate::error::SealError;
 use crate::key::PrivateKey;
 use crate::mime;
 use crate::path::{self, Fields, KeyType, Use};
+use crate::receipt::{self, ReceiptTerms};
 use crate::recipients;
-use crate::signed_data;
+use crate::signed_data::{self, Content};
 use crate::{same_address, speaks_for};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
@@ -43,6 +44,8 @@ pub struct Sealed {
     pub entity: Vec<u8>,
     /// The SignerInfo's signature value, which a signed receipt quotes (RFC 2634 2); none without a signature.
     pub signature: Option<Vec<u8>>,
+    /// What each recipient's receipt has to quote; none without a signature.
+    pub receipt: Option<ReceiptTerms>,
     /// SHA-256 of the content.
     pub content_digest: [u8; 32],
 }
@@ -60,11 +63,24 @@ pub async fn seal(
     let checked = check_recipients(recipients)?;
 
     let named = recipients::encode(checked.iter().copied());
-    let signed = signed_data::make(content, true, signing, &[(oid::RECIPIENT_EMAILS, named)]).await?;
+    let mut extra = vec![(oid::RECIPIENT_EMAILS, named)];
+    let requested = receipt::request(signing.key.certificate(), rng);
+    let identifier = requested.map(|(value, identifier)| {
+        extra.push((oid::ID_AA_RECEIPT_REQUEST, value));
+        identifier
+    });
+    let what = Content { kind: oid::ID_DATA, octets: content, encapsulate: true };
+    let signed = signed_data::make(what, signing, &extra).await?;
     let inner = Zeroizing::new(mime::pkcs7_mime("signed-data", &Zeroizing::new(signed.cms)));
     let sealed = enveloped_data::make(inner, &checked, rng)?;
     Ok(Sealed {
         entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
+        receipt: identifier.map(|identifier| ReceiptTerms {
+            identifier,
+            signature: signed.signature.clone(),
+            attributes_digest: signed.attributes_digest.to_vec(),
+            hash: Hash::Sha256,
+        }),
         signature: Some(signed.signature),
         content_digest: signed.content_digest,
     })
@@ -79,6 +95,7 @@ pub fn encrypt_only(content: &[u8], recipients: &[Recipient], rng: &mut impl Cry
     Ok(Sealed {
         entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
         signature: None,
+        receipt: None,
         content_digest: Sha256::digest(content).into(),
     })
 }
@@ -91,7 +108,8 @@ pub async fn sign_detached(entity: &[u8], signing: &Signing<'_>) -> Result<Vec<u
     if !entity.is_ascii() {
         return Err(SealError::NotSevenBit);
     }
-    let signed = signed_data::make(entity, false, signing, &[]).await?;
+    let what = Content { kind: oid::ID_DATA, octets: entity, encapsulate: false };
+    let signed = signed_data::make(what, signing, &[]).await?;
     let boundary = boundary(entity);
     let mut out = format!(
         "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=sha-256;\r\n \

@@ -19,14 +19,21 @@ pub(crate) struct Made {
     pub(crate) cms: Vec<u8>,
     pub(crate) signature: Vec<u8>,
     pub(crate) content_digest: [u8; 32],
+    /// SHA-256 of the signed attributes, as the signature covers them.
+    pub(crate) attributes_digest: [u8; 32],
 }
 
-/// Signs `content`; `encapsulate` puts it inside, else the signature stands beside it.
-///
-/// `extra` are further signed attributes: type and encoded value.
+/// What is signed.
+pub(crate) struct Content<'a> {
+    pub(crate) kind: ObjectIdentifier,
+    pub(crate) octets: &'a [u8],
+    /// It stands inside, else beside its signature.
+    pub(crate) encapsulate: bool,
+}
+
+/// Signs `content`. `extra` are further signed attributes: type and encoded value.
 pub(crate) async fn make(
-    content: &[u8],
-    encapsulate: bool,
+    content: Content<'_>,
     signing: &Signing<'_>,
     extra: &[(ObjectIdentifier, Vec<u8>)],
 ) -> Result<Made, SealError> {
@@ -35,11 +42,11 @@ pub(crate) async fn make(
     if !path::allows(certificate, Use::Sign).map_err(|_| SealError::NotForSigning)? {
         return Err(SealError::NotForSigning);
     }
-    let content_digest: [u8; 32] = Sha256::digest(content).into();
+    let content_digest: [u8; 32] = Sha256::digest(content.octets).into();
 
     let time = asn1::time(signing.signing_time).map_err(|_| SealError::SigningTime)?;
     let mut attributes = vec![
-        attribute(&oid::ID_CONTENT_TYPE, &asn1::object_identifier(&oid::ID_DATA)),
+        attribute(&oid::ID_CONTENT_TYPE, &asn1::object_identifier(&content.kind)),
         attribute(&oid::ID_MESSAGE_DIGEST, &asn1::octet_string(&content_digest)),
         attribute(&oid::ID_SIGNING_TIME, &time),
         attribute(&oid::ID_AA_SIGNING_CERTIFICATE_V2, &signing_certificate_v2(certificate, &fields)),
@@ -78,24 +85,30 @@ pub(crate) async fn make(
         algorithm,
         asn1::octet_string(&signature),
     ]);
-    let data = asn1::object_identifier(&oid::ID_DATA);
-    let encapsulated = if encapsulate {
-        asn1::sequence(&[data, asn1::value(tag::constructed(0), &[asn1::octet_string(content)])])
+    let kind = asn1::object_identifier(&content.kind);
+    let encapsulated = if content.encapsulate {
+        asn1::sequence(&[kind, asn1::value(tag::constructed(0), &[asn1::octet_string(content.octets)])])
     } else {
-        asn1::sequence(&[data])
+        asn1::sequence(&[kind])
     };
     let mut certificates = vec![certificate.to_vec()];
     certificates.extend(signing.chain.iter().take(bounds::CERTIFICATES - 1).cloned());
     certificates.sort();
     certificates.dedup();
+    // RFC 5652 5.1: version 3 for whatever is not plain data.
     let signed_data = asn1::sequence(&[
-        asn1::small_integer(1),
+        asn1::small_integer(if content.kind == oid::ID_DATA { 1 } else { 3 }),
         asn1::value(tag::SET, &[sha256]),
         encapsulated,
         asn1::set_of(tag::constructed(0), certificates),
         asn1::value(tag::SET, &[signer_info]),
     ]);
-    Ok(Made { cms: content_info(&oid::ID_SIGNED_DATA, &signed_data), signature, content_digest })
+    Ok(Made {
+        cms: content_info(&oid::ID_SIGNED_DATA, &signed_data),
+        signature,
+        content_digest,
+        attributes_digest: digest,
+    })
 }
 
 /// ContentInfo (RFC 5652 3).
@@ -150,7 +163,7 @@ pub(crate) struct SignedData<'a> {
     pub(crate) content: Option<&'a [u8]>,
     pub(crate) certificates: Vec<&'a [u8]>,
     pub(crate) signer: SignerIdentifier<'a>,
-    content_type: ObjectIdentifier,
+    pub(crate) content_type: ObjectIdentifier,
     digest_algorithm: Algorithm<'a>,
     attributes: Vec<Value<'a>>,
     signature_algorithm: Algorithm<'a>,
@@ -231,6 +244,26 @@ impl<'a> SignedData<'a> {
         Ok(found)
     }
 
+    /// The signer's certificate: among those that are known of them, else among those sent along.
+    pub(crate) fn signer_among<'c>(&self, known: Option<&'c [Vec<u8>]>) -> Option<&'c [u8]>
+    where
+        'a: 'c,
+    {
+        match known {
+            Some(known) => known.iter().map(Vec::as_slice).find(|one| self.signer.names(one)),
+            None => self.certificates.iter().copied().find(|one| self.signer.names(one)),
+        }
+    }
+
+    pub(crate) fn digest_algorithm(&self) -> Option<Hash> {
+        Hash::from_oid(self.digest_algorithm.oid).filter(|hash| hash.signs())
+    }
+
+    /// What the signature covers: the attributes' DER as a SET OF, whatever tag and order they came in (RFC 5652 5.4).
+    pub(crate) fn signed_attributes(&self) -> Vec<u8> {
+        asn1::set_of(tag::SET, self.attributes.iter().map(|attribute| attribute.whole.to_vec()).collect())
+    }
+
     pub(crate) fn signing_time(&self) -> Result<Option<SystemTime>, OpenError> {
         let value = self.attribute(oid::ID_SIGNING_TIME).map_err(|_| OpenError::Attribute("signingTime"))?;
         value.map(|value| value.time()).transpose().map_err(|_| OpenError::Attribute("signingTime"))
@@ -238,15 +271,16 @@ impl<'a> SignedData<'a> {
 
     /// Is `content` what the holder of `certificate` signed (RFC 5652 5.4, 5.6; RFC 5035 5.4)?
     pub(crate) fn verify(&self, content: &[u8], certificate: &[u8]) -> Result<(), OpenError> {
-        let hash = Hash::from_oid(self.digest_algorithm.oid)
-            .filter(|hash| hash.signs())
+        let hash = self
+            .digest_algorithm()
             .ok_or_else(|| OpenError::SignatureAlgorithm(self.digest_algorithm.oid.to_string()))?;
 
         let content_type = self
             .attribute(oid::ID_CONTENT_TYPE)
             .and_then(|value| value.ok_or(Malformed)?.object_identifier())
             .map_err(|_| OpenError::Attribute("contentType"))?;
-        if content_type != oid::ID_DATA || self.content_type != oid::ID_DATA {
+        // What is signed besides data is a receipt, and that is for its own reader to take.
+        if content_type != self.content_type || ![oid::ID_DATA, oid::ID_CT_RECEIPT].contains(&content_type) {
             return Err(OpenError::Attribute("contentType"));
         }
         let digest = self
@@ -254,10 +288,7 @@ impl<'a> SignedData<'a> {
             .and_then(|value| asn1::single(value.ok_or(Malformed)?.whole, tag::OCTET_STRING))
             .map_err(|_| OpenError::Attribute("messageDigest"))?;
 
-        // The signature covers the attributes' DER as a SET OF, whatever tag and order they came in (RFC 5652 5.4).
-        let attributes = self.attributes.iter().map(|attribute| attribute.whole.to_vec()).collect();
-        let message = asn1::set_of(tag::SET, attributes);
-        signature::verify(certificate, &self.signature_algorithm, hash, &message, self.signature)?;
+        signature::verify(certificate, &self.signature_algorithm, hash, &self.signed_attributes(), self.signature)?;
         if !bool::from(hash.digest(content).ct_eq(digest.content)) {
             return Err(OpenError::DigestMismatch);
         }

@@ -55,6 +55,7 @@ const SLAPD_PUBLISHED: f64 = 23_000.0;
 fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
     openssl_ocsp::present()?;
     slapd::present()?;
+    let options = &with_shipped_server(options, progress)?;
     let mut rows = vec![ceiling(options, progress)?];
     let world = World::build(options.entries, progress)?;
     let questions = world.questions()?;

@@ -14,7 +14,8 @@ mod sim;
 mod twin;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 pub use progress::Progress;
 use serde::Serialize;
@@ -220,6 +221,25 @@ fn beside(name: &str) -> Result<PathBuf, BenchError> {
     }
     let profile = if cfg!(debug_assertions) { "" } else { " --release" };
     Err(BenchError::broken(format!("{} is not built; run `cargo build{profile} -p {name}`", program.display())))
+}
+
+/// The options with the servers' program as it is shipped, built now if need be; in a debug build, the one that was built with
+/// this one.
+fn with_shipped_server(options: &Options, progress: &Progress) -> Result<Options, BenchError> {
+    const NAME: &str = "sealfax-mailserver";
+    if options.server.is_some() || cfg!(debug_assertions) {
+        return Ok(options.clone());
+    }
+    progress.at("building the servers as they are shipped: some minutes, once");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--quiet", "--profile", "server", "--package", NAME]).stdin(Stdio::null());
+    let built = cargo.status().map_err(BenchError::broken)?;
+    let own = std::env::current_exe().map_err(BenchError::broken)?;
+    let program = own.parent().and_then(Path::parent).map(|target| target.join("server").join(NAME));
+    let program = program.filter(|program| built.success() && program.is_file()).ok_or_else(|| {
+        BenchError::broken(format!("{NAME} is not built; run `cargo build --profile server -p {NAME}` to see why"))
+    })?;
+    Ok(Options { server: Some(program), ..options.clone() })
 }
 
 /// The rows as versioned JSON.

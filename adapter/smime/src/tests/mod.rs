@@ -9,4 +9,5 @@ mod key_agreement;
 mod openssl_files;
 mod paths;
 mod people;
+mod receipts;
 mod round_trip;

@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use self::load::{Fetching, Outcome};
-use super::{BenchError, Benchmark, Contender, Options, Progress, Row, Sample, beside, in_turn, meter};
+use super::{
+    BenchError, Benchmark, Contender, Options, Progress, Row, Sample, beside, in_turn, meter, with_shipped_server,
+};
 use crate::peer::dovecot::{self, Dovecot, PASSWORD};
 use crate::peer::postfix::{self, Postfix, PostfixOptions};
 use crate::peer::process::{Process, free_port};
@@ -35,6 +37,7 @@ const FETCHED: usize = 20;
 fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
     postfix::present()?;
     dovecot::present()?;
+    let options = &with_shipped_server(options, progress)?;
     let mut rows = Vec::new();
     for (size, name) in [(4 << 10, "4 KiB"), (100 << 10, "100 KiB"), (1 << 20, "1 MiB")] {
         for sessions in [1, 10, 50] {

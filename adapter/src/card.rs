@@ -329,6 +329,13 @@ pub struct CardKey {
     certificate: Vec<u8>,
 }
 
+impl CardKey {
+    /// Whether a person types their PIN at the reader for every single use.
+    pub fn asks_each_time(&self) -> bool {
+        self.slot == Slot::Signature && self.card.identity.pad
+    }
+}
+
 #[async_trait]
 impl PrivateKey for CardKey {
     fn certificate(&self) -> &[u8] {

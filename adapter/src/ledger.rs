@@ -12,6 +12,7 @@ use std::time::SystemTime;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
 use sealfax_client::seam::TransmissionId;
+use sealfax_smime::ReceiptTerms;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +71,9 @@ pub struct Handed {
     pub message_id: String,
     /// SHA-256 of the content as signed, hexadecimal.
     pub content_digest: String,
+    /// What the sender asks to have quoted in a signed receipt.
+    #[serde(default)]
+    pub receipt: Option<ReceiptTerms>,
 }
 
 /// A transmission that waits for its confirmation.
@@ -93,6 +97,9 @@ pub struct OpenTransmission {
     /// What it was sealed with.
     #[serde(default)]
     pub protection: Protection,
+    /// What a signed receipt of it has to quote.
+    #[serde(default)]
+    pub receipt: Option<ReceiptTerms>,
 }
 
 impl OpenTransmission {
@@ -427,6 +434,7 @@ mod tests {
             pages: Some(1),
             transmission: None,
             protection: Protection::Signed,
+            receipt: None,
         }
     }
 
@@ -439,6 +447,7 @@ mod tests {
             sender: "taro@a.example".into(),
             message_id: "<1@a.example>".into(),
             content_digest: "00".into(),
+            receipt: None,
         };
         {
             let ledger = Ledger::open(directory.path()).unwrap();

@@ -56,24 +56,22 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
     Ok(Inner { octets: Zeroizing::new(octets), message_id, pages })
 }
 
-/// The sealed mail: outer fields, then the sealed entity. The real Subject is inside (RFC 9788, 3.1).
-pub(crate) fn sealed_mail(
+/// The fields before a sealed entity. The real Subject, Date and names are inside (RFC 9788, 3.1); this date is the sealing's.
+pub(crate) fn sealed_fields(
     owner: &Owner,
     recipients: &[String],
     message_id: &str,
     date: SystemTime,
-    entity: &[u8],
-) -> Vec<u8> {
-    let fields = [
-        ("From", mailbox(owner)),
+) -> Vec<(&'static str, String)> {
+    vec![
+        ("From", owner.address.clone()),
         ("To", recipients.join(", ")),
         ("Subject", "[...]".to_owned()),
         ("Date", format_date(date)),
         ("Message-ID", message_id.to_owned()),
         ("Disposition-Notification-To", owner.address.clone()),
         ("MIME-Version", "1.0".to_owned()),
-    ];
-    mail(&fields, entity)
+    ]
 }
 
 /// The confirmation mail around its signed entity (RFC 8098, section 2 and 3; RFC 3834, section 5).
@@ -93,7 +91,7 @@ pub(crate) fn confirmation_mail(owner: &Owner, handed: &Handed, office: &Office,
 
 /// Fields that cannot be written are ours, or were checked when they came: none of them can inject anything, because
 /// [`Headers::push`] refuses line breaks.
-fn mail(fields: &[(&str, String)], entity: &[u8]) -> Vec<u8> {
+pub(crate) fn mail(fields: &[(&str, String)], entity: &[u8]) -> Vec<u8> {
     let mut headers = Headers::new();
     for (name, value) in fields {
         let _ = headers.push(name, value);
@@ -115,6 +113,9 @@ pub(crate) fn mailbox(owner: &Owner) -> String {
 pub(crate) const MAYBE_PRINTED: &str = "[再印刷の可能性 / may have been printed before]";
 /// On a mail that bears no signature.
 pub(crate) const NOT_PROVEN: &str = "[差出人は未確認 / sender not proven]";
+
+/// On a mail whose header fields stand outside of what was signed.
+pub(crate) const NOT_PROTECTED: &str = "[件名は未保護 / subject not protected]";
 
 /// What the person has to know of a mail stands in front of its subject.
 pub(crate) fn marked(mail: &[u8], marks: &[&str]) -> Zeroizing<Vec<u8>> {

@@ -9,13 +9,14 @@ use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp::{self, SendError};
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::header::Headers;
-use sealfax_smime::{KeyError, Recipient, SealError, Signing, path};
+use sealfax_smime::{KeyError, ReceiptTerms, Recipient, SealError, Signing, path};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use crate::flow::desk::Event;
 use crate::flow::sending::{DocumentId, SendingAction, SendingEvent};
 use crate::flow::{Owner, Protection, normal_address};
+use crate::header_protection;
 use crate::ledger::OpenTransmission;
 use crate::office::Office;
 use crate::outer;
@@ -39,6 +40,7 @@ struct SealedMail {
     content_digest: String,
     pages: Option<u32>,
     protection: Protection,
+    receipt: Option<ReceiptTerms>,
 }
 
 /// The documents at hand.
@@ -193,10 +195,15 @@ impl Outgoing {
             true => Protection::EncryptedOnly,
             false => Protection::Signed,
         };
+        let fields = outer::sealed_fields(owner, &recipients, &inner.message_id, now);
+        let content = header_protection::protect(&inner.octets, &fields).map(Zeroizing::new).map_err(|error| {
+            self.office.failed("SEND-002", error.to_string());
+            NotSent::Unacceptable
+        })?;
         let rng = &mut self.office.rng();
         let sealed = match protection {
-            Protection::Signed => sealfax_smime::seal(&inner.octets, &signing, &certificates, rng).await,
-            Protection::EncryptedOnly => sealfax_smime::encrypt_only(&inner.octets, &certificates, rng),
+            Protection::Signed => sealfax_smime::seal(&content, &signing, &certificates, rng).await,
+            Protection::EncryptedOnly => sealfax_smime::encrypt_only(&content, &certificates, rng),
         };
         let sealed = sealed.map_err(|error| {
             self.office.failed(error.code(), error.to_string());
@@ -210,7 +217,7 @@ impl Outgoing {
                 },
             }
         })?;
-        let octets = outer::sealed_mail(owner, &recipients, &inner.message_id, now, &sealed.entity);
+        let octets = outer::mail(&fields, &sealed.entity);
         let sealed = SealedMail {
             octets,
             sender: owner.address.clone(),
@@ -218,6 +225,7 @@ impl Outgoing {
             content_digest: hex(&sealed.content_digest),
             pages: inner.pages,
             protection,
+            receipt: sealed.receipt,
         };
         if let Some(document) = self.lock().get_mut(&id) {
             document.sealed = Some(Arc::new(sealed));
@@ -244,6 +252,7 @@ impl Outgoing {
                 pages: sealed.pages,
                 transmission: TransmissionId::current(),
                 protection: sealed.protection,
+                receipt: sealed.receipt.clone(),
             })
             .collect();
         let ledger_failed = |error: crate::ledger::LedgerError| {

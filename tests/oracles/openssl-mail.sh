@@ -7,8 +7,13 @@ D=$1; T=$(mktemp -d); trap 'rm -rf "$T"' EXIT
 # The sealed mail: the recipient's key opens it, the anchor alone proves the signer, and out comes the terminal's mail.
 openssl cms -decrypt -in "$D/mail/2-sealed.eml" -inkey "$D/pki/recipient.key.pem" -out "$T/signed.eml"
 openssl cms -verify -in "$T/signed.eml" -CAfile "$D/pki/anchor.pem" -signer "$T/signer.pem" -out "$T/inner.eml"
-cmp "$T/inner.eml" "$D/mail/1-submitted.eml"
-cmp "$T/inner.eml" "$D/mail/4-opened.eml"
+# What was sealed is that mail with the marks of RFC 9788; its body is the same, and so is the whole when they are taken off.
+body() { sed '1,/^\r*$/d' "$1"; }
+cmp <(body "$T/inner.eml") <(body "$D/mail/1-submitted.eml")
+cmp "$D/mail/4-opened.eml" "$D/mail/1-submitted.eml"
+grep -q '^ hp="cipher"' "$T/inner.eml" && grep -q '^HP-Outer: Subject: \[\.\.\.\]' "$T/inner.eml"
+subject=$(grep -i '^Subject:' "$D/mail/1-submitted.eml"); grep -qF "$subject" "$T/inner.eml"
+if grep -qF "$subject" "$D/mail/2-sealed.eml"; then echo "the subject stands outside"; exit 1; fi
 openssl x509 -in "$T/signer.pem" -noout -email | grep -qx 'taro@a.example'
 
 # The wrong key opens nothing.

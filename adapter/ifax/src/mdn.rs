@@ -139,6 +139,8 @@ pub struct Mdn {
     pub received_content_mic: Option<ContentMic>,
     /// Further fields of the machine part, such as those beginning with `X-`.
     pub extensions: Vec<(String, String)>,
+    /// What stands behind the machine part (RFC 6522 3): a whole entity in 7-bit lines, such as a signed receipt.
+    pub enclosed: Option<Vec<u8>>,
     /// What a person reads; Japanese and English. See [`human_text`].
     pub text: String,
     /// Boundary of the report.
@@ -227,6 +229,15 @@ pub fn compose(mdn: &Mdn) -> Result<Vec<u8>, MdnError> {
     })?);
     out.extend(format!("--{boundary}\r\nContent-Type: message/disposition-notification\r\n\r\n").bytes());
     out.extend(fields.to_octets());
+    if let Some(enclosed) = &mdn.enclosed {
+        let delimiter = format!("--{boundary}");
+        let occurs = enclosed.windows(delimiter.len()).any(|window| window == delimiter.as_bytes());
+        if occurs || !enclosed.is_ascii() {
+            return Err(MdnError::Structure("what is to be enclosed cannot be written"));
+        }
+        out.extend(format!("\r\n--{boundary}\r\n").bytes());
+        out.extend(enclosed);
+    }
     out.extend(format!("\r\n--{boundary}--\r\n").bytes());
     Ok(out)
 }
@@ -243,7 +254,9 @@ pub fn parse(entity: &[u8]) -> Result<Mdn, MdnError> {
         return Err(MdnError::Structure("not multipart/report; report-type=disposition-notification"));
     }
     let parts = entity.parts()?;
-    let [first, second, ..] = parts.as_slice() else { return Err(MdnError::Structure("it has fewer than two parts")) };
+    let [first, second, further @ ..] = parts.as_slice() else {
+        return Err(MdnError::Structure("it has fewer than two parts"));
+    };
     if second.content_type()?.essence != "message/disposition-notification" {
         return Err(MdnError::Structure("its second part is not message/disposition-notification"));
     }
@@ -282,6 +295,7 @@ pub fn parse(entity: &[u8]) -> Result<Mdn, MdnError> {
             .filter(|field| !KNOWN.iter().any(|known| known.eq_ignore_ascii_case(&field.name)))
             .map(|field| (field.name.clone(), field.value.clone()))
             .collect(),
+        enclosed: further.first().map(|part| part.raw.to_vec()),
         text: first.text()?,
         boundary: kind.param("boundary").unwrap_or_default().to_owned(),
     })
@@ -307,6 +321,7 @@ mod tests {
                 algorithm: "sha-256".into(),
             }),
             extensions: vec![("X-Sealfax-Pages".into(), "2".into())],
+            enclosed: None,
             boundary: "=_mdn-1".into(),
         }
     }
@@ -336,6 +351,12 @@ mod tests {
             ..confirmation()
         };
         assert_eq!(parse(&compose(&plain).unwrap()).unwrap(), plain);
+        let receipt = b"Content-Type: application/pkcs7-mime; smime-type=signed-receipt\r\n\r\nMIAG\r\n".to_vec();
+        let with = Mdn { enclosed: Some(receipt), ..confirmation() };
+        assert_eq!(parse(&compose(&with).unwrap()).unwrap(), with);
+        for bad in ["A: b\r\n\r\n--=_mdn-1--\r\n", "A: b\r\n\r\n名\r\n"] {
+            assert!(compose(&Mdn { enclosed: Some(bad.into()), ..confirmation() }).is_err());
+        }
     }
 
     #[test]

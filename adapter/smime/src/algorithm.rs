@@ -92,7 +92,8 @@ impl<'a> Algorithm<'a> {
 }
 
 /// A one-way hash function. SHA-1 serves only in OAEP and key derivation, where it need not resist collisions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Hash {
     /// FIPS 180-4, 160 bits; never for signatures.

@@ -27,7 +27,7 @@ use subtle::ConstantTimeEq;
 const MAX_OCTETS: usize = 256 * 1024;
 
 /// What a receipt has to quote of the mail that it answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ReceiptTerms {
     /// By what the sender names the mail, signedContentIdentifier.
     pub identifier: Vec<u8>,

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::seam::TransmissionId;
 use sealfax_ifax::header::Headers;
+use zeroize::Zeroizing;
 
 use super::{Given, Incoming, OpenedMail};
 use crate::confirmation;
 use crate::flow::Protection;
 use crate::flow::receiving::{Fetched, MailId, SessionId};
+use crate::header_protection;
 use crate::ledger::{Handed, Owed, Print};
 use crate::outer;
 use crate::outgoing::hex;
@@ -31,6 +33,7 @@ impl Incoming {
                             sender: mail.sender.clone().unwrap_or_default(),
                             message_id: confirmed_message_id(&opened.content, &mail.raw),
                             content_digest: hex(&opened.content_digest),
+                            receipt: opened.receipt.clone(),
                         };
                         let now = self.office.seams.clock.now();
                         let maybe_printed = match self.office.ledger.hand(&mail.key, &handed, now) {
@@ -50,7 +53,12 @@ impl Incoming {
                         if opened.protection == Protection::EncryptedOnly {
                             marks.push(outer::NOT_PROVEN);
                         }
-                        outer::marked(&opened.content, &marks)
+                        let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw);
+                        if outer_fields.is_some() {
+                            marks.push(outer::NOT_PROTECTED);
+                        }
+                        let whole = outer_fields.unwrap_or_else(|| header_protection::restore(&opened.content));
+                        outer::marked(&Zeroizing::new(whole), &marks)
                     }
                     (None, Fetched::Plain) => mail.raw.to_vec().into(),
                     _ => continue,

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sealfax_client::pop3::{Client, Pop3Error};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::TransmissionId;
-use sealfax_smime::Decrypted;
+use sealfax_smime::{Decrypted, ReceiptTerms};
 use tokio::sync::oneshot;
 
 use crate::card::InsertedCard;
@@ -74,6 +74,7 @@ struct Released {
     content: zeroize::Zeroizing<Vec<u8>>,
     content_digest: [u8; 32],
     protection: Protection,
+    receipt: Option<ReceiptTerms>,
 }
 
 /// One log-in of the terminal.

@@ -1,5 +1,6 @@
 //! Opening a mail (ST914-ST920): decrypt, the sender's certificate, verify. What does not hold goes no further.
 
+use sealfax_ifax::header::Headers;
 use sealfax_smime::{OpenError, OpenGroup, Verification, path};
 
 use super::{Incoming, Released};
@@ -36,6 +37,7 @@ impl Incoming {
                 content: released.content,
                 content_digest: released.content_digest,
                 protection: Protection::EncryptedOnly,
+                receipt: None,
             });
         }
         Ok(Protection::EncryptedOnly)
@@ -51,7 +53,13 @@ impl Incoming {
 
     /// RFC 8550, section 3: the inner From is what the person will read.
     pub(super) fn says_the_same_inside(&self, content: &[u8], sender: &str) -> Result<(), Unfit> {
-        if crate::outgoing::origin(content).is_some_and(|inner| normal_address(&inner) == sender) {
+        let inner = match Headers::parse(content) {
+            Ok((headers, _)) if headers.get("From").is_some() => crate::outgoing::origin(content),
+            // Its producer protects no header fields: the outer From is the signer's, as was checked.
+            Ok((_, _)) => Some(sender.to_owned()),
+            Err(_) => None,
+        };
+        if inner.is_some_and(|inner| normal_address(&inner) == sender) {
             return Ok(());
         }
         self.office.suspicious("RECV-006", format!("the mail sealed by {sender} says another From inside"));
@@ -117,6 +125,7 @@ impl Incoming {
             content: opened.content,
             content_digest: opened.content_digest,
             protection: Protection::Signed,
+            receipt: opened.receipt,
         });
         Ok(())
     }

@@ -112,6 +112,13 @@ impl Confirmations {
         if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
             return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
         }
+        if let (Some(terms), Some(receipt)) = (&open.receipt, &notification.enclosed) {
+            let known = Some(certificates.as_slice());
+            if let Err(error) = sealfax_smime::verify_receipt(receipt, terms, anchors, now, known, &signer) {
+                return Ok(self.refused("CONFIRM-012", format!("{}: {error}", error.code())));
+            }
+            self.office.did(&["D1"], format!("{signer}'s receipt quotes the signature of {message_id}"));
+        }
         let delivered_after = open.sent;
         let delivered = Delivered {
             transmission: open,

@@ -26,7 +26,9 @@ use sealfax_mailserver::authority::{Authority, AuthorityOptions, PersonRequest};
 use x509_cert::Certificate;
 
 use super::load::{self, Load, Protocol};
-use super::{BenchError, Benchmark, Contender, Options, Progress, Row, Sample, beside, in_turn, meter};
+use super::{
+    BenchError, Benchmark, Contender, Options, Progress, Row, Sample, beside, in_turn, meter, with_shipped_server,
+};
 use crate::peer::openssl_ocsp::{self, Known, OpensslOcsp, Signer};
 use crate::peer::process::{Process, find, free_port};
 use crate::peer::slapd::{self, Entry, PEOPLE, Slapd, SlapdOptions};

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::{Errno, pread};
 
 use super::change::Place;
 
@@ -75,10 +77,20 @@ impl Segments {
     /// The octets of a body behind `prefix`; `InvalidData` where they are not what was written.
     pub(super) fn read(&self, place: &Place, prefix: &[u8]) -> io::Result<Vec<u8>> {
         let file = self.file(place.segment)?;
-        let mut octets = prefix.to_vec();
-        octets.resize(prefix.len() + usize::try_from(place.length).map_err(io::Error::other)?, 0);
-        let body = octets.get_mut(prefix.len()..).unwrap_or_default();
-        file.read_exact_at(body, place.offset)?;
+        let end = prefix.len() + usize::try_from(place.length).map_err(io::Error::other)?;
+        let mut octets = Vec::with_capacity(end);
+        octets.extend_from_slice(prefix);
+        // Read into what nobody has filled with zeros before.
+        while octets.len() < end {
+            let at = place.offset + (octets.len() - prefix.len()) as u64;
+            match pread(&*file, spare_capacity(&mut octets), at) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        octets.truncate(end);
+        let body = octets.get(prefix.len()..).unwrap_or_default();
         if crc32fast::hash(body) == place.crc { Ok(octets) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
@@ -92,7 +104,7 @@ impl Segments {
             other => other?,
         };
         match fallocate(&*file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, length) {
-            Err(error) if error != rustix::io::Errno::OPNOTSUPP => Err(error.into()),
+            Err(error) if error != Errno::OPNOTSUPP => Err(error.into()),
             _ => Ok(()),
         }
     }

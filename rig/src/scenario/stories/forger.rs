@@ -65,6 +65,7 @@ pub async fn confirmation(region: &Region, claim: &Claim<'_>, to: &str) -> Resul
         disposition: mdn::Disposition::printed(),
         received_content_mic: Some(mdn::ContentMic { digest: claim.digest.to_owned(), algorithm: "sha-256".into() }),
         extensions: Vec::new(),
+        enclosed: None,
         text: mdn::human_text(&recipient, "now"),
         boundary: "=_forged".into(),
     };

@@ -1,0 +1,210 @@
+//! Header protection (RFC 9788): the mail inside the seal says in `HP-Outer` which header fields stand outside, and `hp` in its
+//! Content-Type says that all others are meant for the recipient alone. Put on before sealing and taken off after opening, so
+//! that the terminal's mail arrives octet for octet.
+
+use sealfax_ifax::header::{HeaderError, Headers};
+
+const OUTER: &str = "HP-Outer";
+
+/// Header fields as they stand, each with its continuation lines and line ends, and the rest with the empty line.
+fn raw_fields(mail: &[u8]) -> (Vec<&[u8]>, &[u8]) {
+    let (mut fields, mut start, mut at): (Vec<&[u8]>, usize, usize) = (Vec::new(), 0, 0);
+    let mut close = |start: usize, at: usize| {
+        if let Some(field) = mail.get(start..at).filter(|field| !field.is_empty()) {
+            fields.push(field);
+        }
+    };
+    for line in mail.split_inclusive(|octet| *octet == b'\n') {
+        let continues = matches!(line.first(), Some(b' ' | b'\t'));
+        if !continues {
+            close(start, at);
+            start = at;
+        }
+        if matches!(line, b"\r\n" | b"\n") {
+            break;
+        }
+        at += line.len();
+    }
+    if start < at {
+        close(start, at);
+    }
+    (fields, mail.get(at..).unwrap_or_default())
+}
+
+fn is(field: &[u8], name: &str) -> bool {
+    let end = field.iter().position(|octet| *octet == b':');
+    end.and_then(|end| field.get(..end)).is_some_and(|own| own.trim_ascii_end().eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// The mail to be sealed, which will stand behind these outer fields (RFC 9788, 5.2).
+pub(crate) fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, HeaderError> {
+    let (fields, rest) = raw_fields(mail);
+    let mut protected = Vec::with_capacity(mail.len() + 1024);
+    let mut typed = false;
+    for field in fields {
+        if is(field, OUTER) {
+            // Whoever wrote it, it is not true of what is being made.
+            continue;
+        }
+        if is(field, "Content-Type") && !typed {
+            typed = true;
+            protected.extend_from_slice(without_hp(field).trim_ascii_end());
+            protected.extend_from_slice(b";\r\n hp=\"cipher\"\r\n");
+        } else {
+            protected.extend_from_slice(field);
+        }
+    }
+    if !typed {
+        protected.extend_from_slice(b"Content-Type: text/plain; charset=us-ascii;\r\n hp=\"cipher\"\r\n");
+    }
+    let mut said = Headers::new();
+    let structural = |name: &str| name.eq_ignore_ascii_case("MIME-Version") || name.starts_with("Content-");
+    for (name, value) in outer.iter().filter(|(name, _)| !structural(name)) {
+        said.push(OUTER, &format!("{name}: {value}"))?;
+    }
+    protected.extend_from_slice(&said.to_octets());
+    protected.extend_from_slice(rest);
+    Ok(protected)
+}
+
+/// The mail as it was before it was protected; what was not is left as it is.
+pub(crate) fn restore(content: &[u8]) -> Vec<u8> {
+    let (fields, rest) = raw_fields(content);
+    let mut mail = Vec::with_capacity(content.len());
+    for field in fields {
+        if is(field, "Content-Type") {
+            mail.extend_from_slice(&without_hp(field));
+        } else if !is(field, OUTER) {
+            mail.extend_from_slice(field);
+        }
+    }
+    mail.extend_from_slice(rest);
+    mail
+}
+
+/// A Content-Type field without its parameter `hp`.
+fn without_hp(field: &[u8]) -> Vec<u8> {
+    let (mut kept, mut quoted, mut start) = (Vec::with_capacity(field.len()), false, 0usize);
+    let mut sections = Vec::new();
+    for (at, octet) in field.iter().enumerate() {
+        match octet {
+            b'"' => quoted = !quoted,
+            b';' if !quoted => {
+                sections.push(field.get(start..at).unwrap_or_default());
+                start = at;
+            }
+            _ => {}
+        }
+    }
+    let end = field.trim_ascii_end().len();
+    sections.push(field.get(start..end.max(start)).unwrap_or_default());
+    let hp = |section: &[u8]| {
+        let text = section.strip_prefix(b";").unwrap_or(section).trim_ascii_start();
+        text.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"hp="))
+    };
+    for (number, section) in sections.iter().enumerate() {
+        if number == 0 || !hp(section) {
+            kept.extend_from_slice(section);
+        }
+    }
+    kept.extend_from_slice(field.get(end.max(start)..).unwrap_or_default());
+    kept
+}
+
+/// A mail for the person from an entity whose producer protects no header fields: the ones outside, which nobody has signed,
+/// stand for them. `None`: the entity has its own.
+pub(crate) fn with_outer_fields(content: &[u8], mail: &[u8]) -> Option<Vec<u8>> {
+    let (inside, _) = Headers::parse(content).ok()?;
+    let (outside, _) = Headers::parse(mail).ok()?;
+    if inside
+        .iter()
+        .any(|field| ["From", "Subject", "Date", "To"].iter().any(|name| field.name.eq_ignore_ascii_case(name)))
+    {
+        return None;
+    }
+    let mut headers = Headers::new();
+    for name in ["From", "To", "Cc", "Subject", "Date", "Message-ID"] {
+        if let Some(value) = outside.get(name) {
+            headers.push(name, value).ok()?;
+        }
+    }
+    if inside.get("MIME-Version").is_none() {
+        headers.push("MIME-Version", "1.0").ok()?;
+    }
+    let mut octets = headers.to_octets();
+    octets.extend_from_slice(content);
+    Some(octets)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+    use proptest::prelude::*;
+
+    const MAIL: &[u8] =
+        b"From: Taro <taro@a.example>\r\nSubject: =?UTF-8?B?5a+G?=\r\n secret\r\nContent-Type: multipart/mixed;\r\n\
+        \tboundary=\"a;hp=b\"\r\nDate: Sat, 28 Nov 2026 09:00:00 +0900\r\n\r\n--a;hp=b\r\n";
+
+    fn outer() -> Vec<(&'static str, String)> {
+        vec![
+            ("From", "taro@a.example".to_owned()),
+            ("Subject", "[...]".to_owned()),
+            ("Content-Type", "application/pkcs7-mime".to_owned()),
+            ("MIME-Version", "1.0".to_owned()),
+        ]
+    }
+
+    #[test]
+    fn what_is_protected_says_what_stands_outside() {
+        let protected = protect(MAIL, &outer()).unwrap();
+        insta::assert_snapshot!(String::from_utf8(protected.clone()).unwrap().replace("\r\n", "\n"), @r#"
+        From: Taro <taro@a.example>
+        Subject: =?UTF-8?B?5a+G?=
+         secret
+        Content-Type: multipart/mixed;
+        	boundary="a;hp=b";
+         hp="cipher"
+        Date: Sat, 28 Nov 2026 09:00:00 +0900
+        HP-Outer: From: taro@a.example
+        HP-Outer: Subject: [...]
+
+        --a;hp=b
+        "#);
+        assert_eq!(restore(&protected), MAIL);
+        assert_eq!(restore(&protect(&protected, &outer()).unwrap()), MAIL, "what was said before is not believed");
+    }
+
+    #[test]
+    fn others_write_it_otherwise() {
+        let mail = b"hp-outer: x\r\n y\r\nContent-Type: text/plain; HP=clear; charset=utf-8\r\nFrom: a@b\r\n\r\nHP-Outer: body\r\n";
+        assert_eq!(restore(mail), b"Content-Type: text/plain; charset=utf-8\r\nFrom: a@b\r\n\r\nHP-Outer: body\r\n");
+        assert!(
+            protect(b"From: a@b\r\n\r\nx", &outer()).unwrap().starts_with(b"From: a@b\r\nContent-Type: text/plain;")
+        );
+    }
+
+    #[test]
+    fn an_entity_without_fields_of_its_own_gets_the_outer_ones() {
+        let mail = b"From: a@b\r\nSubject: open\r\nContent-Type: application/pkcs7-mime\r\n\r\n";
+        let whole = with_outer_fields(b"Content-Type: image/tiff\r\n\r\nx", mail).unwrap();
+        assert_eq!(whole, b"From: a@b\r\nSubject: open\r\nMIME-Version: 1.0\r\nContent-Type: image/tiff\r\n\r\nx");
+        assert_eq!(with_outer_fields(b"From: a@b\r\n\r\nx", mail), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_mail_comes_back(fields in prop::collection::vec("[A-Z][a-z]{1,8}: [ -~]{0,30}", 0..6), body in "[ -~\r\n]{0,80}") {
+            let mut mail: Vec<u8> = fields.iter().flat_map(|field| format!("{field}\r\n").into_bytes()).collect();
+            mail.extend(b"Content-Type: image/tiff; application=faxbw\r\n\r\n");
+            mail.extend(body.bytes());
+            prop_assert_eq!(restore(&protect(&mail, &outer()).unwrap()), mail);
+        }
+
+        #[test]
+        fn any_octets_are_survived(octets in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = restore(&octets);
+            let _ = protect(&octets, &outer());
+        }
+    }
+}

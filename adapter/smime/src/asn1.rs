@@ -183,6 +183,40 @@ pub(crate) fn value<P: AsRef<[u8]>>(tag: u8, parts: &[P]) -> Vec<u8> {
     out
 }
 
+/// One of several values of which each stands within the one before it.
+pub(crate) struct Layer<'a> {
+    pub(crate) tag: u8,
+    /// What stands in it before the next, and behind.
+    pub(crate) before: &'a [u8],
+    pub(crate) behind: &'a [u8],
+}
+
+impl<'a> Layer<'a> {
+    pub(crate) fn new(tag: u8, before: &'a [u8]) -> Self {
+        Self { tag, before, behind: &[] }
+    }
+}
+
+/// `content` within these layers, the outermost first. It may be large and is copied once.
+pub(crate) fn within(layers: &[Layer<'_>], content: &[u8]) -> Vec<u8> {
+    let mut length = content.len();
+    let mut headers = Vec::with_capacity(layers.len());
+    for layer in layers.iter().rev() {
+        length += layer.before.len() + layer.behind.len();
+        let header = header_octets(layer.tag, length);
+        length += header.len();
+        headers.push(header);
+    }
+    let mut out = Vec::with_capacity(length);
+    for (layer, header) in layers.iter().zip(headers.iter().rev()) {
+        out.extend_from_slice(header);
+        out.extend_from_slice(layer.before);
+    }
+    out.extend_from_slice(content);
+    layers.iter().rev().for_each(|layer| out.extend_from_slice(layer.behind));
+    out
+}
+
 pub(crate) fn sequence<P: AsRef<[u8]>>(parts: &[P]) -> Vec<u8> {
     value(tag::SEQUENCE, parts)
 }

@@ -6,15 +6,42 @@
 
 use crate::asn1::{self, Malformed, header_octets, tag};
 use crate::bounds;
+use zeroize::Zeroizing;
 
 /// The first value of `input`, in definite lengths. Octets after it are refused.
-pub(crate) fn definite(input: &[u8]) -> Result<Vec<u8>, Malformed> {
+pub(crate) fn definite(input: Vec<u8>) -> Result<Vec<u8>, Malformed> {
     if input.len() > bounds::MESSAGE {
         return Err(Malformed);
     }
+    // Most is so already, and large: it is not written once more.
+    if !input.is_empty() && is_definite(&input, 0) {
+        return Ok(input);
+    }
+    let input = Zeroizing::new(input);
+    let input = input.as_slice();
     let mut out = Vec::with_capacity(input.len());
     let rest = transcribe(input, 0, &mut out)?;
     if rest.is_empty() { Ok(out) } else { Err(Malformed) }
+}
+
+/// Whether these are values in the shortest definite lengths, without constructed strings: nothing would be changed.
+fn is_definite(mut input: &[u8], depth: usize) -> bool {
+    if depth > bounds::ASN1_DEPTH {
+        return false;
+    }
+    while let Some(identifier) = input.first() {
+        let Ok((Some(content), rest)) = split(input) else { return false };
+        let header = input.len() - rest.len() - content.len();
+        let shortest = header_octets(*identifier, content.len()).len() == header;
+        let inside = *identifier & 0x20 == 0
+            || (*identifier != tag::CONSTRUCTED_OCTET_STRING && is_definite(content, depth + 1));
+        // At the top stands one value alone.
+        if !shortest || !inside || (depth == 0 && !rest.is_empty()) {
+            return false;
+        }
+        input = rest;
+    }
+    true
 }
 
 /// Writes the first value of `input` to `out` and returns what follows it.
@@ -108,40 +135,43 @@ mod tests {
     #[test]
     fn chunks_are_joined() {
         let ber = [0x30, 0x80, 0x24, 0x80, 4, 2, 1, 2, 0x24, 3, 4, 1, 3, 0, 0, 2, 1, 5, 0, 0];
-        assert_eq!(definite(&ber).unwrap(), [0x30, 8, 4, 3, 1, 2, 3, 2, 1, 5]);
+        assert_eq!(definite(ber.to_vec()).unwrap(), [0x30, 8, 4, 3, 1, 2, 3, 2, 1, 5]);
     }
 
     #[test]
     fn implicit_strings_keep_their_chunks() {
         let ber = [0xa0, 0x80, 4, 1, 1, 4, 1, 2, 0, 0];
-        assert_eq!(definite(&ber).unwrap(), [0xa0, 6, 4, 1, 1, 4, 1, 2]);
+        assert_eq!(definite(ber.to_vec()).unwrap(), [0xa0, 6, 4, 1, 1, 4, 1, 2]);
     }
 
     #[test]
     fn nesting_is_bounded() {
         let mut deep = [0x30u8, 0x80].repeat(100_000);
-        assert_eq!(definite(&deep), Err(Malformed));
+        assert_eq!(definite(deep.clone()), Err(Malformed));
         deep.extend([0, 0].repeat(100_000));
-        assert_eq!(definite(&deep), Err(Malformed));
+        assert_eq!(definite(deep), Err(Malformed));
     }
 
     #[test]
     fn an_open_end_is_refused() {
-        assert_eq!(definite(&[0x30, 0x80, 2, 1, 1]), Err(Malformed));
-        assert_eq!(definite(&[0x30, 0x80, 2, 1, 1, 0, 0, 9]), Err(Malformed));
+        for open in [&[0x30, 0x80, 2, 1, 1][..], &[0x30, 0x80, 2, 1, 1, 0, 0, 9], &[], &[4, 1, 1, 4, 1, 1]] {
+            assert_eq!(definite(open.to_vec()), Err(Malformed), "{open:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn der_stays_as_it_is(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
             let der = asn1::sequence(&[asn1::octet_string(&octets), asn1::set_of(tag::SET, vec![asn1::octet_string(&octets)])]);
-            prop_assert_eq!(definite(&der).unwrap(), der);
+            prop_assert!(is_definite(&der, 0));
+            prop_assert_eq!(definite(der.clone()).unwrap(), der);
         }
 
         #[test]
         fn any_octets_are_survived(octets in proptest::collection::vec(any::<u8>(), 0..300)) {
-            if let Ok(once) = definite(&octets) {
-                prop_assert_eq!(definite(&once).unwrap(), once);
+            if let Ok(once) = definite(octets) {
+                prop_assert!(is_definite(&once, 0));
+                prop_assert_eq!(definite(once.clone()).unwrap(), once);
             }
         }
     }

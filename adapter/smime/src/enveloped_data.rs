@@ -1,18 +1,19 @@
 //! AuthEnvelopedData and EnvelopedData: the content under a key of its own, that key under each recipient's
 //! (RFC 5083, RFC 5084, RFC 5652 6).
 
-use crate::algorithm::{Algorithm, oid};
-use crate::asn1::{self, Malformed, Value, tag};
+use crate::algorithm::{Algorithm, Hash, oid};
+use crate::asn1::{self, Layer, Malformed, Value, tag};
 use crate::bounds;
 use crate::error::{OpenError, SealError};
 use crate::key_agreement::{self, KeyAgreement};
 use crate::key_transport::{self, KeyTransport};
 use crate::path::{self, Fields, KeyType};
-use crate::signed_data::{content_info, read_content_info};
+use crate::signed_data::read_content_info;
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::{AeadInOut, Aes128Gcm, Aes256Gcm, KeyInit};
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
+use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser, KeyIvInit};
+use der::asn1::ObjectIdentifier;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -20,44 +21,123 @@ use zeroize::Zeroizing;
 const NONCE: usize = 12;
 const TAG: usize = 16;
 
-/// Encrypts `content` with AES-256-GCM for each certificate, RSA and P-256 side by side: a ContentInfo with
-/// AuthEnvelopedData.
+/// What is made for whom. By default the newest; what peers agree on that read nothing newer, by their administrators' word alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Scheme {
+    /// AuthEnvelopedData with AES-256-GCM, the key by RSAES-OAEP with SHA-256 (RFC 8551 2.7, RFC 3560).
+    #[default]
+    Aes256Gcm,
+    /// EnvelopedData with AES-256-CBC, the key by RSAES-PKCS1-v1_5 (RFC 5751): nothing in it shows a change by itself.
+    Aes256Cbc,
+    /// EnvelopedData with triple DES in CBC mode, the key by RSAES-PKCS1-v1_5 (RFC 2633): the scheme of the document's time.
+    DesEde3Cbc,
+}
+
+impl Scheme {
+    /// As the smime-type parameter says it (RFC 8551 3.2.2).
+    pub(crate) fn smime_type(self) -> &'static str {
+        if self == Self::Aes256Gcm { "authEnveloped-data" } else { "enveloped-data" }
+    }
+
+    fn key_length(self) -> usize {
+        if self == Self::DesEde3Cbc { 24 } else { 32 }
+    }
+
+    /// How the key goes to an RSA card.
+    fn padding(self) -> key_transport::Padding {
+        match self {
+            Self::Aes256Gcm => key_transport::Padding::Oaep(Hash::Sha256, Hash::Sha256),
+            Self::Aes256Cbc | Self::DesEde3Cbc => key_transport::Padding::Pkcs1V15,
+        }
+    }
+}
+
+/// Encrypts `content` for each certificate, RSA and P-256 side by side: a ContentInfo with AuthEnvelopedData or, in an older
+/// scheme, EnvelopedData.
 pub(crate) fn make(
     mut content: Zeroizing<Vec<u8>>,
     recipients: &[(&str, Fields<'_>)],
+    scheme: Scheme,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<u8>, SealError> {
-    let mut key = Zeroizing::new([0u8; 32]);
+    let mut key = Zeroizing::new(vec![0u8; scheme.key_length()]);
     rng.fill_bytes(key.as_mut_slice());
-    let mut nonce = [0u8; NONCE];
-    rng.fill_bytes(&mut nonce);
 
-    let mut infos = Vec::with_capacity(recipients.len());
+    let (mut infos, mut agrees) = (Vec::with_capacity(recipients.len()), false);
     for (address, fields) in recipients {
         infos.push(match fields.key_type() {
-            Ok(KeyType::Rsa) => key_transport::make(key.as_slice(), fields, rng)?,
-            Ok(KeyType::P256) => key_agreement::make(key.as_slice(), fields, rng)?,
+            Ok(KeyType::Rsa) => key_transport::make(key.as_slice(), fields, scheme.padding(), rng)?,
+            Ok(KeyType::P256) => {
+                agrees = true;
+                key_agreement::make(key.as_slice(), fields, rng)?
+            }
             _ => return Err(SealError::UnsupportedKey { address: (*address).to_owned() }),
         });
     }
+    let infos = asn1::set_of(tag::SET, infos);
 
-    let cipher = Aes256Gcm::new_from_slice(key.as_slice()).map_err(|_| SealError::Encryption)?;
-    let tag_octets = cipher
-        .encrypt_inout_detached(&nonce.into(), &[], content.as_mut_slice().into())
-        .map_err(|_| SealError::Encryption)?;
-    let parameters = asn1::sequence(&[asn1::octet_string(&nonce), asn1::small_integer(TAG as u8)]);
-    let encrypted = asn1::sequence(&[
-        asn1::object_identifier(&oid::ID_DATA),
-        asn1::algorithm(&oid::AES256_GCM, &parameters),
-        asn1::value(tag::context(0), &[content.as_slice()]),
-    ]);
-    let data = asn1::sequence(&[
-        asn1::small_integer(0),
-        asn1::set_of(tag::SET, infos),
-        encrypted,
-        asn1::octet_string(&tag_octets),
-    ]);
-    Ok(content_info(&oid::ID_CT_AUTH_ENVELOPED_DATA, &data))
+    let (algorithm, tag_octets) = encrypt(&mut content, &key, scheme, rng)?;
+    let (kind, version) = match tag_octets {
+        Some(_) => (oid::ID_CT_AUTH_ENVELOPED_DATA, 0),
+        // RFC 5652 6.1: 2 where a recipient is not one of key transport by name.
+        None => (oid::ID_ENVELOPED_DATA, if agrees { 2 } else { 0 }),
+    };
+    let tag_octets = tag_octets.map(|octets| asn1::octet_string(&octets)).unwrap_or_default();
+    let before = [asn1::small_integer(version), infos].concat();
+    let info = [asn1::object_identifier(&oid::ID_DATA), algorithm].concat();
+    let kind = asn1::object_identifier(&kind);
+    let layers = [
+        Layer::new(tag::SEQUENCE, &kind),
+        Layer::new(tag::constructed(0), &[]),
+        Layer { tag: tag::SEQUENCE, before: &before, behind: &tag_octets },
+        Layer::new(tag::SEQUENCE, &info),
+        Layer::new(tag::context(0), &[]),
+    ];
+    Ok(asn1::within(&layers, &content))
+}
+
+/// Encrypts in place; the algorithm with its parameters, and the tag of one that has a tag.
+fn encrypt(
+    content: &mut Vec<u8>,
+    key: &[u8],
+    scheme: Scheme,
+    rng: &mut (impl CryptoRng + ?Sized),
+) -> Result<(Vec<u8>, Option<[u8; TAG]>), SealError> {
+    let failed = |_| SealError::Encryption;
+    let mut chance = [0u8; 16];
+    rng.fill_bytes(&mut chance);
+    match scheme {
+        Scheme::Aes256Gcm => {
+            let nonce: [u8; NONCE] = chance.first_chunk().copied().ok_or(SealError::Encryption)?;
+            let cipher = Aes256Gcm::new_from_slice(key).map_err(|_| SealError::Encryption)?;
+            let tag_octets = cipher
+                .encrypt_inout_detached(&nonce.into(), &[], content.as_mut_slice().into())
+                .map_err(|_| SealError::Encryption)?;
+            let parameters = asn1::sequence(&[asn1::octet_string(&nonce), asn1::small_integer(TAG as u8)]);
+            Ok((asn1::algorithm(&oid::AES256_GCM, &parameters), Some(tag_octets.into())))
+        }
+        Scheme::Aes256Cbc => {
+            cbc_seal::<cbc::Encryptor<Aes256>>(key, &chance, content).ok_or(()).map_err(failed)?;
+            Ok((asn1::algorithm(&oid::AES256_CBC, &asn1::octet_string(&chance)), None))
+        }
+        Scheme::DesEde3Cbc => {
+            let (iv, _) = chance.split_at(8);
+            cbc_seal::<cbc::Encryptor<des::TdesEde3>>(key, iv, content).ok_or(()).map_err(failed)?;
+            Ok((asn1::algorithm(&oid::DES_EDE3_CBC, &asn1::octet_string(iv)), None))
+        }
+    }
+}
+
+fn cbc_seal<C>(key: &[u8], iv: &[u8], content: &mut Vec<u8>) -> Option<()>
+where
+    C: KeyIvInit + BlockModeEncrypt + BlockSizeUser,
+{
+    let length = content.len();
+    content.resize(length + C::block_size(), 0);
+    let sealed = C::new_from_slices(key, iv).ok()?.encrypt_padded::<Pkcs7>(content, length).ok()?.len();
+    content.truncate(sealed);
+    Some(())
 }
 
 /// How the content is encrypted.
@@ -79,7 +159,7 @@ pub enum ContentEncryption {
 }
 
 impl ContentEncryption {
-    fn from_oid(oid: der::asn1::ObjectIdentifier) -> Option<Self> {
+    fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
         Some(match oid {
             oid::AES128_GCM => Self::Aes128Gcm,
             oid::AES256_GCM => Self::Aes256Gcm,

@@ -7,29 +7,37 @@ use crate::path::Fields;
 use crate::rsa_padding;
 use rand_core::CryptoRng;
 use rsa::pkcs8::DecodePublicKey;
-use rsa::{Oaep, RsaPublicKey};
+use rsa::{Oaep, Pkcs1v15Encrypt, RsaPublicKey};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-/// The content key under the recipient's key, by RSAES-OAEP with SHA-256.
+/// The content key under the recipient's key, by RSAES-OAEP with SHA-256 or, for old peers, RSAES-PKCS1-v1_5.
 pub(crate) fn make(
     content_key: &[u8],
     recipient: &Fields<'_>,
+    padding: Padding,
     rng: &mut (impl CryptoRng + ?Sized),
 ) -> Result<Vec<u8>, SealError> {
     let public = RsaPublicKey::from_public_key_der(recipient.public_key).map_err(|_| SealError::Encryption)?;
-    let wrapped = public.encrypt(rng, Oaep::<Sha256>::new(), content_key).map_err(|_| SealError::Encryption)?;
+    let (algorithm, wrapped) = match padding {
+        Padding::Oaep(..) => (algorithm::oaep_sha256(), public.encrypt(rng, Oaep::<Sha256>::new(), content_key)),
+        Padding::Pkcs1V15 => {
+            let null = asn1::value::<[u8; 0]>(tag::NULL, &[]);
+            (asn1::algorithm(&oid::RSA_ENCRYPTION, &null), public.encrypt(rng, Pkcs1v15Encrypt, content_key))
+        }
+    };
+    let wrapped = wrapped.map_err(|_| SealError::Encryption)?;
     Ok(asn1::sequence(&[
         asn1::small_integer(0),
         recipient.issuer_and_serial(),
-        algorithm::oaep_sha256(),
+        algorithm,
         asn1::octet_string(&wrapped),
     ]))
 }
 
 /// How the padding is taken off.
 #[derive(Debug, Clone, Copy)]
-enum Padding {
+pub(crate) enum Padding {
     Oaep(Hash, Hash),
     Pkcs1V15,
 }

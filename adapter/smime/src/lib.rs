@@ -29,7 +29,7 @@ mod tests;
 
 pub use address::same_address;
 pub use algorithm::Hash;
-pub use enveloped_data::ContentEncryption;
+pub use enveloped_data::{ContentEncryption, Scheme};
 pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
@@ -37,4 +37,4 @@ pub use open::{Decrypted, EncryptedOnly, Opened, SignedEntity, SignerHint, Verif
 pub use path::speaks_for;
 pub use possession::prove_possession;
 pub use receipt::{Receipt, ReceiptTerms, sign_receipt, verify_receipt};
-pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, sign_detached};
+pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, seal_as, sign_detached};

@@ -4,6 +4,7 @@
 use crate::bounds;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 /// What is wrong with an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -108,10 +109,7 @@ impl<'a> Entity<'a> {
     pub(crate) fn decoded(&self) -> Result<Vec<u8>, MimeError> {
         let encoding = self.field("content-transfer-encoding")?.unwrap_or("7bit").to_ascii_lowercase();
         match encoding.as_str() {
-            "base64" => {
-                let text: Vec<u8> = self.body.iter().copied().filter(|octet| !octet.is_ascii_whitespace()).collect();
-                STANDARD.decode(text).map_err(|_| MimeError::TransferEncoding)
-            }
+            "base64" => STANDARD.decode(without_blanks(self.body)).map_err(|_| MimeError::TransferEncoding),
             "7bit" | "8bit" | "binary" => Ok(self.body.to_vec()),
             _ => Err(MimeError::TransferEncoding),
         }
@@ -152,6 +150,24 @@ impl<'a> Entity<'a> {
             _ => Err(MimeError::Multipart),
         }
     }
+}
+
+/// Base64 text without its line ends and other blanks.
+fn without_blanks(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        let (line, after) = rest.split_at(end);
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.iter().any(u8::is_ascii_whitespace) {
+            kept.extend(line.iter().filter(|octet| !octet.is_ascii_whitespace()));
+        } else {
+            kept.extend_from_slice(line);
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    kept
 }
 
 /// Is the line a delimiter, and the closing one?
@@ -224,14 +240,15 @@ fn split_parameters(value: &str) -> Result<Vec<String>, MimeError> {
 
 /// Are all line ends CRLF, with no CR or LF alone and no NUL (RFC 8551 3.1.1)?
 pub(crate) fn is_canonical(octets: &[u8]) -> bool {
-    let mut before = 0u8;
-    for octet in octets {
-        if *octet == 0 || (before == b'\r') != (*octet == b'\n') {
+    let lines = memchr::memchr_iter(b'\n', octets);
+    let mut pairs = 0usize;
+    for end in lines {
+        if end.checked_sub(1).and_then(|at| octets.get(at)) != Some(&b'\r') {
             return false;
         }
-        before = *octet;
+        pairs += 1;
     }
-    before != b'\r'
+    memchr::memchr_iter(b'\r', octets).count() == pairs && memchr::memchr(0, octets).is_none()
 }
 
 /// The same text with every line end CRLF.
@@ -250,13 +267,15 @@ pub(crate) fn canonical(octets: &[u8]) -> Vec<u8> {
 
 /// Base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).
 pub(crate) fn base64_lines(octets: &[u8], out: &mut Vec<u8>) {
-    out.reserve(octets.len() / 57 * 78 + 80);
-    let mut line = [0u8; 76];
-    for chunk in octets.chunks(57) {
+    out.reserve(octets.len().div_ceil(57) * 78);
+    // A block of lines at a time: one long run of the encoder, and few octets that are written twice.
+    let mut block = [0u8; 76 * 64];
+    for chunk in octets.chunks(57 * 64) {
         // 57 octets always fit 76 characters.
-        if let Ok(length) = STANDARD.encode_slice(chunk, &mut line) {
-            out.extend(line.iter().take(length));
-            out.extend(b"\r\n");
+        let length = STANDARD.encode_slice(chunk, &mut block).unwrap_or_default();
+        for line in block.get(..length).unwrap_or_default().chunks(76) {
+            out.extend_from_slice(line);
+            out.extend_from_slice(b"\r\n");
         }
     }
 }

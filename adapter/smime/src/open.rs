@@ -3,7 +3,7 @@
 //! [`decrypt`] yields a [`Decrypted`] that shows nothing of its content; only [`Decrypted::verify`] turns it into
 //! [`Opened`]. So nothing is released before the tag and the inner signature hold (EFAIL).
 
-use crate::algorithm::oid;
+use crate::algorithm::{Hash, oid};
 use crate::ber;
 use crate::bounds;
 use crate::enveloped_data::{ContentEncryption, Envelope};
@@ -137,7 +137,7 @@ fn enveloped_octets(mail: &[u8]) -> Result<Vec<u8>, OpenError> {
         return Err(OpenError::NotSealed);
     }
     // What it is, its object identifier says; smime-type is only a hint (STANDARDS, rule 6).
-    ber::definite(&entity.decoded()?).map_err(|_| OpenError::Malformed)
+    ber::definite(entity.decoded()?).map_err(|_| OpenError::Malformed)
 }
 
 /// What was found inside the envelope.
@@ -157,8 +157,8 @@ impl Inner {
         let entity = Entity::parse(content).map_err(|_| OpenError::Unsigned)?;
         let content_type = entity.content_type().map_err(|_| OpenError::Unsigned)?;
         if content_type.is_pkcs7("pkcs7-mime") {
-            let octets = Zeroizing::new(entity.decoded().map_err(|_| OpenError::SignatureMalformed)?);
-            let cms = Zeroizing::new(ber::definite(&octets).map_err(|_| OpenError::SignatureMalformed)?);
+            let octets = entity.decoded().map_err(|_| OpenError::SignatureMalformed)?;
+            let cms = Zeroizing::new(ber::definite(octets).map_err(|_| OpenError::SignatureMalformed)?);
             let signed = SignedData::read(&cms).map_err(|_| OpenError::SignatureMalformed)?;
             if signed.content.is_none() {
                 return Err(OpenError::SignatureMalformed);
@@ -184,7 +184,7 @@ fn multipart_signed(entity: &Entity<'_>, content_type: &mime::ContentType) -> Re
     if !second.content_type().map_err(malformed)?.is_pkcs7("pkcs7-signature") {
         return Err(OpenError::Unsigned);
     }
-    let cms = ber::definite(&second.decoded().map_err(malformed)?).map_err(|_| OpenError::SignatureMalformed)?;
+    let cms = ber::definite(second.decoded().map_err(malformed)?).map_err(|_| OpenError::SignatureMalformed)?;
     if SignedData::read(&cms).map_err(|_| OpenError::SignatureMalformed)?.content.is_some() {
         return Err(OpenError::SignatureMalformed);
     }
@@ -244,14 +244,17 @@ impl Decrypted {
             .find(|certificate| signed.signer.names(certificate))
             .ok_or(OpenError::UnknownSigner)?;
         only_data(&signed)?;
-        check_signer(&signed, content, signer, against.sender, against.anchors, against.now)?;
+        let digest = check_signer(&signed, content, signer, against.sender, against.anchors, against.now)?;
         let bound = check_binding(&signed, content, against)?;
         let receipt = receipt::terms(&signed, against.recipient)?;
         Ok(Opened {
             signer_certificate: signer.clone(),
             signing_time: signed.signing_time()?,
             signature: signed.signature.to_vec(),
-            content_digest: Sha256::digest(content).into(),
+            content_digest: match (digest.0, <[u8; 32]>::try_from(digest.1)) {
+                (Hash::Sha256, Ok(digest)) => digest,
+                _ => Sha256::digest(content).into(),
+            },
             bound,
             receipt,
             encryption: self.encryption,
@@ -273,14 +276,14 @@ pub(crate) fn check_signer(
     sender: &str,
     anchors: &[Vec<u8>],
     now: SystemTime,
-) -> Result<(), OpenError> {
-    signed.verify(content, signer)?;
+) -> Result<(Hash, Vec<u8>), OpenError> {
+    let digest = signed.verify(content, signer)?;
     if !speaks_for(signer, sender) {
         return Err(OpenError::SenderMismatch { sender: sender.to_owned(), certified: path::addresses(signer) });
     }
     let between: Vec<Vec<u8>> = signed.certificates.iter().map(|one| one.to_vec()).collect();
     path::check_path(signer, &between, anchors, now, Use::Sign)?;
-    Ok(())
+    Ok(digest)
 }
 
 /// Was it sealed for this recipient? The attribute decides; without it, the protected To and Cc.

@@ -1,6 +1,6 @@
 //! Whether a card holds the key that its certificate names. Certificates are public: anybody can put them on a card.
 
-use crate::enveloped_data::{self, Envelope};
+use crate::enveloped_data::{self, Envelope, Scheme};
 use crate::error::OpenError;
 use crate::key::PrivateKey;
 use crate::path::Fields;
@@ -17,7 +17,7 @@ pub async fn prove_possession(key: &dyn PrivateKey, rng: &mut impl CryptoRng) ->
     let fields = Fields::of(certificate).map_err(|_| OpenError::Malformed)?;
     let mut challenge = Zeroizing::new([0u8; CHALLENGE]);
     rng.fill_bytes(challenge.as_mut_slice());
-    let sealed = enveloped_data::make(Zeroizing::new(challenge.to_vec()), &[("", fields)], rng)
+    let sealed = enveloped_data::make(Zeroizing::new(challenge.to_vec()), &[("", fields)], Scheme::default(), rng)
         .map_err(|_| OpenError::Malformed)?;
     let envelope = Envelope::read(&sealed, certificate)?;
     let answer = key.raw(&envelope.block()?).await?;

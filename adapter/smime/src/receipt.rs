@@ -138,7 +138,7 @@ pub fn verify_receipt(
     if !entity.content_type()?.is_pkcs7("pkcs7-mime") {
         return Err(OpenError::Unsigned);
     }
-    let cms = ber::definite(&entity.decoded()?).map_err(|_| OpenError::SignatureMalformed)?;
+    let cms = ber::definite(entity.decoded()?).map_err(|_| OpenError::SignatureMalformed)?;
     let signed = SignedData::read(&cms).map_err(|_| OpenError::SignatureMalformed)?;
     if signed.content_type != oid::ID_CT_RECEIPT {
         return Err(OpenError::ReceiptMalformed);

@@ -2,7 +2,7 @@
 
 use crate::algorithm::{Hash, oid};
 use crate::bounds;
-use crate::enveloped_data;
+use crate::enveloped_data::{self, Scheme};
 use crate::error::SealError;
 use crate::key::PrivateKey;
 use crate::mime;
@@ -59,6 +59,17 @@ pub async fn seal(
     recipients: &[Recipient],
     rng: &mut impl CryptoRng,
 ) -> Result<Sealed, SealError> {
+    seal_as(content, signing, recipients, Scheme::default(), rng).await
+}
+
+/// The same in another scheme, for peers that read nothing newer.
+pub async fn seal_as(
+    content: &[u8],
+    signing: &Signing<'_>,
+    recipients: &[Recipient],
+    scheme: Scheme,
+    rng: &mut impl CryptoRng,
+) -> Result<Sealed, SealError> {
     check_content(content)?;
     let checked = check_recipients(recipients)?;
 
@@ -72,9 +83,9 @@ pub async fn seal(
     let what = Content { kind: oid::ID_DATA, octets: content, encapsulate: true };
     let signed = signed_data::make(what, signing, &extra).await?;
     let inner = Zeroizing::new(mime::pkcs7_mime("signed-data", &Zeroizing::new(signed.cms)));
-    let sealed = enveloped_data::make(inner, &checked, rng)?;
+    let sealed = enveloped_data::make(inner, &checked, scheme, rng)?;
     Ok(Sealed {
-        entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
+        entity: mime::pkcs7_mime(scheme.smime_type(), &sealed),
         receipt: identifier.map(|identifier| ReceiptTerms {
             identifier,
             signature: signed.signature.clone(),
@@ -91,7 +102,7 @@ pub async fn seal(
 pub fn encrypt_only(content: &[u8], recipients: &[Recipient], rng: &mut impl CryptoRng) -> Result<Sealed, SealError> {
     check_content(content)?;
     let checked = check_recipients(recipients)?;
-    let sealed = enveloped_data::make(Zeroizing::new(content.to_vec()), &checked, rng)?;
+    let sealed = enveloped_data::make(Zeroizing::new(content.to_vec()), &checked, Scheme::default(), rng)?;
     Ok(Sealed {
         entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
         signature: None,

@@ -1,7 +1,7 @@
 //! SignedData: making one with a card, reading one, checking one (RFC 5652 5, RFC 8551 2.5, RFC 5035).
 
 use crate::algorithm::{Algorithm, Hash, oid};
-use crate::asn1::{self, Malformed, Reader, Value, tag};
+use crate::asn1::{self, Layer, Malformed, Reader, Value, tag};
 use crate::bounds;
 use crate::error::{OpenError, SealError};
 use crate::path::{self, Fields, KeyType, Use};
@@ -85,33 +85,33 @@ pub(crate) async fn make(
         algorithm,
         asn1::octet_string(&signature),
     ]);
-    let kind = asn1::object_identifier(&content.kind);
-    let encapsulated = if content.encapsulate {
-        asn1::sequence(&[kind, asn1::value(tag::constructed(0), &[asn1::octet_string(content.octets)])])
-    } else {
-        asn1::sequence(&[kind])
-    };
     let mut certificates = vec![certificate.to_vec()];
     certificates.extend(signing.chain.iter().take(bounds::CERTIFICATES - 1).cloned());
     certificates.sort();
     certificates.dedup();
     // RFC 5652 5.1: version 3 for whatever is not plain data.
-    let signed_data = asn1::sequence(&[
-        asn1::small_integer(if content.kind == oid::ID_DATA { 1 } else { 3 }),
-        asn1::value(tag::SET, &[sha256]),
-        encapsulated,
-        asn1::set_of(tag::constructed(0), certificates),
-        asn1::value(tag::SET, &[signer_info]),
-    ]);
-    Ok(Made {
-        cms: content_info(&oid::ID_SIGNED_DATA, &signed_data),
-        signature,
-        content_digest,
-        attributes_digest: digest,
-    })
+    let version = asn1::small_integer(if content.kind == oid::ID_DATA { 1 } else { 3 });
+    let before = [version, asn1::value(tag::SET, &[sha256])].concat();
+    let behind = [asn1::set_of(tag::constructed(0), certificates), asn1::value(tag::SET, &[signer_info])].concat();
+    let (signed_data, kind) = (asn1::object_identifier(&oid::ID_SIGNED_DATA), asn1::object_identifier(&content.kind));
+    let layers = [
+        Layer::new(tag::SEQUENCE, &signed_data),
+        Layer::new(tag::constructed(0), &[]),
+        Layer { tag: tag::SEQUENCE, before: &before, behind: &behind },
+        Layer::new(tag::SEQUENCE, &kind),
+        Layer::new(tag::constructed(0), &[]),
+        Layer::new(tag::OCTET_STRING, &[]),
+    ];
+    let cms = if content.encapsulate {
+        asn1::within(&layers, content.octets)
+    } else {
+        asn1::within(layers.get(..4).unwrap_or_default(), &[])
+    };
+    Ok(Made { cms, signature, content_digest, attributes_digest: digest })
 }
 
 /// ContentInfo (RFC 5652 3).
+#[cfg(test)]
 pub(crate) fn content_info(kind: &ObjectIdentifier, content: &[u8]) -> Vec<u8> {
     asn1::sequence(&[asn1::object_identifier(kind), asn1::value(tag::constructed(0), &[content])])
 }
@@ -270,7 +270,9 @@ impl<'a> SignedData<'a> {
     }
 
     /// Is `content` what the holder of `certificate` signed (RFC 5652 5.4, 5.6; RFC 5035 5.4)?
-    pub(crate) fn verify(&self, content: &[u8], certificate: &[u8]) -> Result<(), OpenError> {
+    ///
+    /// Yields the content's digest, and by what it was made.
+    pub(crate) fn verify(&self, content: &[u8], certificate: &[u8]) -> Result<(Hash, Vec<u8>), OpenError> {
         let hash = self
             .digest_algorithm()
             .ok_or_else(|| OpenError::SignatureAlgorithm(self.digest_algorithm.oid.to_string()))?;
@@ -289,10 +291,12 @@ impl<'a> SignedData<'a> {
             .map_err(|_| OpenError::Attribute("messageDigest"))?;
 
         signature::verify(certificate, &self.signature_algorithm, hash, &self.signed_attributes(), self.signature)?;
-        if !bool::from(hash.digest(content).ct_eq(digest.content)) {
+        let found = hash.digest(content);
+        if !bool::from(found.ct_eq(digest.content)) {
             return Err(OpenError::DigestMismatch);
         }
-        self.check_signing_certificate(certificate)
+        self.check_signing_certificate(certificate)?;
+        Ok((hash, found))
     }
 
     /// The first ESSCertIDv2 has to be the signer's; senders that omit the attribute are bound by the signer's own

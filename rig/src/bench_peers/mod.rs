@@ -10,6 +10,7 @@ pub mod load;
 mod mail;
 pub mod meter;
 mod progress;
+mod sealing;
 mod sim;
 mod twin;
 
@@ -146,7 +147,15 @@ pub struct Benchmark {
 
 /// Every benchmark there is.
 pub fn all() -> Vec<Benchmark> {
-    vec![card::BENCHMARK, directory::BENCHMARK, lamp::BENCHMARK, mail::BENCHMARK, sim::BENCHMARK, twin::BENCHMARK]
+    vec![
+        card::BENCHMARK,
+        directory::BENCHMARK,
+        lamp::BENCHMARK,
+        mail::BENCHMARK,
+        sealing::BENCHMARK,
+        sim::BENCHMARK,
+        twin::BENCHMARK,
+    ]
 }
 
 /// What one round brought.

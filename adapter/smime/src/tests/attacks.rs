@@ -43,7 +43,12 @@ async fn inside(mail: &[u8], who: &SoftwareKey) -> Zeroizing<Vec<u8>> {
 /// Anyone can seal anything for anyone: here for Ichiro or Yuki.
 fn envelope(content: &[u8], recipient: &Recipient) -> Vec<u8> {
     let fields = Fields::of(&recipient.certificate).unwrap();
-    let made = enveloped_data::make(Zeroizing::new(content.to_vec()), &[(&recipient.address, fields)], &mut rng());
+    let made = enveloped_data::make(
+        Zeroizing::new(content.to_vec()),
+        &[(&recipient.address, fields)],
+        Scheme::default(),
+        &mut rng(),
+    );
     with_cms(&made.unwrap())
 }
 

@@ -5,6 +5,7 @@ mod attacks;
 mod authorities;
 mod certificates;
 mod confirmation;
+mod foreign;
 mod key_agreement;
 mod openssl_files;
 mod paths;

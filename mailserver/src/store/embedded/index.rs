@@ -30,7 +30,7 @@ const AT_ONCE: usize = 1000;
 /// Most that are passed over and yielded at once, of those that are due.
 const MOST_LOOKED_AT: usize = 20_000;
 /// Memory for pages of the index.
-const CACHE: usize = 2 << 20;
+const CACHE: usize = 1 << 20;
 
 /// The index of one store.
 pub(super) struct Index {

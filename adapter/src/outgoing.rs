@@ -9,7 +9,7 @@ use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp::{self, SendError};
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::header::Headers;
-use sealfax_smime::{KeyError, ReceiptTerms, Recipient, SealError, Signing, path};
+use sealfax_smime::{KeyError, ReceiptTerms, Recipient, Scheme, SealError, Signing, path};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
@@ -191,9 +191,11 @@ impl Outgoing {
         let signing = Signing { key: &key, chain: self.office.trust.intermediates(), signing_time: now };
         let recipients: Vec<String> = certificates.iter().map(|recipient| recipient.address.clone()).collect();
         let without = &self.office.config.correspondents.send_encrypted_only;
-        let protection = match recipients.iter().all(|address| without.hold(address)) {
-            true => Protection::EncryptedOnly,
-            false => Protection::Signed,
+        let scheme = self.scheme(&recipients)?;
+        let protection = match scheme {
+            _ if recipients.iter().all(|address| without.hold(address)) => Protection::EncryptedOnly,
+            Scheme::Aes256Gcm => Protection::Signed,
+            _ => Protection::Legacy,
         };
         let fields = outer::sealed_fields(owner, &recipients, &inner.message_id, now);
         let content = header_protection::protect(&inner.octets, &fields).map(Zeroizing::new).map_err(|error| {
@@ -202,7 +204,9 @@ impl Outgoing {
         })?;
         let rng = &mut self.office.rng();
         let sealed = match protection {
-            Protection::Signed => sealfax_smime::seal(&content, &signing, &certificates, rng).await,
+            Protection::Signed | Protection::Legacy => {
+                sealfax_smime::seal_as(&content, &signing, &certificates, scheme, rng).await
+            }
             Protection::EncryptedOnly => sealfax_smime::encrypt_only(&content, &certificates, rng),
         };
         let sealed = sealed.map_err(|error| {
@@ -231,6 +235,27 @@ impl Outgoing {
             document.sealed = Some(Arc::new(sealed));
         }
         Ok(protection)
+    }
+
+    /// The cipher that all of them read. One mail has one, and nobody gets an older one because of somebody else.
+    fn scheme(&self, recipients: &[String]) -> Result<Scheme, NotSent> {
+        let agreed = &self.office.config.correspondents;
+        let mut schemes = recipients.iter().map(|address| {
+            if agreed.send_triple_des.hold(address) {
+                Scheme::DesEde3Cbc
+            } else if agreed.send_aes_cbc.hold(address) {
+                Scheme::Aes256Cbc
+            } else {
+                Scheme::Aes256Gcm
+            }
+        });
+        let first = schemes.next().unwrap_or_default();
+        if schemes.all(|scheme| scheme == first) {
+            return Ok(first);
+        }
+        self.office
+            .failed("SEND-005", "its recipients read different ciphers ([correspondents]): send to each separately");
+        Err(NotSent::SendSeparately)
     }
 
     /// ST610, ST612. The transmission is opened before the mail leaves, so that no confirmation can come too early.

@@ -29,6 +29,15 @@ pub enum Outcome {
     Unconfirmed,
 }
 
+/// What a transmission went without, by agreement of two offices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Weakness {
+    /// Its sender's signature.
+    Unsigned,
+    /// A cipher that shows a change by itself.
+    OldCipher,
+}
+
 /// One transmission on a report.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Delivery {
@@ -44,8 +53,8 @@ pub struct Delivery {
     pub message_id: String,
     /// Pages, where known.
     pub pages: Option<u32>,
-    /// Whether it went with its sender's signature.
-    pub signed: bool,
+    /// What it went without, by agreement.
+    pub weakness: Option<Weakness>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -79,6 +88,8 @@ const RESULT: Words = Words("結果", "Result");
 const ID: Words = Words("文書番号", "Message ID");
 const SIGNATURE: Words = Words("電子署名", "Signature");
 const NO_SIGNATURE: Words = Words("署名なしで送信", "sent without signature");
+const CIPHER: Words = Words("暗号", "Cipher");
+const OLD_CIPHER: Words = Words("旧方式の暗号で送信", "sent under an old cipher");
 const REASON: Words = Words("理由", "Reason");
 const DELIVERED: Words = Words("配達済み", "Delivered");
 const FAILED: Words = Words("不達", "Not delivered");
@@ -93,7 +104,7 @@ const NOT_MEANING: Words = Words(
 );
 
 #[cfg(test)]
-const ALL_WORDS: [&Words; 16] = [
+const ALL_WORDS: [&Words; 18] = [
     &TITLE,
     &TO,
     &ADDRESS,
@@ -104,6 +115,8 @@ const ALL_WORDS: [&Words; 16] = [
     &ID,
     &SIGNATURE,
     &NO_SIGNATURE,
+    &CIPHER,
+    &OLD_CIPHER,
     &REASON,
     &DELIVERED,
     &FAILED,
@@ -203,8 +216,11 @@ fn single(page: &mut Page, delivery: &Delivery, language: Language) {
         (&PAGES, pages, false),
         (&ID, delivery.message_id.clone(), false),
     ];
-    if !delivery.signed {
-        rows.push((&SIGNATURE, format!("{} / {}", NO_SIGNATURE.first(language), NO_SIGNATURE.second(language)), true));
+    let said = |words: &Words| format!("{} / {}", words.first(language), words.second(language));
+    match delivery.weakness {
+        None => {}
+        Some(Weakness::Unsigned) => rows.push((&SIGNATURE, said(&NO_SIGNATURE), true)),
+        Some(Weakness::OldCipher) => rows.push((&CIPHER, said(&OLD_CIPHER), true)),
     }
     if let Outcome::Failed(reason) = &delivery.outcome {
         rows.push((&REASON, reason.clone(), true));
@@ -280,7 +296,8 @@ fn table(page: &mut Page, deliveries: &[Delivery], language: Language) {
         draw_cut(page, result + 72, top, RIGHT - result - 72, words.first(language), Style { scale: 2, bold: true });
         let note = match &delivery.outcome {
             Outcome::Failed(reason) => reason.as_str(),
-            _ if !delivery.signed => "署名なし unsigned",
+            _ if delivery.weakness == Some(Weakness::Unsigned) => "署名なし unsigned",
+            _ if delivery.weakness == Some(Weakness::OldCipher) => "旧方式の暗号 old cipher",
             _ => words.second(language),
         };
         draw_cut(page, result + 72, under, RIGHT - result - 72, note, Style::BODY);

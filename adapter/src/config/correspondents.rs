@@ -6,6 +6,10 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CorrespondentsConfig {
+    /// To these, documents go under AES in CBC mode, for their programs read nothing newer.
+    pub send_aes_cbc: Domains,
+    /// To these, documents go under triple DES, the document's own scheme, for their programs read nothing newer.
+    pub send_triple_des: Domains,
     /// V3: to these, documents go encrypted and without a signature, if no other recipient is among them.
     pub send_encrypted_only: Domains,
     /// V3: from these, documents without a signature are printed, though nobody is proven to have sent them.

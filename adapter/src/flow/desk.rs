@@ -221,6 +221,7 @@ impl Desk {
         if let Some(outcome) = self.sending.take_outcome() {
             let screen = match outcome {
                 Ok(Protection::Signed) => Screen::Sent,
+                Ok(Protection::Legacy) => Screen::SentLegacy,
                 Ok(Protection::EncryptedOnly) => Screen::SentUnsigned,
                 Err(why) => Screen::NotSent(why),
             };
@@ -273,7 +274,9 @@ impl Desk {
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
-                            self.shown.take_if(|(screen, _)| matches!(screen, Screen::Sent | Screen::SentUnsigned));
+                            self.shown.take_if(|(screen, _)| {
+                                matches!(screen, Screen::Sent | Screen::SentUnsigned | Screen::SentLegacy)
+                            });
                             // Told when the person's business is done, and they still stand there.
                             let addresses = std::mem::take(&mut self.changed);
                             if !addresses.is_empty() {

@@ -49,12 +49,14 @@ pub enum CardChange {
     Out,
 }
 
-/// What a document is sealed with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+/// What a document is sealed with, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, serde::Serialize, serde::Deserialize)]
 pub enum Protection {
     /// Signed, then encrypted.
     #[default]
     Signed,
+    /// Signed, then encrypted by a cipher that shows no change by itself, as old peers do: AES-CBC or triple DES.
+    Legacy,
     /// V3: encrypted alone. Nobody on the way reads it, and nobody is proven to have sent it.
     EncryptedOnly,
 }

@@ -149,8 +149,10 @@ impl Sending {
                     self.signed = true;
                     match sealed {
                         Ok(protection) => {
-                            if protection == Protection::EncryptedOnly {
-                                actions.push(STEP_UNSIGNED);
+                            match protection {
+                                Protection::Signed => {}
+                                Protection::Legacy => actions.push(STEP_LEGACY),
+                                Protection::EncryptedOnly => actions.push(STEP_UNSIGNED),
                             }
                             if let Some(document) = self.documents.iter_mut().find(|document| document.id == id) {
                                 document.protection = protection;
@@ -422,6 +424,7 @@ const STEP_606: SendingAction =
     step(&["ST606", "C7"], "the certificate server is asked for the destinations' certificates");
 const STEP_607: SendingAction = step(&["ST607"], "the certificate server answered");
 const STEP_608: SendingAction = step(&["ST608", "ST609", "S2", "A5"], "signing, then encrypting");
+const STEP_LEGACY: SendingAction = step(&["S2"], "for these recipients it goes under the cipher of old peers");
 const STEP_UNSIGNED: SendingAction = step(&["V3"], "for these recipients it goes encrypted, without a signature");
 const STEP_610: SendingAction = step(&["ST610"], "sending to the mail server");
 const STEP_611: SendingAction = step(&["ST611"], "the terminal is told that the document was not sent");

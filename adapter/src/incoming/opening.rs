@@ -20,11 +20,13 @@ impl Incoming {
         };
         let decrypted =
             sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
+        let modern = decrypted.encryption().is_authenticated();
+        let protection = if modern { Protection::Signed } else { Protection::Legacy };
         if decrypted.is_signed() {
             if let Some(mail) = self.mails().get_mut(&id) {
                 mail.decrypted = Some(decrypted);
             }
-            return Ok(Protection::Signed);
+            return Ok(protection);
         }
         let sender = self.sender_of(&raw)?;
         let taken = self.office.config.correspondents.accept_encrypted_only.hold(&sender);
@@ -124,7 +126,7 @@ impl Incoming {
         mail.opened = Some(Released {
             content: opened.content,
             content_digest: opened.content_digest,
-            protection: Protection::Signed,
+            protection: if opened.encryption.is_authenticated() { Protection::Signed } else { Protection::Legacy },
             receipt: opened.receipt,
         });
         Ok(())

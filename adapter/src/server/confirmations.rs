@@ -230,7 +230,11 @@ impl Confirmations {
                 delivered: if delivered.failure.is_none() { self.office.local(delivered.at) } else { String::new() },
                 message_id: delivered.transmission.message_id.clone(),
                 pages: delivered.transmission.pages,
-                signed: delivered.transmission.protection == Protection::Signed,
+                weakness: match delivered.transmission.protection {
+                    Protection::Signed => None,
+                    Protection::Legacy => Some(report::Weakness::OldCipher),
+                    Protection::EncryptedOnly => Some(report::Weakness::Unsigned),
+                },
                 outcome: delivered.failure.clone().map_or(report::Outcome::Delivered, report::Outcome::Failed),
             })
             .collect();

@@ -34,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 25] = [
+const KINDS: [(ScreenKind, u8); 27] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -60,6 +60,8 @@ const KINDS: [(ScreenKind, u8); 25] = [
     (ScreenKind::Person, 23),
     (ScreenKind::DoneUnsigned, 24),
     (ScreenKind::SentUnsigned, 25),
+    (ScreenKind::DoneLegacy, 26),
+    (ScreenKind::SentLegacy, 27),
 ];
 
 impl Marker {

@@ -43,7 +43,14 @@ pub fn field(kind: ScreenKind) -> Pair {
     match kind {
         K::Idle => DARK,
         K::Diagnosis => EDGE,
-        K::Arrived | K::Held | K::Overdue | K::CertificateChanged | K::DoneUnsigned | K::SentUnsigned => AMBER,
+        K::Arrived
+        | K::Held
+        | K::Overdue
+        | K::CertificateChanged
+        | K::DoneUnsigned
+        | K::SentUnsigned
+        | K::DoneLegacy
+        | K::SentLegacy => AMBER,
         K::Pin | K::Person | K::Checking => BLUE,
         K::WrongCard | K::CardInvalid | K::PinWrong | K::PinBlocked | K::CannotOpen | K::NotGenuine | K::NotSent => RED,
         K::PressReceive | K::Receiving | K::Done | K::Ready | K::Sending | K::Sent | K::Delivered => GREEN,

@@ -54,6 +54,8 @@ pub enum NotSent {
     NotYourAddress,
     /// The document cannot be sealed as it is (too large, no recipients, malformed).
     Unacceptable,
+    /// Its recipients read different ciphers; one mail has one.
+    SendSeparately,
 }
 
 /// How one check of the diagnosis ended.
@@ -158,6 +160,11 @@ pub enum Screen {
         /// Documents printed.
         documents: u32,
     },
+    /// Printed, and it came under a cipher that only old peers use; take your card.
+    DoneLegacy {
+        /// Documents printed.
+        documents: u32,
+    },
     /// ST916: cannot be opened; nothing was printed.
     CannotOpen {
         /// Stable code, the detail stands in the journal.
@@ -184,6 +191,8 @@ pub enum Screen {
     Sent,
     /// V3: the mail server has it, without a signature.
     SentUnsigned,
+    /// The mail server has it, under a cipher that its recipient's administrators asked for.
+    SentLegacy,
     /// ST611, ST615: not sent, and why.
     NotSent(NotSent),
     /// D1, C11: confirmations arrived, a report is ready to print.
@@ -242,11 +251,13 @@ pub enum ScreenKind {
     Person,
     DoneUnsigned,
     SentUnsigned,
+    DoneLegacy,
+    SentLegacy,
 }
 
 impl ScreenKind {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Idle,
         Self::Arrived,
         Self::Pin,
@@ -272,6 +283,8 @@ impl ScreenKind {
         Self::Person,
         Self::DoneUnsigned,
         Self::SentUnsigned,
+        Self::DoneLegacy,
+        Self::SentLegacy,
     ];
 
     /// The state of this name.
@@ -307,6 +320,8 @@ impl ScreenKind {
             Self::Person => "person",
             Self::DoneUnsigned => "done-unsigned",
             Self::SentUnsigned => "sent-unsigned",
+            Self::DoneLegacy => "done-legacy",
+            Self::SentLegacy => "sent-legacy",
         }
     }
 }
@@ -340,6 +355,8 @@ impl Screen {
             Self::Person { .. } => ScreenKind::Person,
             Self::DoneUnsigned { .. } => ScreenKind::DoneUnsigned,
             Self::SentUnsigned => ScreenKind::SentUnsigned,
+            Self::DoneLegacy { .. } => ScreenKind::DoneLegacy,
+            Self::SentLegacy => ScreenKind::SentLegacy,
         }
     }
 }

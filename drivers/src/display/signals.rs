@@ -18,8 +18,10 @@ impl Screen {
             Self::Idle
             | Self::Done { .. }
             | Self::DoneUnsigned { .. }
+            | Self::DoneLegacy { .. }
             | Self::Sent
             | Self::SentUnsigned
+            | Self::SentLegacy
             | Self::Delivered { .. }
             | Self::Diagnosis { .. } => LampPattern::Off,
             Self::Arrived { .. } | Self::WrongCard { .. } | Self::Held { .. } => LampPattern::HZ_1,
@@ -52,9 +54,11 @@ impl Screen {
             Self::PressReceive { .. } => BuzzerSignal::ThreeRising,
             Self::Done { .. }
             | Self::DoneUnsigned { .. }
+            | Self::DoneLegacy { .. }
             | Self::Ready { .. }
             | Self::Sent
             | Self::SentUnsigned
+            | Self::SentLegacy
             | Self::Delivered { .. } => BuzzerSignal::OneRising,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } | Self::NotSent(_) => BuzzerSignal::ThreeLow,
             Self::Idle

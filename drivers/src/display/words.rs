@@ -144,6 +144,10 @@ impl Screen {
                 say("印刷しました（差出人は確認されていません）。", "カードをお取りください", ""),
                 say("Printed; its sender is not proven.", "Take your card", ""),
             ),
+            Self::DoneLegacy { .. } => (
+                say("印刷しました（旧方式の暗号でした）。", "カードをお取りください", ""),
+                say("Printed; it came under an old cipher.", "Take your card", ""),
+            ),
             Self::CannotOpen { code } => (
                 say("文書を開けません。", "管理者に連絡してください", &safe(code)),
                 say("Cannot be opened.", "Call your administrator", &safe(code)),
@@ -163,6 +167,7 @@ impl Screen {
             Self::Sending => (say("送信中", "", ""), say("Sending", "", "")),
             Self::Sent => (say("送信しました", "", ""), say("Sent", "", "")),
             Self::SentUnsigned => (say("送信しました（署名なし）", "", ""), say("Sent, without signature", "", "")),
+            Self::SentLegacy => (say("送信しました（旧方式の暗号）", "", ""), say("Sent, under an old cipher", "", "")),
             Self::NotSent(why) => not_sent(why),
             Self::Delivered { count } => (
                 say(&format!("{count}件 配達されました"), "", "レポート印刷中"),
@@ -401,6 +406,10 @@ fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
         NotSent::Unacceptable => (
             say("この文書は送信できません。", "枚数と宛先を確認してください", ""),
             say("This document cannot be sent.", "Check its pages and addresses", ""),
+        ),
+        NotSent::SendSeparately => (
+            say("送信できません。", "宛先ごとに分けて送ってください", ""),
+            say("Not sent.", "Send it to each recipient separately", ""),
         ),
     }
 }

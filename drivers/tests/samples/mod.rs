@@ -112,6 +112,8 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("done-unsigned", Screen::DoneUnsigned { documents: 1 }),
         ("sent", Screen::Sent),
         ("sent-unsigned", Screen::SentUnsigned),
+        ("done-legacy", Screen::DoneLegacy { documents: 1 }),
+        ("sent-legacy", Screen::SentLegacy),
         ("no-certificate", not_sent(NotSent::NoCertificate(vec![address()]))),
         ("no-certificates", not_sent(NotSent::NoCertificate(vec![address(), address(), address()]))),
         ("server-unreachable", not_sent(NotSent::ServerUnreachable)),
@@ -124,6 +126,7 @@ pub fn all() -> Vec<(&'static str, Screen, Status)> {
         ("not-sent-card-not-confirmed", not_sent(NotSent::CardNotConfirmed)),
         ("not-your-address", not_sent(NotSent::NotYourAddress)),
         ("unacceptable", not_sent(NotSent::Unacceptable)),
+        ("send-separately", not_sent(NotSent::SendSeparately)),
         ("delivered", Screen::Delivered { count: 3 }),
         ("overdue", Screen::Overdue { count: 2, since: Duration::from_secs(3 * 3600) }),
     ];

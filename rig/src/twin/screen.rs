@@ -90,7 +90,8 @@ const HELD: u64 = 600;
 fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
     let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
-    let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent, Screen::SentUnsigned];
+    let mut all =
+        vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent, Screen::SentUnsigned, Screen::SentLegacy];
     // The page before its first finding.
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
     for names in arrangements(&names) {
@@ -117,7 +118,12 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
         all.push(Screen::Delivered { count: total });
     }
     // They say the same of any number.
-    all.extend([Screen::Done { documents: 1 }, Screen::DoneUnsigned { documents: 1 }]);
+    let one = 1;
+    all.extend([
+        Screen::Done { documents: one },
+        Screen::DoneUnsigned { documents: one },
+        Screen::DoneLegacy { documents: one },
+    ]);
     let of_faults = CardFault::ALL.into_iter().flat_map(|fault| [fault.code(), fault.correspondent_code()]);
     for code in CODES.into_iter().chain(of_faults) {
         all.push(Screen::CannotOpen { code });
@@ -144,6 +150,7 @@ fn not_sent(addresses: &[String]) -> Vec<NotSent> {
         NotSent::CardNotConfirmed,
         NotSent::NotYourAddress,
         NotSent::Unacceptable,
+        NotSent::SendSeparately,
     ];
     all.extend((400..600).map(NotSent::Refused));
     for address in addresses {

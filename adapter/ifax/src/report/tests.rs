@@ -12,7 +12,7 @@ fn delivery(name: &str, outcome: Outcome) -> Delivery {
         delivered: if outcome == Outcome::Delivered { "2026-11-22 22:25:10".into() } else { String::new() },
         message_id: "20261122132000.1@ifax.midori-hospital.example".into(),
         pages: Some(2),
-        signed: true,
+        weakness: None,
         outcome,
     }
 }
@@ -34,7 +34,7 @@ fn batch(n: usize) -> Vec<Delivery> {
 /// Every other one goes without a signature.
 fn unsigned(mut batch: Vec<Delivery>) -> Vec<Delivery> {
     for delivery in batch.iter_mut().step_by(2) {
-        delivery.signed = false;
+        delivery.weakness = Some(Weakness::Unsigned);
     }
     batch
 }
@@ -92,7 +92,7 @@ fn the_pages_are_the_approved_ones() {
         (
             "unsigned-ja.tif",
             delivery_report(
-                &[Delivery { signed: false, ..delivery("佐藤 花子", Outcome::Delivered) }],
+                &[Delivery { weakness: Some(Weakness::Unsigned), ..delivery("佐藤 花子", Outcome::Delivered) }],
                 Language::Japanese,
                 "みどり総合病院 内科",
             ),

@@ -128,13 +128,14 @@ impl Receiving {
                 if self.advance(id, Progress::Decrypting, next, result.map(drop)) {
                     actions.push(STEP_915);
                     match result {
-                        Ok(Protection::Signed) => {
+                        Ok(protection @ (Protection::Signed | Protection::Legacy)) => {
+                            self.protected(id, protection);
                             actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)])
                         }
                         // There is no signature to be verified, and nobody to ask about.
                         Ok(Protection::EncryptedOnly) => {
                             actions.push(STEP_UNSIGNED);
-                            self.unsigned(id);
+                            self.protected(id, Protection::EncryptedOnly);
                             self.open_next(&mut actions);
                         }
                         Err(unfit) => self.unfit(unfit, &mut actions),
@@ -369,10 +370,10 @@ impl Receiving {
         true
     }
 
-    fn unsigned(&mut self, id: MailId) {
+    fn protected(&mut self, id: MailId, protection: Protection) {
         let mails = self.session.iter_mut().flat_map(|session| &mut session.mails);
         for mail in mails.filter(|mail| mail.id == id) {
-            mail.protection = Protection::EncryptedOnly;
+            mail.protection = protection;
         }
     }
 
@@ -445,8 +446,7 @@ impl Receiving {
             self.alerts.remove(&address);
         }
         if self.outcome.is_none() && !printed.is_empty() {
-            let unsigned = printed.contains(&Protection::EncryptedOnly);
-            let least = if unsigned { Protection::EncryptedOnly } else { Protection::Signed };
+            let least = printed.iter().max().copied().unwrap_or_default();
             self.outcome = Some(Outcome::Done(u32::try_from(printed.len()).unwrap_or(u32::MAX), least));
         }
     }

@@ -52,6 +52,7 @@ impl Receiving {
             (Card::Valid(_) | Card::Rested(_), Some(Outcome::Done(documents, protection))) => {
                 return Some(match protection {
                     Protection::Signed => Screen::Done { documents },
+                    Protection::Legacy => Screen::DoneLegacy { documents },
                     Protection::EncryptedOnly => Screen::DoneUnsigned { documents },
                 });
             }

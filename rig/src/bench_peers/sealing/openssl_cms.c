@@ -81,6 +81,7 @@ static BIO *seal(BIO *content, X509 *signer, EVP_PKEY *signing, X509 *recipient,
     CMS_ContentInfo *signed_data = CMS_sign(signer, signing, NULL, content, flags);
     must(signed_data != NULL, "sign");
     BIO *inner = BIO_new(BIO_s_mem());
+    BIO_set_mem_eof_return(inner, 0);
     must(SMIME_write_CMS(inner, signed_data, NULL, CMS_BINARY), "write");
     CMS_ContentInfo_free(signed_data);
     const EVP_CIPHER *cipher = modern ? EVP_aes_256_gcm() : EVP_des_ede3_cbc();
@@ -107,6 +108,7 @@ static BIO *open_mail(BIO *sealed, X509 *recipient, EVP_PKEY *decryption, X509_S
     must(enveloped != NULL, "read");
     BIO *inner = BIO_new(BIO_s_mem());
     must(CMS_decrypt(enveloped, decryption, recipient, NULL, inner, CMS_BINARY), "decrypt");
+    BIO_set_mem_eof_return(inner, 0);
     CMS_ContentInfo_free(enveloped);
     CMS_ContentInfo *signed_data = SMIME_read_CMS(inner, NULL);
     must(signed_data != NULL, "read inside");

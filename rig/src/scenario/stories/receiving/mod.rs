@@ -5,6 +5,7 @@ mod attacks;
 mod card;
 mod faults;
 mod lies;
+mod old_cipher;
 mod power;
 mod pulled;
 mod unsigned;
@@ -50,6 +51,7 @@ pub fn all() -> Vec<Scenario> {
         power::CUT_BEFORE_SENT,
         unsigned::AGREED,
         unsigned::UNASKED,
+        old_cipher::SCENARIO,
     ]
 }
 

@@ -38,7 +38,8 @@ fn with(send: &[&str], accept: &[&str]) -> Result<CorrespondentsConfig, Failure>
         let list: Vec<String> = list.iter().map(|domain| (*domain).to_owned()).collect();
         Domains::try_from(list).map_err(Failure::infrastructure)
     };
-    Ok(CorrespondentsConfig { send_encrypted_only: domains(send)?, accept_encrypted_only: domains(accept)? })
+    let (send_encrypted_only, accept_encrypted_only) = (domains(send)?, domains(accept)?);
+    Ok(CorrespondentsConfig { send_encrypted_only, accept_encrypted_only, ..CorrespondentsConfig::default() })
 }
 
 /// Taro sends with his card as ever; the screen says with what it went.

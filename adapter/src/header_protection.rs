@@ -37,7 +37,7 @@ fn is(field: &[u8], name: &str) -> bool {
 }
 
 /// The mail to be sealed, which will stand behind these outer fields (RFC 9788, 5.2).
-pub(crate) fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, HeaderError> {
+pub fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, HeaderError> {
     let (fields, rest) = raw_fields(mail);
     let mut protected = Vec::with_capacity(mail.len() + 1024);
     let mut typed = false;
@@ -68,7 +68,7 @@ pub(crate) fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, 
 }
 
 /// The mail as it was before it was protected; what was not is left as it is.
-pub(crate) fn restore(content: &[u8]) -> Vec<u8> {
+pub fn restore(content: &[u8]) -> Vec<u8> {
     let (fields, rest) = raw_fields(content);
     let mut mail = Vec::with_capacity(content.len());
     for field in fields {
@@ -113,7 +113,7 @@ fn without_hp(field: &[u8]) -> Vec<u8> {
 
 /// A mail for the person from an entity whose producer protects no header fields: the ones outside, which nobody has signed,
 /// stand for them. `None`: the entity has its own.
-pub(crate) fn with_outer_fields(content: &[u8], mail: &[u8]) -> Option<Vec<u8>> {
+pub fn with_outer_fields(content: &[u8], mail: &[u8]) -> Option<Vec<u8>> {
     let (inside, _) = Headers::parse(content).ok()?;
     let (outside, _) = Headers::parse(mail).ok()?;
     if inside

@@ -15,7 +15,7 @@ pub mod devices;
 pub mod diagnose;
 pub mod flow;
 pub mod hardware;
-mod header_protection;
+pub mod header_protection;
 pub mod incoming;
 pub mod ledger;
 pub mod office;

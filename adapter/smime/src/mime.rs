@@ -2,9 +2,8 @@
 //! multipart/signed, octet for octet. Bounded; no nesting is followed here.
 
 use crate::bounds;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
+use base64_simd::{Out, STANDARD};
+use zeroize::Zeroize;
 
 /// What is wrong with an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +108,7 @@ impl<'a> Entity<'a> {
     pub(crate) fn decoded(&self) -> Result<Vec<u8>, MimeError> {
         let encoding = self.field("content-transfer-encoding")?.unwrap_or("7bit").to_ascii_lowercase();
         match encoding.as_str() {
-            "base64" => STANDARD.decode(without_blanks(self.body)).map_err(|_| MimeError::TransferEncoding),
+            "base64" => base64_text(self.body).ok_or(MimeError::TransferEncoding),
             "7bit" | "8bit" | "binary" => Ok(self.body.to_vec()),
             _ => Err(MimeError::TransferEncoding),
         }
@@ -152,22 +151,26 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// Base64 text without its line ends and other blanks.
-fn without_blanks(text: &[u8]) -> Zeroizing<Vec<u8>> {
-    let mut kept = Zeroizing::new(Vec::with_capacity(text.len()));
+/// The octets that base64 text in lines stands for.
+fn base64_text(text: &[u8]) -> Option<Vec<u8>> {
+    let mut kept = Vec::with_capacity(text.len());
     let mut rest = text;
     while !rest.is_empty() {
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let (line, after) = rest.split_at(end);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        if line.iter().any(u8::is_ascii_whitespace) {
-            kept.extend(line.iter().filter(|octet| !octet.is_ascii_whitespace()));
-        } else {
-            kept.extend_from_slice(line);
-        }
+        kept.extend_from_slice(line.trim_ascii());
         rest = after.get(1..).unwrap_or_default();
     }
-    kept
+    if let Some(length) = STANDARD.decode_inplace(&mut kept).ok().map(|octets| octets.len()) {
+        kept.truncate(length);
+        return Some(kept);
+    }
+    // Blanks within a line are allowed and seldom seen (RFC 2045 6.8).
+    kept.zeroize();
+    kept.extend(text.iter().filter(|octet| !octet.is_ascii_whitespace()));
+    let length = STANDARD.decode_inplace(&mut kept).ok()?.len();
+    kept.truncate(length);
+    Some(kept)
 }
 
 /// Is the line a delimiter, and the closing one?
@@ -272,8 +275,7 @@ pub(crate) fn base64_lines(octets: &[u8], out: &mut Vec<u8>) {
     let mut block = [0u8; 76 * 64];
     for chunk in octets.chunks(57 * 64) {
         // 57 octets always fit 76 characters.
-        let length = STANDARD.encode_slice(chunk, &mut block).unwrap_or_default();
-        for line in block.get(..length).unwrap_or_default().chunks(76) {
+        for line in STANDARD.encode(chunk, Out::from_slice(&mut block)).chunks(76) {
             out.extend_from_slice(line);
             out.extend_from_slice(b"\r\n");
         }
@@ -339,6 +341,12 @@ mod tests {
         let mut out = Vec::new();
         base64_lines(&[0; 58], &mut out);
         assert_eq!(out, [&[b'A'; 76][..], b"\r\nAA==\r\n"].concat());
+        for (text, octets) in [("AAEC\r\nAw==\r\n", Some(vec![0, 1, 2, 3])), ("A AEC\n Aw\t==", Some(vec![0, 1, 2, 3]))] {
+            assert_eq!(base64_text(text.as_bytes()), octets, "{text:?}");
+        }
+        for bad in ["AAE", "AA=A", "A", "AAEC=", "====", "AB==", "AA==AAEC", "A\0EC"] {
+            assert_eq!(base64_text(bad.as_bytes()), None, "{bad:?}");
+        }
     }
 
     proptest! {

@@ -30,22 +30,6 @@ impl NetworkSmtp {
     pub(crate) fn new(office: Arc<Office>, confirmations: Arc<Confirmations>) -> Self {
         Self { office, confirmations }
     }
-
-    /// ST902, ST903: whom the notice is for. `None` if it is none that we understand.
-    fn addressee(mail: &[u8], forward_paths: &[String]) -> Option<Owner> {
-        let (headers, _) = Headers::parse(mail).ok()?;
-        headers.only(NOTICE_FIELD).ok()??;
-        // Our server writes a notice itself. What it only passes on, a confirmation from anybody, has its trace field
-        // (RFC 5321, 4.4) and cannot light a lamp.
-        if headers.get("Received").is_some() {
-            return None;
-        }
-        let to = Mailbox::parse(headers.only("To").ok()??).ok()?;
-        let address = normal_address(&to.address.to_string());
-        let named = forward_paths.iter().any(|path| normal_address(path) == address);
-        let name = shown_name(&to.name.unwrap_or_else(|| to.address.local().to_owned()));
-        named.then_some(Owner { address, name })
-    }
 }
 
 #[async_trait]
@@ -63,7 +47,7 @@ impl Receiver for NetworkSmtp {
     }
 
     async fn message(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
-        let notice = Self::addressee(&data, &envelope.forward_paths).filter(|_| envelope.reverse_path.is_null());
+        let notice = addressee(&data, &envelope.forward_paths).filter(|_| envelope.reverse_path.is_null());
         if let Some(owner) = notice {
             self.office.tell(Event::Receiving(ReceivingEvent::Notice(owner)));
             return Reply::new(250, "2.0.0", "Noticed");
@@ -77,6 +61,22 @@ impl Receiver for NetworkSmtp {
             }
         }
     }
+}
+
+/// ST902, ST903: whom the notice is for. `None` if it is none that we understand.
+pub fn addressee(mail: &[u8], forward_paths: &[String]) -> Option<Owner> {
+    let (headers, _) = Headers::parse(mail).ok()?;
+    headers.only(NOTICE_FIELD).ok()??;
+    // Our server writes a notice itself. What it only passes on, a confirmation from anybody, has its trace field
+    // (RFC 5321, 4.4) and cannot light a lamp.
+    if headers.get("Received").is_some() {
+        return None;
+    }
+    let to = Mailbox::parse(headers.only("To").ok()??).ok()?;
+    let address = normal_address(&to.address.to_string());
+    let named = forward_paths.iter().any(|path| normal_address(path) == address);
+    let name = shown_name(&to.name.unwrap_or_else(|| to.address.local().to_owned()));
+    named.then_some(Owner { address, name })
 }
 
 /// A name as the screen may show it: of bounded length, and without what would turn the line around.
@@ -95,10 +95,10 @@ mod tests {
     fn what_the_server_only_passes_on_is_no_notice() {
         let paths = ["hanako@B.example".to_owned()];
         let owner = Owner { address: "hanako@b.example".into(), name: "Hanako".into() };
-        assert_eq!(NetworkSmtp::addressee(NOTICE.as_bytes(), &paths), Some(owner));
+        assert_eq!(addressee(NOTICE.as_bytes(), &paths), Some(owner));
         let passed_on = format!("Received: from x ([192.0.2.1])\r\n\tby mail.b.example\r\n{NOTICE}");
-        assert_eq!(NetworkSmtp::addressee(passed_on.as_bytes(), &paths), None);
-        assert_eq!(NetworkSmtp::addressee(NOTICE.as_bytes(), &["jiro@b.example".to_owned()]), None);
+        assert_eq!(addressee(passed_on.as_bytes(), &paths), None);
+        assert_eq!(addressee(NOTICE.as_bytes(), &["jiro@b.example".to_owned()]), None);
     }
 
     #[test]

@@ -341,7 +341,8 @@ mod tests {
         let mut out = Vec::new();
         base64_lines(&[0; 58], &mut out);
         assert_eq!(out, [&[b'A'; 76][..], b"\r\nAA==\r\n"].concat());
-        for (text, octets) in [("AAEC\r\nAw==\r\n", Some(vec![0, 1, 2, 3])), ("A AEC\n Aw\t==", Some(vec![0, 1, 2, 3]))] {
+        for (text, octets) in [("AAEC\r\nAw==\r\n", Some(vec![0, 1, 2, 3])), ("A AEC\n Aw\t==", Some(vec![0, 1, 2, 3]))]
+        {
             assert_eq!(base64_text(text.as_bytes()), octets, "{text:?}");
         }
         for bad in ["AAE", "AA=A", "A", "AAEC=", "====", "AB==", "AA==AAEC", "A\0EC"] {

@@ -90,7 +90,8 @@ async fn the_main_job() {
         })
         .unwrap();
     assert_eq!(opened.signer_certificate, signer);
-    assert_eq!(*opened.content, submitted, "what was sealed is what the machine handed over, octet for octet");
+    let restored = sealfax_adapter::header_protection::restore(&opened.content);
+    assert_eq!(restored, submitted, "what was sealed is what the machine handed over, octet for octet");
     let structure = format!(
         "encryption: {encryption:?}\nsigner named by issuer and serial number: {}\nsigner's certificate sent along: {}\n\
         certificates sent along: {}\nsigning time: {}\nbound to its recipient: {}\ncontent:\n\n{}",

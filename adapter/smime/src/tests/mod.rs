@@ -1,6 +1,7 @@
 //! Whole mails: sealed, opened, attacked. Files made by OpenSSL stand in `tests/fixtures`, with what made them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod attack_files;
 mod attacks;
 mod authorities;
 mod certificates;

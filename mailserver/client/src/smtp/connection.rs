@@ -83,7 +83,7 @@ impl Connection {
     /// Sends one mail; see [`super::send`]. After an `Err` the connection is good for nothing.
     pub async fn transact(&mut self, outgoing: Outgoing<'_>) -> Result<Vec<RecipientResult>, SendError> {
         let results = self.envelope(outgoing).await?;
-        self.content(outgoing, &results).await?;
+        self.data(outgoing, &results).await?;
         Ok(results)
     }
 
@@ -125,6 +125,10 @@ impl Connection {
     /// The second half: DATA and the mail, to those whom the first half found accepted.
     pub async fn content(&mut self, outgoing: Outgoing<'_>, results: &[RecipientResult]) -> Result<(), SendError> {
         check(&outgoing)?;
+        self.data(outgoing, results).await
+    }
+
+    async fn data(&mut self, outgoing: Outgoing<'_>, results: &[RecipientResult]) -> Result<(), SendError> {
         let accepted = results.iter().filter(|result| result.outcome.is_ok()).count();
         if accepted == results.len() || (accepted > 0 && !outgoing.all_or_nothing) {
             timed("DATA", REPLY, self.inner.command("DATA\r\n")).await?;

@@ -2,7 +2,6 @@
 //! envelope when the mail is durable, and only then gets the notice (ST811).
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::Core;
+use super::warm::Way;
 use super::way::{adapter_addresses, adapter_upgrade};
 use crate::accounts::Account;
 
@@ -20,7 +20,7 @@ const KEPT: Duration = Duration::from_secs(5);
 
 /// A connection whose server has an envelope.
 pub(super) struct Ready {
-    pub(super) to: SocketAddr,
+    pub(super) way: Way,
     pub(super) connection: Connection,
     pub(super) results: Vec<RecipientResult>,
 }
@@ -109,11 +109,12 @@ pub(super) fn prepare(core: &Arc<Core>, account: &Account, work: &mut JoinSet<()
 async fn ready_for(core: &Core, host: &str, recipient: &str) -> Option<Ready> {
     let upgrade = adapter_upgrade(core, host).ok()?;
     let to = *adapter_addresses(core, host).await.ok()?.first()?;
-    let mut connection = match core.warm.take(to) {
+    let way = Way::new(to, &upgrade);
+    let mut connection = match core.warm.take(&way) {
         Some(open) => open,
         None => Connection::open(core.seams.network.as_ref(), to, core.host(), &upgrade).await.ok()?,
     };
     let recipients = [recipient.to_owned()];
     let results = connection.envelope(Outgoing::notice(&recipients, b"")).await.ok()?;
-    Some(Ready { to, connection, results })
+    Some(Ready { way, connection, results })
 }

@@ -74,7 +74,7 @@ pub(super) async fn run(core: Arc<Core>, mut expected: mpsc::Receiver<Account>, 
         }
         for mut ready in core.ahead.stale() {
             if ready.connection.reset().await.is_ok() {
-                core.warm.keep(ready.to, ready.connection, ready.results);
+                core.warm.keep(ready.way, ready.connection, ready.results);
             }
         }
         core.warm.part(false).await;

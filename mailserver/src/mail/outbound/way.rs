@@ -133,9 +133,9 @@ pub(super) fn adapter_upgrade(core: &Core, host: &str) -> Result<Upgrade, Failur
 
 /// To an adapter; over the connection that has the envelope already, if there is one.
 pub(super) async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
-    if let Some(Ready { to, mut connection, results }) = core.ahead.redeem(host, &outgoing).await {
+    if let Some(Ready { way, mut connection, results }) = core.ahead.redeem(host, &outgoing).await {
         match connection.content(outgoing, &results).await {
-            Ok(()) => return Ok(core.warm.keep(to, connection, results).into()),
+            Ok(()) => return Ok(core.warm.keep(way, connection, results).into()),
             // It may have been taken: a second attempt is for the schedule.
             Err(error @ (SendError::Broken { stage: END_OF_DATA, .. } | SendError::Timeout(END_OF_DATA))) => {
                 return Err(error.into());

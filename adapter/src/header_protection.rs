@@ -112,19 +112,18 @@ fn without_hp(field: &[u8]) -> Vec<u8> {
 }
 
 /// A mail for the person from an entity whose producer protects no header fields: the ones outside, which nobody has signed,
-/// stand for them. `None`: the entity has its own.
-pub fn with_outer_fields(content: &[u8], mail: &[u8]) -> Option<Vec<u8>> {
+/// stand for those that are missing. The sender is whose signature was verified, by their address alone. `None`: the entity says
+/// itself whom it is from.
+pub fn with_outer_fields(content: &[u8], mail: &[u8], sender: &str) -> Option<Vec<u8>> {
     let (inside, _) = Headers::parse(content).ok()?;
     let (outside, _) = Headers::parse(mail).ok()?;
-    if inside
-        .iter()
-        .any(|field| ["From", "Subject", "Date", "To"].iter().any(|name| field.name.eq_ignore_ascii_case(name)))
-    {
+    if inside.get("From").is_some() {
         return None;
     }
     let mut headers = Headers::new();
-    for name in ["From", "To", "Cc", "Subject", "Date", "Message-ID"] {
-        if let Some(value) = outside.get(name) {
+    headers.push("From", sender).ok()?;
+    for name in ["To", "Cc", "Subject", "Date", "Message-ID"] {
+        if let (None, Some(value)) = (inside.get(name), outside.get(name)) {
             headers.push(name, value).ok()?;
         }
     }
@@ -186,10 +185,12 @@ mod tests {
 
     #[test]
     fn an_entity_without_fields_of_its_own_gets_the_outer_ones() {
-        let mail = b"From: a@b\r\nSubject: open\r\nContent-Type: application/pkcs7-mime\r\n\r\n";
-        let whole = with_outer_fields(b"Content-Type: image/tiff\r\n\r\nx", mail).unwrap();
+        let mail = b"From: The Chief <a@b>\r\nSubject: open\r\nContent-Type: application/pkcs7-mime\r\n\r\n";
+        let whole = with_outer_fields(b"Content-Type: image/tiff\r\n\r\nx", mail, "a@b").unwrap();
         assert_eq!(whole, b"From: a@b\r\nSubject: open\r\nMIME-Version: 1.0\r\nContent-Type: image/tiff\r\n\r\nx");
-        assert_eq!(with_outer_fields(b"From: a@b\r\n\r\nx", mail), None);
+        let whole = with_outer_fields(b"Subject: signed\r\n\r\nx", mail, "a@b").unwrap();
+        assert_eq!(whole, b"From: a@b\r\nMIME-Version: 1.0\r\nSubject: signed\r\n\r\nx");
+        assert_eq!(with_outer_fields(b"From: a@b\r\n\r\nx", mail, "a@b"), None);
     }
 
     proptest! {

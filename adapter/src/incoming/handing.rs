@@ -43,6 +43,7 @@ impl Incoming {
                                 continue;
                             }
                         };
+                        let sender = handed.sender.clone();
                         mail.known = Some(handed);
                         let mut marks = Vec::new();
                         if maybe_printed {
@@ -53,7 +54,7 @@ impl Incoming {
                         if opened.protection == Protection::EncryptedOnly {
                             marks.push(outer::NOT_PROVEN);
                         }
-                        let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw);
+                        let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw, &sender);
                         if outer_fields.is_some() {
                             marks.push(outer::NOT_PROTECTED);
                         }

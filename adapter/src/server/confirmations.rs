@@ -112,7 +112,9 @@ impl Confirmations {
         if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
             return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
         }
-        if let (Some(terms), Some(receipt)) = (&open.receipt, &notification.enclosed) {
+        // Other programs enclose the header of the mail there; that is under the signature and proves nothing more.
+        let enclosed = notification.enclosed.as_ref().filter(|part| is_receipt(part));
+        if let (Some(terms), Some(receipt)) = (&open.receipt, enclosed) {
             let known = Some(certificates.as_slice());
             if let Err(error) = sealfax_smime::verify_receipt(receipt, terms, anchors, now, known, &signer) {
                 return Ok(self.refused("CONFIRM-012", format!("{}: {error}", error.code())));
@@ -261,6 +263,13 @@ impl Confirmations {
     }
 }
 
+/// Whether a part of a notification is an object of S/MIME.
+fn is_receipt(part: &[u8]) -> bool {
+    let kind =
+        Headers::parse(part).ok().and_then(|(headers, _)| headers.get("Content-Type").map(str::to_ascii_lowercase));
+    kind.is_some_and(|kind| kind.starts_with("application/pkcs7-mime") || kind.starts_with("application/x-pkcs7-mime"))
+}
+
 /// When it was delivered: what the recipient signed, unless that is before the mail was sent or yet to come. The time is
 /// theirs to choose, and it goes on paper and into the history.
 fn believable(claimed: Option<SystemTime>, sent: SystemTime, now: SystemTime) -> SystemTime {
@@ -273,6 +282,13 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+
+    #[test]
+    fn what_other_programs_enclose_is_no_receipt() {
+        assert!(is_receipt(b"Content-Type: Application/PKCS7-mime; smime-type=signed-receipt\r\n\r\nMIAG"));
+        assert!(!is_receipt(b"Content-Type: text/rfc822-headers\r\n\r\nSubject: x\r\n"));
+        assert!(!is_receipt(b"no header at all"));
+    }
 
     #[test]
     fn nobody_delivers_before_the_mail_was_sent_or_in_the_year_9999() {

@@ -13,6 +13,8 @@ use super::{At, CardChange, Owner, Protection};
 
 /// How long an outcome stays on the screen when the card does not end it sooner.
 pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
+/// How long a person has for reading it before something else is asked of them.
+pub const OUTCOME_READ: Duration = Duration::from_secs(2);
 /// How long a reader's own keys rest after a PIN entry that came to nothing: whoever gave up is not asked again at once.
 pub const PAD_RESTS: Duration = Duration::from_secs(5);
 /// Changed certificates that are told at once.
@@ -303,12 +305,21 @@ impl Desk {
         if matches!(self.card, CardSession::Rested(_)) && !holds && !self.receiving.wants(owner) {
             return;
         }
+        if self.to_be_read().is_some_and(|until| at < until) {
+            return;
+        }
         if holds || self.receiving.awaits(owner) || !self.receiving.alerting() {
             let answers = self.card.resume();
             self.card_acts(at, answers, actions);
         } else {
             self.card.park();
         }
+    }
+
+    /// Until when the person who is still there reads what became of their document.
+    fn to_be_read(&self) -> Option<At> {
+        let (_, until) = self.shown.as_ref().filter(|_| matches!(self.card, CardSession::Rested(_)))?;
+        Some(*until - OUTCOME_SHOWN + OUTCOME_READ)
     }
 
     /// The owner whose card was accepted in this insertion, whether or not its PIN was spent since.
@@ -330,7 +341,8 @@ impl Desk {
         let shown = self.shown.as_ref().map(|(_, until)| *until);
         let waiting = self.card.accepted().is_some() && !self.sending.at_work() && !self.receiving.at_work();
         let pin = self.pin_until.filter(|_| waiting);
-        [self.sending.next_timer(), shown, second, pin, self.pad_rests].into_iter().flatten().min()
+        let read = self.to_be_read().filter(|until| at < *until);
+        [self.sending.next_timer(), shown, second, pin, self.pad_rests, read].into_iter().flatten().min()
     }
 
     /// The one screen: what the person has to know or do next.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use sealfax_adapter::flow::card_session::CardInput;
-use sealfax_adapter::flow::desk::{Action, Desk, Event, OUTCOME_SHOWN, PAD_RESTS};
+use sealfax_adapter::flow::desk::{Action, Desk, Event, OUTCOME_READ, OUTCOME_SHOWN, PAD_RESTS};
 use sealfax_adapter::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId};
 use sealfax_adapter::flow::sending::{DocumentId, SendingAction, SendingEvent};
 use sealfax_adapter::flow::{At, Owner, Protection};
@@ -411,6 +411,23 @@ fn a_pin_is_good_for_one_act() {
     assert!(matches!(asked[..], [Action::VerifyPin(1, _, 1)]), "{asked:?}");
     desk.handle(later, Event::Card(1, CardInput::PinUntried { tries_left: 0 }));
     assert_eq!(desk.screen(later), Screen::PinBlocked);
+}
+
+#[test]
+fn what_became_of_a_document_is_read_before_the_pin_is_asked_for_what_has_come() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    accepted(&mut desk, at, 0);
+    asks_again(desk.handle(at, document(1)));
+    let notice = Event::Receiving(ReceivingEvent::Notice(owner(0)));
+    // It comes while the document is still on its way, and another one behind it.
+    desk.handle(at, notice.clone());
+    sent(&mut desk, at, 1);
+    assert_eq!(desk.screen(at), Screen::Sent);
+    assert!(!orders(desk.handle(at, notice)).contains(&show(Action::ReadAgain(1))));
+    assert_eq!(desk.screen(at), Screen::Sent);
+    assert_eq!(desk.next_timer(at), Some(at + OUTCOME_READ));
+    assert_eq!(orders(desk.handle(at + OUTCOME_READ, Event::Tick)), [show(Action::ReadAgain(1))]);
 }
 
 #[test]

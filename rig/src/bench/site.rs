@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sealfax_adapter::Adapter;
@@ -93,6 +93,8 @@ pub struct Site {
     adapter: UnderTest,
     log: EventLog,
     letter: char,
+    /// From where on in the log the display is looked at: since somebody last did something here, or last saw something.
+    looking: Mutex<Mark>,
 }
 
 impl std::fmt::Debug for Site {
@@ -141,7 +143,8 @@ impl Site {
                 (UnderTest::Lab(Box::new(starting)), hand)
             }
         };
-        Ok(Self { adapter_name, terminal, slot, adapter, log, letter })
+        let looking = Mutex::new(log.mark());
+        Ok(Self { adapter_name, terminal, slot, adapter, log, letter, looking })
     }
 
     /// The power of the adapter is cut: nothing is finished, nothing is said.
@@ -194,6 +197,7 @@ impl Site {
 
     /// Puts the card in.
     pub fn insert(&self, person: &Person) {
+        self.look_from(self.log.mark());
         self.log.person(person.character.called, format!("inserts the card at {}", self.adapter_name));
         if let UnderTest::Lab(board) = &self.adapter {
             board.before_a_card();
@@ -212,12 +216,14 @@ impl Site {
 
     /// Takes the card out.
     pub fn pull(&self, person: &Person) {
+        self.look_from(self.log.mark());
         self.log.person(person.character.called, "takes the card out");
         self.slot.remove();
     }
 
     /// Types a PIN and Enter.
     pub async fn type_pin(&self, person: &Person, pin: &str) {
+        self.look_from(self.log.mark());
         match &self.adapter {
             UnderTest::InProcess(adapter) => {
                 adapter.keys.type_pin(person.character.called, pin, Duration::ZERO).await;
@@ -229,6 +235,7 @@ impl Site {
 
     /// Lays a finger on the reader.
     pub fn lay_finger(&self, person: &Person) -> Result<(), Failure> {
+        self.look_from(self.log.mark());
         self.fingers()?.lay(person.character.called, person.character.address);
         Ok(())
     }
@@ -253,6 +260,7 @@ impl Site {
     }
 
     async fn press(&self, person: &Person, press: ButtonPress) {
+        self.look_from(self.log.mark());
         let who = person.character.called;
         match &self.adapter {
             UnderTest::InProcess(adapter) => adapter.finger.press(who, press),
@@ -269,9 +277,17 @@ impl Site {
         self.sees(then).await
     }
 
-    /// Waits until the display shows this state.
+    /// Waits until the display shows this state, or has shown it since somebody last did or saw something here: a person looks
+    /// on while doing it, and what comes next may come fast.
     pub async fn sees(&self, kind: ScreenKind) -> Result<(), Failure> {
-        self.sees_after(self.last_screen_mark(), kind).await.map(|_| ())
+        let looking = *self.looking.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.sees_after(looking.min(self.last_screen_mark()), kind).await?;
+        self.look_from(self.log.mark_before_last(|event| event.at == seen.at && event.host == seen.host));
+        Ok(())
+    }
+
+    fn look_from(&self, mark: Mark) {
+        *self.looking.lock().unwrap_or_else(PoisonError::into_inner) = mark;
     }
 
     /// The last screen counts as seen as long as nothing else is shown.
@@ -335,6 +351,7 @@ impl Site {
         subject: &str,
         pages: &[sealfax_ifax::Page],
     ) -> Result<Lcd, Failure> {
+        self.look_from(self.log.mark());
         let to: Vec<String> = to.iter().map(|address| (*address).to_owned()).collect();
         let mut terminal = self.terminal.clone();
         if let Some(person) = from {
@@ -363,6 +380,7 @@ impl Site {
 
     /// RECEIVE is pressed: everything that comes is printed.
     pub async fn receive(&self) -> Result<Vec<PrintedDocument>, TerminalError> {
+        self.look_from(self.log.mark());
         let letter = self.letter;
         self.terminal.receive(&format!("fax@{letter}.example"), machine_password(letter).as_bytes()).await
     }

@@ -226,10 +226,10 @@ impl Outgoing {
             octets,
             sender: owner.address.clone(),
             message_id: inner.message_id,
-            content_digest: hex(&sealed.content_digest),
+            content_digest: hex(&sealed.seal.content_digest),
             pages: inner.pages,
             protection,
-            receipt: sealed.receipt,
+            receipt: sealed.seal.receipt,
         };
         if let Some(document) = self.lock().get_mut(&id) {
             document.sealed = Some(Arc::new(sealed));

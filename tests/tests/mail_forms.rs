@@ -89,7 +89,7 @@ async fn the_main_job() {
             allow_unbound: false,
         })
         .unwrap();
-    assert_eq!(opened.signer_certificate, signer);
+    assert_eq!(opened.verdict.signer_certificate, signer);
     let restored = sealfax_adapter::header_protection::restore(&opened.content);
     assert_eq!(restored, submitted, "what was sealed is what the machine handed over, octet for octet");
     let structure = format!(
@@ -98,8 +98,8 @@ async fn the_main_job() {
         hint.issuer_and_serial.is_some(),
         hint.certificate.as_ref() == Some(&signer),
         hint.certificates.len(),
-        opened.signing_time.is_some(),
-        opened.bound,
+        opened.verdict.signing_time.is_some(),
+        opened.verdict.bound,
         redactor.mail(&opened.content),
     );
     insta::assert_snapshot!("2-sealed-inside", structure);

@@ -167,7 +167,7 @@ async fn the_cards_open_what_openssl_seals() {
         let opened = open(&pki, &mail, &hanako, "taro").await;
         let opened = opened.unwrap_or_else(|error| panic!("{cipher:?} {derivation:?}: {error:?}"));
         assert_eq!(*opened.content, TEXT, "{cipher:?} {derivation:?}");
-        assert_eq!(opened.encryption, encryption);
+        assert_eq!(opened.verdict.encryption, encryption);
         assert_eq!(open(&pki, &mail, &jiro, "taro").await.unwrap_err(), OpenError::NotForThisCard);
     }
     // Both in one mail, in either order.

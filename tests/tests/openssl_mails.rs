@@ -159,7 +159,7 @@ async fn what_openssl_seals_now_is_opened() {
         let opened = pki.open(&mail, "hanako").await;
         let opened = opened.unwrap_or_else(|error| panic!("{sign:?} {encrypt:?}: {error:?}"));
         assert_eq!(*opened.content, TEXT, "{sign:?} {encrypt:?}");
-        assert_eq!(opened.signer_certificate, pki.certificate("taro"));
+        assert_eq!(opened.verdict.signer_certificate, pki.certificate("taro"));
         // Somebody else's card opens none of them.
         assert!(pki.open(&mail, "jiro").await.is_err(), "{sign:?} {encrypt:?}");
     }

@@ -146,6 +146,68 @@ impl Hash {
     }
 }
 
+/// Digests of one content, made while it goes by: SHA-256 always, others where they are asked for.
+#[derive(Clone)]
+pub(crate) struct Digesting {
+    sha256: Sha256,
+    sha384: Option<Sha384>,
+    sha512: Option<Sha512>,
+}
+
+impl Digesting {
+    pub(crate) fn new(also: &[Hash]) -> Self {
+        Self {
+            sha256: Sha256::new(),
+            sha384: also.contains(&Hash::Sha384).then(Sha384::new),
+            sha512: also.contains(&Hash::Sha512).then(Sha512::new),
+        }
+    }
+
+    pub(crate) fn update(&mut self, octets: &[u8]) {
+        self.sha256.update(octets);
+        if let Some(hash) = &mut self.sha384 {
+            hash.update(octets);
+        }
+        if let Some(hash) = &mut self.sha512 {
+            hash.update(octets);
+        }
+    }
+
+    pub(crate) fn finish(self) -> Digests {
+        Digests {
+            sha256: self.sha256.finalize().into(),
+            sha384: self.sha384.map(|hash| hash.finalize().to_vec()),
+            sha512: self.sha512.map(|hash| hash.finalize().to_vec()),
+        }
+    }
+}
+
+/// See [`Digesting`].
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Digests {
+    pub(crate) sha256: [u8; 32],
+    sha384: Option<Vec<u8>>,
+    sha512: Option<Vec<u8>>,
+}
+
+impl Digests {
+    /// Of content that is in memory.
+    pub(crate) fn of(content: &[u8], also: &[Hash]) -> Self {
+        let mut digesting = Digesting::new(also);
+        digesting.update(content);
+        digesting.finish()
+    }
+
+    pub(crate) fn get(&self, hash: Hash) -> Option<&[u8]> {
+        match hash {
+            Hash::Sha1 => None,
+            Hash::Sha256 => Some(&self.sha256),
+            Hash::Sha384 => self.sha384.as_deref(),
+            Hash::Sha512 => self.sha512.as_deref(),
+        }
+    }
+}
+
 /// The hash in `[number] EXPLICIT AlgorithmIdentifier DEFAULT sha1` of OAEP and PSS parameters.
 fn tagged_hash(value: Option<Value<'_>>) -> Result<Option<Hash>, Malformed> {
     let Some(value) = value else { return Ok(Some(Hash::Sha1)) };

@@ -184,6 +184,7 @@ pub(crate) fn value<P: AsRef<[u8]>>(tag: u8, parts: &[P]) -> Vec<u8> {
 }
 
 /// One of several values of which each stands within the one before it.
+#[derive(Clone, Copy)]
 pub(crate) struct Layer<'a> {
     pub(crate) tag: u8,
     /// What stands in it before the next, and behind.
@@ -197,24 +198,22 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// `content` within these layers, the outermost first. It may be large and is copied once.
-pub(crate) fn within(layers: &[Layer<'_>], content: &[u8]) -> Vec<u8> {
-    let mut length = content.len();
+/// What stands before and behind content of so many octets within these layers, the outermost first.
+pub(crate) fn around(layers: &[Layer<'_>], length: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut inside = length;
     let mut headers = Vec::with_capacity(layers.len());
     for layer in layers.iter().rev() {
-        length += layer.before.len() + layer.behind.len();
-        let header = header_octets(layer.tag, length);
-        length += header.len();
+        inside += layer.before.len() + layer.behind.len();
+        let header = header_octets(layer.tag, inside);
+        inside += header.len();
         headers.push(header);
     }
-    let mut out = Vec::with_capacity(length);
+    let mut before = Vec::new();
     for (layer, header) in layers.iter().zip(headers.iter().rev()) {
-        out.extend_from_slice(header);
-        out.extend_from_slice(layer.before);
+        before.extend_from_slice(header);
+        before.extend_from_slice(layer.before);
     }
-    out.extend_from_slice(content);
-    layers.iter().rev().for_each(|layer| out.extend_from_slice(layer.behind));
-    out
+    (before, layers.iter().rev().flat_map(|layer| layer.behind).copied().collect())
 }
 
 pub(crate) fn sequence<P: AsRef<[u8]>>(parts: &[P]) -> Vec<u8> {

@@ -20,6 +20,10 @@ pub const CERTIFICATES: usize = 16;
 pub const CERTIFICATE: usize = 64 << 10;
 /// Attributes of one SignerInfo.
 pub const ATTRIBUTES: usize = 64;
+/// Octets of a set in a CMS object that is read as a whole: all recipients, all certificates, all attributes.
+pub const ASN1_SET: usize = 2 << 20;
+/// Octets of a single value there: a version, an algorithm with its parameters, a tag.
+pub const ASN1_SMALL: usize = 4096;
 /// Nesting of ASN.1 values.
 pub const ASN1_DEPTH: usize = 32;
 /// Bits of an RSA modulus, least and most.

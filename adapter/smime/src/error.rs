@@ -73,6 +73,12 @@ pub enum SealError {
     /// A signing time no certificate time can express.
     #[error("the clock is beyond every calendar; set this machine's clock")]
     SigningTime,
+    /// The document could not be read.
+    #[error("the document cannot be read: {0}")]
+    Read(String),
+    /// The sealed mail could not be written.
+    #[error("the sealed mail cannot be written: {0}")]
+    Write(String),
     /// The card did not sign.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -102,6 +108,8 @@ impl SealError {
             Self::NoSignature => "SEAL-023",
             Self::Key(_) => "SEAL-030",
             Self::Encryption => "SEAL-031",
+            Self::Read(_) => "SEAL-040",
+            Self::Write(_) => "SEAL-041",
         }
     }
 
@@ -138,6 +146,12 @@ pub enum OpenError {
     /// The card did not decrypt.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The mail could not be read.
+    #[error("the mail cannot be read: {0}")]
+    Read(String),
+    /// What was opened could not be written.
+    #[error("what was opened cannot be written: {0}")]
+    Write(String),
     /// Longer than [`bounds::MESSAGE`].
     #[error("the mail is longer than {} octets; ask the sender to send fewer pages at once", bounds::MESSAGE)]
     TooLarge,
@@ -203,6 +217,9 @@ pub enum OpenError {
     /// A receipt for another mail, or for a changed one.
     #[error("the receipt quotes another mail's signature; it confirms nothing")]
     ReceiptForAnother,
+    /// The mail is not what it was when it was checked.
+    #[error("the mail changed after it was checked; use nothing of what came out, and open it again")]
+    Changed,
     /// Neither recipients attribute nor protected To.
     #[error(
         "the mail does not say whom it was sealed for; have the sender's domain configured as unbound to accept it"
@@ -215,6 +232,8 @@ impl OpenError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Key(_) => "OPEN-001",
+            Self::Read(_) => "OPEN-002",
+            Self::Write(_) => "OPEN-003",
             Self::TooLarge => "OPEN-010",
             Self::Mime(_) => "OPEN-011",
             Self::NotSealed => "OPEN-012",
@@ -236,6 +255,7 @@ impl OpenError {
             Self::Unbound => "OPEN-031",
             Self::ReceiptMalformed => "OPEN-032",
             Self::ReceiptForAnother => "OPEN-033",
+            Self::Changed => "OPEN-034",
         }
     }
 
@@ -243,7 +263,9 @@ impl OpenError {
     pub fn group(&self) -> OpenGroup {
         match self {
             Self::Key(_) => OpenGroup::Card,
-            Self::TooLarge
+            Self::Read(_)
+            | Self::Write(_)
+            | Self::TooLarge
             | Self::Mime(_)
             | Self::NotSealed
             | Self::Malformed

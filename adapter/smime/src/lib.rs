@@ -24,6 +24,7 @@ pub mod rsa_padding;
 mod seal;
 mod signature;
 mod signed_data;
+mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +34,11 @@ pub use enveloped_data::{ContentEncryption, Scheme};
 pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
-pub use open::{Decrypted, EncryptedOnly, Opened, SignedEntity, SignerHint, Verification, decrypt, verify_detached};
+pub use open::{
+    Decrypted, DecryptedStream, EncryptedOnly, Opened, OpenedStream, SignedEntity, SignerHint, Verdict, Verification,
+    decrypt, decrypt_stream, verify_detached, verify_signed,
+};
 pub use path::speaks_for;
 pub use possession::prove_possession;
 pub use receipt::{Receipt, ReceiptTerms, sign_receipt, verify_receipt};
-pub use seal::{Recipient, Sealed, Signing, encrypt_only, seal, seal_as, sign_detached};
+pub use seal::{Recipient, Seal, Sealed, Signing, encrypt_only, seal, seal_as, seal_stream, sign_detached};

@@ -2,8 +2,11 @@
 //! multipart/signed, octet for octet. Bounded; no nesting is followed here.
 
 use crate::bounds;
-use base64_simd::{Out, STANDARD};
-use zeroize::Zeroize;
+use crate::error::OpenError;
+use crate::stream::base64::{Decoder, Lines};
+use crate::stream::{Input, Source, drain, push_secret};
+use std::io::Write;
+use zeroize::Zeroizing;
 
 /// What is wrong with an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -104,14 +107,28 @@ impl<'a> Entity<'a> {
         parse_content_type(self.field("content-type")?.ok_or(MimeError::ContentType)?)
     }
 
-    /// The body without its transfer encoding.
-    pub(crate) fn decoded(&self) -> Result<Vec<u8>, MimeError> {
-        let encoding = self.field("content-transfer-encoding")?.unwrap_or("7bit").to_ascii_lowercase();
-        match encoding.as_str() {
-            "base64" => base64_text(self.body).ok_or(MimeError::TransferEncoding),
-            "7bit" | "8bit" | "binary" => Ok(self.body.to_vec()),
+    /// Is the body in base64? Other encodings than those of S/MIME are refused.
+    pub(crate) fn is_base64(&self) -> Result<bool, MimeError> {
+        match self.field("content-transfer-encoding")?.unwrap_or("7bit").to_ascii_lowercase().as_str() {
+            "base64" => Ok(true),
+            "7bit" | "8bit" | "binary" => Ok(false),
             _ => Err(MimeError::TransferEncoding),
         }
+    }
+
+    /// The body without its transfer encoding.
+    pub(crate) fn decoded(&self) -> Result<Vec<u8>, MimeError> {
+        if !self.is_base64()? {
+            return Ok(self.body.to_vec());
+        }
+        let mut out = Vec::with_capacity(self.body.len() / 4 * 3);
+        let mut decoder = Decoder::new(Input::new(self.body, self.body.len()));
+        drain(&mut decoder, |piece| {
+            out.extend_from_slice(piece);
+            Ok(())
+        })
+        .map_err(|_| MimeError::TransferEncoding)?;
+        Ok(out)
     }
 
     /// The two parts of multipart/signed: the first exactly as it stands, the second for its signature.
@@ -151,26 +168,58 @@ impl<'a> Entity<'a> {
     }
 }
 
-/// The octets that base64 text in lines stands for.
-fn base64_text(text: &[u8]) -> Option<Vec<u8>> {
-    let mut kept = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while !rest.is_empty() {
-        let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-        let (line, after) = rest.split_at(end);
-        kept.extend_from_slice(line.trim_ascii());
-        rest = after.get(1..).unwrap_or_default();
+/// Header fields with the empty line behind them, as far as they are not too long.
+pub(crate) fn header_section(source: &mut impl Source) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let mut section = Zeroizing::new(Vec::new());
+    loop {
+        let start = section.len();
+        loop {
+            let piece = source.ahead()?;
+            let (length, ends) = match memchr::memchr(b'\n', piece) {
+                Some(at) => (at + 1, true),
+                None => (piece.len(), piece.is_empty()),
+            };
+            if section.len() + length > bounds::HEADER_SECTION {
+                return Err(MimeError::TooLong.into());
+            }
+            push_secret(&mut section, piece.get(..length).unwrap_or_default());
+            source.pass(length);
+            if ends {
+                break;
+            }
+        }
+        if matches!(section.get(start..), Some(b"" | b"\n" | b"\r\n") | None) {
+            return Ok(section);
+        }
     }
-    if let Some(length) = STANDARD.decode_inplace(&mut kept).ok().map(|octets| octets.len()) {
-        kept.truncate(length);
-        return Some(kept);
+}
+
+/// A body while its transfer encoding is taken off.
+pub(crate) enum Body<S> {
+    Base64(Decoder<S>),
+    AsItIs(S),
+}
+
+impl<S: Source> Body<S> {
+    pub(crate) fn of(entity: &Entity<'_>, source: S) -> Result<Self, MimeError> {
+        Ok(if entity.is_base64()? { Self::Base64(Decoder::new(source)) } else { Self::AsItIs(source) })
     }
-    // Blanks within a line are allowed and seldom seen (RFC 2045 6.8).
-    kept.zeroize();
-    kept.extend(text.iter().filter(|octet| !octet.is_ascii_whitespace()));
-    let length = STANDARD.decode_inplace(&mut kept).ok()?.len();
-    kept.truncate(length);
-    Some(kept)
+}
+
+impl<S: Source> Source for Body<S> {
+    fn ahead(&mut self) -> Result<&[u8], OpenError> {
+        match self {
+            Self::Base64(decoder) => decoder.ahead(),
+            Self::AsItIs(source) => source.ahead(),
+        }
+    }
+
+    fn pass(&mut self, octets: usize) {
+        match self {
+            Self::Base64(decoder) => decoder.pass(octets),
+            Self::AsItIs(source) => source.pass(octets),
+        }
+    }
 }
 
 /// Is the line a delimiter, and the closing one?
@@ -241,17 +290,32 @@ fn split_parameters(value: &str) -> Result<Vec<String>, MimeError> {
     if quoted || comment > 0 { Err(MimeError::ContentType) } else { Ok(pieces) }
 }
 
-/// Are all line ends CRLF, with no CR or LF alone and no NUL (RFC 8551 3.1.1)?
-pub(crate) fn is_canonical(octets: &[u8]) -> bool {
-    let lines = memchr::memchr_iter(b'\n', octets);
-    let mut pairs = 0usize;
-    for end in lines {
-        if end.checked_sub(1).and_then(|at| octets.get(at)) != Some(&b'\r') {
-            return false;
+/// Are all line ends CRLF, with no CR or LF alone and no NUL (RFC 8551 3.1.1)? Of a text that comes in pieces.
+#[derive(Default)]
+pub(crate) struct Canonical {
+    broken: bool,
+    open: bool,
+}
+
+impl Canonical {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        let (Some(first), Some(last)) = (piece.first(), piece.last()) else { return };
+        let mut pairs = usize::from(self.open && *first == b'\n');
+        let begins = pairs;
+        for end in memchr::memchr_iter(b'\n', piece).skip(begins) {
+            pairs += usize::from(end.checked_sub(1).and_then(|at| piece.get(at)) == Some(&b'\r'));
         }
-        pairs += 1;
+        let breaks = memchr::memchr_iter(b'\n', piece).count();
+        let returns = memchr::memchr_iter(b'\r', piece).count() + usize::from(self.open);
+        self.open = *last == b'\r';
+        // Each CR but one at the end has its LF, each LF its CR.
+        self.broken |=
+            breaks != pairs || returns - usize::from(self.open) != pairs || memchr::memchr(0, piece).is_some();
     }
-    memchr::memchr_iter(b'\r', octets).count() == pairs && memchr::memchr(0, octets).is_none()
+
+    pub(crate) fn holds(&self) -> bool {
+        !self.broken && !self.open
+    }
 }
 
 /// The same text with every line end CRLF.
@@ -270,26 +334,24 @@ pub(crate) fn canonical(octets: &[u8]) -> Vec<u8> {
 
 /// Base64 in lines of 76 characters that end in CRLF (RFC 2045 6.8).
 pub(crate) fn base64_lines(octets: &[u8], out: &mut Vec<u8>) {
-    out.reserve(octets.len().div_ceil(57) * 78);
-    // A block of lines at a time: one long run of the encoder, and few octets that are written twice.
-    let mut block = [0u8; 76 * 64];
-    for chunk in octets.chunks(57 * 64) {
-        // 57 octets always fit 76 characters.
-        for line in STANDARD.encode(chunk, Out::from_slice(&mut block)).chunks(76) {
-            out.extend_from_slice(line);
-            out.extend_from_slice(b"\r\n");
-        }
-    }
+    let mut lines = Lines::new(out);
+    // Memory takes everything.
+    let _ = lines.write_all(octets).and_then(|()| lines.finish().map(drop));
 }
 
-/// An `application/pkcs7-mime` entity around a CMS object (RFC 8551 3.2).
-pub(crate) fn pkcs7_mime(smime_type: &str, cms: &[u8]) -> Vec<u8> {
-    let mut out = format!(
+/// The header section of an `application/pkcs7-mime` entity (RFC 8551 3.2).
+pub(crate) fn pkcs7_mime_header(smime_type: &str) -> Vec<u8> {
+    format!(
         "Content-Type: application/pkcs7-mime; smime-type={smime_type};\r\n name=\"smime.p7m\"\r\n\
          Content-Transfer-Encoding: base64\r\n\
          Content-Disposition: attachment; filename=\"smime.p7m\"\r\n\r\n"
     )
-    .into_bytes();
+    .into_bytes()
+}
+
+/// An `application/pkcs7-mime` entity around a CMS object.
+pub(crate) fn pkcs7_mime(smime_type: &str, cms: &[u8]) -> Vec<u8> {
+    let mut out = pkcs7_mime_header(smime_type);
     base64_lines(cms, &mut out);
     out
 }
@@ -329,25 +391,22 @@ mod tests {
 
     #[test]
     fn canonical_text() {
-        assert!(is_canonical(b"a\r\nb") && is_canonical(b""));
-        for bad in [&b"a\nb"[..], b"a\rb", b"a\r", b"\r\r\n", b"a\0"] {
-            assert!(!is_canonical(bad));
+        let is_canonical = |text: &[u8], cut: usize| {
+            let mut canonical = Canonical::default();
+            text.chunks(cut).for_each(|piece| canonical.update(piece));
+            canonical.holds()
+        };
+        for cut in 1..5 {
+            assert!(
+                [&b"a\r\nb"[..], b"", b"\r\n", b"\r\n\r\n", b"a\r\n\r\nb\r\n"]
+                    .iter()
+                    .all(|text| is_canonical(text, cut))
+            );
+            for bad in [&b"a\nb"[..], b"a\rb", b"a\r", b"\r\r\n", b"a\0", b"\n\r", b"\n", b"a\r\n\n", b"\r\r\n\n"] {
+                assert!(!is_canonical(bad, cut), "{bad:?}");
+            }
         }
         assert_eq!(canonical(b"a\nb\r\nc"), b"a\r\nb\r\nc");
-    }
-
-    #[test]
-    fn lines_of_base64() {
-        let mut out = Vec::new();
-        base64_lines(&[0; 58], &mut out);
-        assert_eq!(out, [&[b'A'; 76][..], b"\r\nAA==\r\n"].concat());
-        for (text, octets) in [("AAEC\r\nAw==\r\n", Some(vec![0, 1, 2, 3])), ("A AEC\n Aw\t==", Some(vec![0, 1, 2, 3]))]
-        {
-            assert_eq!(base64_text(text.as_bytes()), octets, "{text:?}");
-        }
-        for bad in ["AAE", "AA=A", "A", "AAEC=", "====", "AB==", "AA==AAEC", "A\0EC"] {
-            assert_eq!(base64_text(bad.as_bytes()), None, "{bad:?}");
-        }
     }
 
     proptest! {

@@ -9,7 +9,7 @@
 //!                               signedContentIdentifier OCTET STRING, originatorSignatureValue OCTET STRING }
 //! ```
 
-use crate::algorithm::{Hash, oid};
+use crate::algorithm::{Digests, Hash, oid};
 use crate::asn1::{self, Malformed, Value, tag};
 use crate::ber;
 use crate::bounds;
@@ -18,8 +18,9 @@ use crate::mime::{self, Entity};
 use crate::open::check_signer;
 use crate::path;
 use crate::seal::Signing;
-use crate::signed_data::{self, Content, SignedData};
+use crate::signed_data::{self, SignedData};
 use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
 use std::time::SystemTime;
 use subtle::ConstantTimeEq;
 
@@ -115,9 +116,9 @@ pub async fn sign_receipt(terms: &ReceiptTerms, signing: &Signing<'_>) -> Result
         asn1::octet_string(&terms.signature),
     ]);
     let extra = [(oid::ID_AA_MSG_SIG_DIGEST, asn1::octet_string(&terms.attributes_digest))];
-    let content = Content { kind: oid::ID_CT_RECEIPT, octets: &receipt, encapsulate: true };
-    let made = signed_data::make(content, signing, &extra).await?;
-    Ok(mime::pkcs7_mime("signed-receipt", &made.cms))
+    let made = signed_data::sign(oid::ID_CT_RECEIPT, Sha256::digest(&receipt).into(), signing, &extra).await?;
+    let (before, behind) = made.around(receipt.len());
+    Ok(mime::pkcs7_mime("signed-receipt", &[before, receipt, behind].concat()))
 }
 
 /// Checks a receipt, a mail or the entity alone: signed by `expected_signer`, and for the mail of these terms.
@@ -145,7 +146,8 @@ pub fn verify_receipt(
     }
     let content = signed.content.ok_or(OpenError::ReceiptMalformed)?;
     let signer = signed.signer_among(certificates).ok_or(OpenError::UnknownSigner)?;
-    check_signer(&signed, content, signer, expected_signer, anchors, now)?;
+    let digests = Digests::of(content, signed.digest_algorithm().as_slice());
+    check_signer(&signed, &digests, signer, expected_signer, anchors, now)?;
     let (identifier, signature) = read(content).map_err(|_| OpenError::ReceiptMalformed)?;
     let quoted = signed
         .attribute(oid::ID_AA_MSG_SIG_DIGEST)

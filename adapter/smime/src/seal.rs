@@ -9,12 +9,15 @@ use crate::mime;
 use crate::path::{self, Fields, KeyType, Use};
 use crate::receipt::{self, ReceiptTerms};
 use crate::recipients;
-use crate::signed_data::{self, Content};
+use crate::signed_data;
+use crate::stream::PIECE;
+use crate::stream::base64::{Lines, text_length};
+use crate::stream::cipher::Enciphering;
 use crate::{same_address, speaks_for};
 use rand_core::CryptoRng;
 use sha2::{Digest, Sha256};
+use std::io::{self, BufRead, Cursor, Seek, Write};
 use std::time::SystemTime;
-use zeroize::Zeroizing;
 
 /// For whom a mail is sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,14 @@ pub struct Signing<'a> {
 pub struct Sealed {
     /// A MIME entity with its own Content-* fields; the mail's other fields (MIME-Version too) go in front of it.
     pub entity: Vec<u8>,
+    /// What identifies it.
+    pub seal: Seal,
+}
+
+/// What identifies a sealed mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seal {
     /// The SignerInfo's signature value, which a signed receipt quotes (RFC 2634 2); none without a signature.
     pub signature: Option<Vec<u8>>,
     /// What each recipient's receipt has to quote; none without a signature.
@@ -70,22 +81,43 @@ pub async fn seal_as(
     scheme: Scheme,
     rng: &mut impl CryptoRng,
 ) -> Result<Sealed, SealError> {
-    check_content(content)?;
-    let checked = check_recipients(recipients)?;
+    let mut entity = Vec::with_capacity(content.len() * 2 + 16 * 1024);
+    let seal = seal_stream(&mut Cursor::new(content), signing, recipients, scheme, rng, &mut entity).await?;
+    Ok(Sealed { entity, seal })
+}
 
-    let named = recipients::encode(checked.iter().copied());
-    let mut extra = vec![(oid::RECIPIENT_EMAILS, named)];
+/// The same from any source into any sink, in memory that does not grow with the content: that is read twice, first to be signed,
+/// then to be written, and must not change in between.
+pub async fn seal_stream(
+    content: &mut (impl BufRead + Seek + Send),
+    signing: &Signing<'_>,
+    recipients: &[Recipient],
+    scheme: Scheme,
+    rng: &mut impl CryptoRng,
+    out: &mut (impl Write + Send),
+) -> Result<Seal, SealError> {
+    let (length, content_digest) = look_through(content)?;
+    let checked = check_recipients(recipients)?;
+    let mut extra = vec![(oid::RECIPIENT_EMAILS, recipients::encode(checked.iter().copied()))];
     let requested = receipt::request(signing.key.certificate(), rng);
     let identifier = requested.map(|(value, identifier)| {
         extra.push((oid::ID_AA_RECEIPT_REQUEST, value));
         identifier
     });
-    let what = Content { kind: oid::ID_DATA, octets: content, encapsulate: true };
-    let signed = signed_data::make(what, signing, &extra).await?;
-    let inner = Zeroizing::new(mime::pkcs7_mime("signed-data", &Zeroizing::new(signed.cms)));
-    let sealed = enveloped_data::make(inner, &checked, scheme, rng)?;
-    Ok(Sealed {
-        entity: mime::pkcs7_mime(scheme.smime_type(), &sealed),
+    let signed = signed_data::sign(oid::ID_DATA, content_digest, signing, &extra).await?;
+    let (before, behind) = signed.around(length);
+
+    let header = mime::pkcs7_mime_header("signed-data");
+    let inside = header.len() + text_length(before.len() + length + behind.len());
+    enveloped(inside, &checked, scheme, rng, out, |envelope| {
+        envelope.write_all(&header).map_err(unwritten)?;
+        let mut lines = Lines::new(envelope);
+        lines.write_all(&before).map_err(unwritten)?;
+        copy(content, length, &mut lines)?;
+        lines.write_all(&behind).map_err(unwritten)?;
+        lines.finish().map(drop).map_err(unwritten)
+    })?;
+    Ok(Seal {
         receipt: identifier.map(|identifier| ReceiptTerms {
             identifier,
             signature: signed.signature.clone(),
@@ -100,27 +132,88 @@ pub async fn seal_as(
 /// Encrypts `entity` without signing it (V3): anybody can make such a mail, and [`crate::Decrypted::verify`] refuses it
 /// unless what is inside is signed.
 pub fn encrypt_only(content: &[u8], recipients: &[Recipient], rng: &mut impl CryptoRng) -> Result<Sealed, SealError> {
-    check_content(content)?;
+    let (length, content_digest) = look_through(&mut Cursor::new(content))?;
     let checked = check_recipients(recipients)?;
-    let sealed = enveloped_data::make(Zeroizing::new(content.to_vec()), &checked, Scheme::default(), rng)?;
-    Ok(Sealed {
-        entity: mime::pkcs7_mime("authEnveloped-data", &sealed),
-        signature: None,
-        receipt: None,
-        content_digest: Sha256::digest(content).into(),
-    })
+    let mut entity = Vec::with_capacity(content.len() * 3 / 2 + 16 * 1024);
+    enveloped(length, &checked, Scheme::default(), rng, &mut entity, |envelope| {
+        envelope.write_all(content).map_err(unwritten)
+    })?;
+    Ok(Sealed { entity, seal: Seal { signature: None, receipt: None, content_digest } })
+}
+
+/// An entity with an envelope, in which `write` writes so many octets.
+fn enveloped<W: Write>(
+    length: usize,
+    recipients: &[(&str, Fields<'_>)],
+    scheme: Scheme,
+    rng: &mut impl CryptoRng,
+    out: &mut W,
+    write: impl FnOnce(&mut Enciphering<Lines<&mut W>>) -> Result<(), SealError>,
+) -> Result<(), SealError> {
+    let sealing = enveloped_data::Sealing::new(recipients, scheme, rng)?;
+    out.write_all(&mime::pkcs7_mime_header(scheme.smime_type())).map_err(unwritten)?;
+    let mut envelope = sealing.begin(length, Lines::new(out)).map_err(unwritten)?;
+    write(&mut envelope)?;
+    enveloped_data::finish(envelope).and_then(Lines::finish).map(drop).map_err(unwritten)
+}
+
+/// Length and SHA-256 of content that may be sealed.
+fn look_through(content: &mut (impl BufRead + Seek)) -> Result<(usize, [u8; 32]), SealError> {
+    let (mut length, mut digest, mut canonical) = (0usize, Sha256::new(), mime::Canonical::default());
+    content.rewind().map_err(unread)?;
+    loop {
+        let piece = content.fill_buf().map_err(unread)?;
+        // What may be a whole document is looked at while it is near.
+        let piece = piece.get(..PIECE).unwrap_or(piece);
+        if piece.is_empty() {
+            break;
+        }
+        length += piece.len();
+        check_length(length)?;
+        canonical.update(piece);
+        digest.update(piece);
+        let taken = piece.len();
+        content.consume(taken);
+    }
+    if canonical.holds() { Ok((length, digest.finalize().into())) } else { Err(SealError::NotCanonical) }
+}
+
+/// Writes the content, which has to be as long as before.
+fn copy(content: &mut (impl BufRead + Seek), length: usize, out: &mut impl Write) -> Result<(), SealError> {
+    content.rewind().map_err(unread)?;
+    let mut left = length;
+    loop {
+        let piece = content.fill_buf().map_err(unread)?;
+        let taken = piece.len();
+        if taken == 0 && left == 0 {
+            return Ok(());
+        }
+        if taken == 0 || taken > left {
+            return Err(SealError::Read("the document changed while it was sealed".to_owned()));
+        }
+        out.write_all(piece).map_err(unwritten)?;
+        left -= taken;
+        content.consume(taken);
+    }
+}
+
+fn unread(error: io::Error) -> SealError {
+    SealError::Read(error.to_string())
+}
+
+fn unwritten(error: io::Error) -> SealError {
+    SealError::Write(error.to_string())
 }
 
 /// Signs `entity` in clear: a `multipart/signed` entity (RFC 8551 3.5.3), as confirmations are sent.
 ///
 /// The entity has to be canonical and 7-bit, so that no relay has reason to change it.
 pub async fn sign_detached(entity: &[u8], signing: &Signing<'_>) -> Result<Vec<u8>, SealError> {
-    check_content(entity)?;
+    let (_, content_digest) = look_through(&mut Cursor::new(entity))?;
     if !entity.is_ascii() {
         return Err(SealError::NotSevenBit);
     }
-    let what = Content { kind: oid::ID_DATA, octets: entity, encapsulate: false };
-    let signed = signed_data::make(what, signing, &[]).await?;
+    let signed = signed_data::sign(oid::ID_DATA, content_digest, signing, &[]).await?;
     let boundary = boundary(entity);
     let mut out = format!(
         "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n micalg=sha-256;\r\n \
@@ -136,7 +229,7 @@ pub async fn sign_detached(entity: &[u8], signing: &Signing<'_>) -> Result<Vec<u
         )
         .as_bytes(),
     );
-    mime::base64_lines(&signed.cms, &mut out);
+    mime::base64_lines(&signed.detached(), &mut out);
     out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
     Ok(out)
 }
@@ -154,12 +247,9 @@ fn boundary(entity: &[u8]) -> String {
     }
 }
 
-fn check_content(content: &[u8]) -> Result<(), SealError> {
+fn check_length(length: usize) -> Result<(), SealError> {
     // Base64 twice over makes 1.9 of it, and the receiver holds to the same limit.
-    if content.len() > bounds::MESSAGE / 2 {
-        return Err(SealError::TooLarge);
-    }
-    if mime::is_canonical(content) { Ok(()) } else { Err(SealError::NotCanonical) }
+    if length > bounds::MESSAGE / 2 { Err(SealError::TooLarge) } else { Ok(()) }
 }
 
 fn check_recipients(recipients: &[Recipient]) -> Result<Vec<(&str, Fields<'_>)>, SealError> {

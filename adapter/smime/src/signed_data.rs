@@ -1,6 +1,6 @@
 //! SignedData: making one with a card, reading one, checking one (RFC 5652 5, RFC 8551 2.5, RFC 5035).
 
-use crate::algorithm::{Algorithm, Hash, oid};
+use crate::algorithm::{Algorithm, Digesting, Digests, Hash, oid};
 use crate::asn1::{self, Layer, Malformed, Reader, Value, tag};
 use crate::bounds;
 use crate::error::{OpenError, SealError};
@@ -8,32 +8,30 @@ use crate::path::{self, Fields, KeyType, Use};
 use crate::rsa_padding;
 use crate::seal::Signing;
 use crate::signature;
+use crate::stream::tlv::Tlv;
+use crate::stream::{Keep, Source, drain, push_secret};
 use der::asn1::ObjectIdentifier;
 use sha2::{Digest, Sha256};
 use std::time::SystemTime;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
-/// A SignedData we made.
+/// A signature, and what makes a SignedData of it.
 pub(crate) struct Made {
-    /// ContentInfo in DER.
-    pub(crate) cms: Vec<u8>,
     pub(crate) signature: Vec<u8>,
     pub(crate) content_digest: [u8; 32],
     /// SHA-256 of the signed attributes, as the signature covers them.
     pub(crate) attributes_digest: [u8; 32],
+    kind: ObjectIdentifier,
+    digest_algorithms: Vec<u8>,
+    certificates: Vec<u8>,
+    signer_infos: Vec<u8>,
 }
 
-/// What is signed.
-pub(crate) struct Content<'a> {
-    pub(crate) kind: ObjectIdentifier,
-    pub(crate) octets: &'a [u8],
-    /// It stands inside, else beside its signature.
-    pub(crate) encapsulate: bool,
-}
-
-/// Signs `content`. `extra` are further signed attributes: type and encoded value.
-pub(crate) async fn make(
-    content: Content<'_>,
+/// Signs content of this type and SHA-256 digest. `extra` are further signed attributes: type and encoded value.
+pub(crate) async fn sign(
+    kind: ObjectIdentifier,
+    content_digest: [u8; 32],
     signing: &Signing<'_>,
     extra: &[(ObjectIdentifier, Vec<u8>)],
 ) -> Result<Made, SealError> {
@@ -42,11 +40,10 @@ pub(crate) async fn make(
     if !path::allows(certificate, Use::Sign).map_err(|_| SealError::NotForSigning)? {
         return Err(SealError::NotForSigning);
     }
-    let content_digest: [u8; 32] = Sha256::digest(content.octets).into();
 
     let time = asn1::time(signing.signing_time).map_err(|_| SealError::SigningTime)?;
     let mut attributes = vec![
-        attribute(&oid::ID_CONTENT_TYPE, &asn1::object_identifier(&content.kind)),
+        attribute(&oid::ID_CONTENT_TYPE, &asn1::object_identifier(&kind)),
         attribute(&oid::ID_MESSAGE_DIGEST, &asn1::octet_string(&content_digest)),
         attribute(&oid::ID_SIGNING_TIME, &time),
         attribute(&oid::ID_AA_SIGNING_CERTIFICATE_V2, &signing_certificate_v2(certificate, &fields)),
@@ -89,31 +86,56 @@ pub(crate) async fn make(
     certificates.extend(signing.chain.iter().take(bounds::CERTIFICATES - 1).cloned());
     certificates.sort();
     certificates.dedup();
-    // RFC 5652 5.1: version 3 for whatever is not plain data.
-    let version = asn1::small_integer(if content.kind == oid::ID_DATA { 1 } else { 3 });
-    let before = [version, asn1::value(tag::SET, &[sha256])].concat();
-    let behind = [asn1::set_of(tag::constructed(0), certificates), asn1::value(tag::SET, &[signer_info])].concat();
-    let (signed_data, kind) = (asn1::object_identifier(&oid::ID_SIGNED_DATA), asn1::object_identifier(&content.kind));
-    let layers = [
-        Layer::new(tag::SEQUENCE, &signed_data),
-        Layer::new(tag::constructed(0), &[]),
-        Layer { tag: tag::SEQUENCE, before: &before, behind: &behind },
-        Layer::new(tag::SEQUENCE, &kind),
-        Layer::new(tag::constructed(0), &[]),
-        Layer::new(tag::OCTET_STRING, &[]),
-    ];
-    let cms = if content.encapsulate {
-        asn1::within(&layers, content.octets)
-    } else {
-        asn1::within(layers.get(..4).unwrap_or_default(), &[])
-    };
-    Ok(Made { cms, signature, content_digest, attributes_digest: digest })
+    Ok(Made {
+        signature,
+        content_digest,
+        attributes_digest: digest,
+        kind,
+        digest_algorithms: asn1::value(tag::SET, &[sha256]),
+        certificates: asn1::set_of(tag::constructed(0), certificates),
+        signer_infos: asn1::value(tag::SET, &[signer_info]),
+    })
+}
+
+impl Made {
+    /// The SignedData as a ContentInfo, around content of so many octets: what stands before and behind it.
+    pub(crate) fn around(&self, length: usize) -> (Vec<u8>, Vec<u8>) {
+        self.layers(&[Layer::new(tag::constructed(0), &[]), Layer::new(tag::OCTET_STRING, &[])], length)
+    }
+
+    /// The same beside content that stands elsewhere.
+    pub(crate) fn detached(&self) -> Vec<u8> {
+        let (before, behind) = self.layers(&[], 0);
+        [before, behind].concat()
+    }
+
+    fn layers(&self, inmost: &[Layer<'_>], length: usize) -> (Vec<u8>, Vec<u8>) {
+        // RFC 5652 5.1: version 3 for whatever is not plain data.
+        let version = asn1::small_integer(if self.kind == oid::ID_DATA { 1 } else { 3 });
+        let before = [version.as_slice(), &self.digest_algorithms].concat();
+        let behind = [self.certificates.as_slice(), &self.signer_infos].concat();
+        let (signed_data, kind) = (asn1::object_identifier(&oid::ID_SIGNED_DATA), asn1::object_identifier(&self.kind));
+        let mut layers = vec![
+            Layer::new(tag::SEQUENCE, &signed_data),
+            Layer::new(tag::constructed(0), &[]),
+            Layer { tag: tag::SEQUENCE, before: &before, behind: &behind },
+            Layer::new(tag::SEQUENCE, &kind),
+        ];
+        layers.extend(inmost.iter().copied());
+        asn1::around(&layers, length)
+    }
 }
 
 /// ContentInfo (RFC 5652 3).
-#[cfg(test)]
 pub(crate) fn content_info(kind: &ObjectIdentifier, content: &[u8]) -> Vec<u8> {
     asn1::sequence(&[asn1::object_identifier(kind), asn1::value(tag::constructed(0), &[content])])
+}
+
+/// Goes into a ContentInfo, as far as behind its contentType.
+pub(crate) fn content_info_kind<S: Source>(tlv: &mut Tlv<S>) -> Result<ObjectIdentifier, OpenError> {
+    tlv.enter(tag::SEQUENCE)?;
+    let kind = tlv.value(bounds::ASN1_SMALL)?;
+    tlv.object_identifier(&kind)
 }
 
 /// The content of a ContentInfo in definite lengths, with its type.
@@ -154,6 +176,78 @@ impl SignerIdentifier<'_> {
                 path::subject_key_identifier(certificate).is_some_and(|own| own == *identifier)
             }
         }
+    }
+}
+
+/// A SignedData whose content has gone by.
+pub(crate) struct Passed {
+    /// The same without its content, in definite lengths.
+    pub(crate) cms: Vec<u8>,
+    pub(crate) digests: Digests,
+    /// The content's own header section, as far as it has one.
+    pub(crate) head: Zeroizing<Vec<u8>>,
+}
+
+/// Reads on from a ContentInfo's contentType; the content is digested, and kept.
+pub(crate) fn read_passing<S: Source>(tlv: &mut Tlv<S>, keep: &mut impl Keep) -> Result<Passed, OpenError> {
+    tlv.enter(tag::constructed(0))?;
+    tlv.enter(tag::SEQUENCE)?;
+    let version = tlv.value(bounds::ASN1_SMALL)?;
+    let digest_algorithms = tlv.value(bounds::ASN1_SET)?;
+    tlv.enter(tag::SEQUENCE)?;
+    let content_type = tlv.value(bounds::ASN1_SMALL)?;
+    let mut digesting = Digesting::new(&hashes(&digest_algorithms));
+    let mut head = Head::default();
+    tlv.enter(tag::constructed(0))?;
+    drain(&mut tlv.string(tag::OCTET_STRING, tag::CONSTRUCTED_OCTET_STRING)?, |piece| {
+        digesting.update(piece);
+        head.update(piece);
+        keep.put(piece)
+    })?;
+    tlv.leave()?;
+    tlv.leave()?;
+    let certificates = tlv.optional(tag::constructed(0), bounds::ASN1_SET)?.unwrap_or_default();
+    tlv.optional(tag::constructed(1), bounds::ASN1_SET)?;
+    let signer_infos = tlv.value(bounds::ASN1_SET)?;
+    tlv.leave()?;
+    tlv.leave()?;
+    tlv.leave()?;
+    tlv.end()?;
+    let signed_data =
+        asn1::sequence(&[version, digest_algorithms, asn1::sequence(&[content_type]), certificates, signer_infos]);
+    let cms = content_info(&oid::ID_SIGNED_DATA, &signed_data);
+    Ok(Passed { cms, digests: digesting.finish(), head: head.octets })
+}
+
+/// What is to be digested with. Whatever else stands there is nothing that may sign.
+fn hashes(digest_algorithms: &[u8]) -> Vec<Hash> {
+    let all = asn1::single(digest_algorithms, tag::SET).and_then(|set| set.reader().all(bounds::ATTRIBUTES));
+    let algorithms = all.unwrap_or_default();
+    algorithms.iter().filter_map(|value| Hash::from_oid(Algorithm::read(value).ok()?.oid)).collect()
+}
+
+/// Collects a header section, up to its empty line.
+#[derive(Default)]
+pub(crate) struct Head {
+    pub(crate) octets: Zeroizing<Vec<u8>>,
+    complete: bool,
+}
+
+impl Head {
+    pub(crate) fn update(&mut self, piece: &[u8]) {
+        if self.complete {
+            return;
+        }
+        let room = bounds::HEADER_SECTION.saturating_sub(self.octets.len());
+        let from = self.octets.len().saturating_sub(3);
+        push_secret(&mut self.octets, piece.get(..room).unwrap_or(piece));
+        let new = self.octets.get(from..).unwrap_or_default();
+        let ends = [&b"\n\r\n"[..], b"\n\n"].map(|end| memchr::memmem::find(new, end).map(|at| from + at + end.len()));
+        let begins_empty = self.octets.starts_with(b"\r\n") || self.octets.starts_with(b"\n");
+        if let Some(end) = ends.into_iter().flatten().min() {
+            self.octets.truncate(end);
+        }
+        self.complete = begins_empty || ends.iter().any(Option::is_some) || self.octets.len() >= bounds::HEADER_SECTION;
     }
 }
 
@@ -269,10 +363,8 @@ impl<'a> SignedData<'a> {
         value.map(|value| value.time()).transpose().map_err(|_| OpenError::Attribute("signingTime"))
     }
 
-    /// Is `content` what the holder of `certificate` signed (RFC 5652 5.4, 5.6; RFC 5035 5.4)?
-    ///
-    /// Yields the content's digest, and by what it was made.
-    pub(crate) fn verify(&self, content: &[u8], certificate: &[u8]) -> Result<(Hash, Vec<u8>), OpenError> {
+    /// Is content of these digests what the holder of `certificate` signed (RFC 5652 5.4, 5.6; RFC 5035 5.4)?
+    pub(crate) fn verify(&self, digests: &Digests, certificate: &[u8]) -> Result<(), OpenError> {
         let hash = self
             .digest_algorithm()
             .ok_or_else(|| OpenError::SignatureAlgorithm(self.digest_algorithm.oid.to_string()))?;
@@ -291,12 +383,12 @@ impl<'a> SignedData<'a> {
             .map_err(|_| OpenError::Attribute("messageDigest"))?;
 
         signature::verify(certificate, &self.signature_algorithm, hash, &self.signed_attributes(), self.signature)?;
-        let found = hash.digest(content);
+        // RFC 5652 5.1: which digests are to be made is said before the content.
+        let found = digests.get(hash).ok_or(OpenError::SignatureMalformed)?;
         if !bool::from(found.ct_eq(digest.content)) {
             return Err(OpenError::DigestMismatch);
         }
-        self.check_signing_certificate(certificate)?;
-        Ok((hash, found))
+        self.check_signing_certificate(certificate)
     }
 
     /// The first ESSCertIDv2 has to be the signer's; senders that omit the attribute are bound by the signer's own

@@ -125,9 +125,13 @@ impl Incoming {
         self.says_the_same_inside(&opened.content, &sender)?;
         mail.opened = Some(Released {
             content: opened.content,
-            content_digest: opened.content_digest,
-            protection: if opened.encryption.is_authenticated() { Protection::Signed } else { Protection::Legacy },
-            receipt: opened.receipt,
+            content_digest: opened.verdict.content_digest,
+            protection: if opened.verdict.encryption.is_authenticated() {
+                Protection::Signed
+            } else {
+                Protection::Legacy
+            },
+            receipt: opened.verdict.receipt,
         });
         Ok(())
     }

@@ -4,7 +4,6 @@
 //! own seals; what is there is left as it is.
 
 use super::people::*;
-use crate::enveloped_data;
 use crate::path::Fields;
 use crate::*;
 use std::path::PathBuf;
@@ -41,10 +40,7 @@ fn cms_of(mail: &[u8]) -> Vec<u8> {
 
 /// Anyone can seal anything for anyone.
 fn envelope(content: &[u8], recipient: &Recipient) -> Vec<u8> {
-    let fields = Fields::of(&recipient.certificate).unwrap();
-    let recipients = [(recipient.address.as_str(), fields)];
-    let made = enveloped_data::make(Zeroizing::new(content.to_vec()), &recipients, Scheme::default(), &mut rng());
-    mail(&mime::pkcs7_mime("authEnveloped-data", &made.unwrap()))
+    mail(&mime::pkcs7_mime("authEnveloped-data", &enveloped(content, std::slice::from_ref(recipient))))
 }
 
 fn replaced(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
@@ -54,10 +50,7 @@ fn replaced(octets: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 
 /// What stands inside the envelope of a mail for `key`.
 async fn inside(mail: &[u8], key: &SoftwareKey) -> Zeroizing<Vec<u8>> {
-    let cms = cms_of(mail);
-    let envelope = enveloped_data::Envelope::read(&cms, &key.certificate).unwrap();
-    let answer = key.raw(&envelope.block().unwrap()).await.unwrap();
-    envelope.decrypt(&answer).unwrap()
+    possession::open_object(&cms_of(mail), key).await.unwrap()
 }
 
 async fn make(name: &str) -> Vec<u8> {

@@ -1,8 +1,6 @@
 //! What an attacker does on the way, and what it comes to: a refusal with its own reason and nothing released.
 
 use super::people::*;
-use crate::enveloped_data::{self, Envelope};
-use crate::path::Fields;
 use crate::*;
 use proptest::prelude::*;
 use std::sync::OnceLock;
@@ -34,22 +32,12 @@ fn key_at(octets: &[u8]) -> usize {
 
 /// What stands inside the envelope: the signed entity.
 async fn inside(mail: &[u8], who: &SoftwareKey) -> Zeroizing<Vec<u8>> {
-    let cms = cms(mail);
-    let envelope = Envelope::read(&cms, &who.certificate).unwrap();
-    let answer = who.raw(&envelope.block().unwrap()).await.unwrap();
-    envelope.decrypt(&answer).unwrap()
+    possession::open_object(&cms(mail), who).await.unwrap()
 }
 
 /// Anyone can seal anything for anyone: here for Ichiro or Yuki.
 fn envelope(content: &[u8], recipient: &Recipient) -> Vec<u8> {
-    let fields = Fields::of(&recipient.certificate).unwrap();
-    let made = enveloped_data::make(
-        Zeroizing::new(content.to_vec()),
-        &[(&recipient.address, fields)],
-        Scheme::default(),
-        &mut rng(),
-    );
-    with_cms(&made.unwrap())
+    with_cms(&enveloped(content, std::slice::from_ref(recipient)))
 }
 
 proptest! {
@@ -222,7 +210,7 @@ async fn a_mail_that_names_nobody_is_unbound() {
         allow_unbound: true,
     });
     let opened = opened.unwrap();
-    assert!(!opened.bound);
+    assert!(!opened.verdict.bound);
     assert_eq!(opened.content.as_slice(), CONTENT);
 }
 

@@ -56,7 +56,7 @@ async fn every_scheme_opens_and_says_what_it_is() {
             let certificates = [fixture!("sender.der").to_vec()];
             let opened = open_as(&sealed.entity, &key, "ichiro@b.example", "hanako@a.example", &certificates).await;
             let opened = opened.unwrap();
-            assert_eq!((opened.content.as_slice(), opened.encryption), (CONTENT, expected));
+            assert_eq!((opened.content.as_slice(), opened.verdict.encryption), (CONTENT, expected));
         }
         let sealed = seal_as(CONTENT, &signing(&sender()), &[ichiro()], scheme, &mut rng()).await.unwrap();
         let kind = if scheme == Scheme::Aes256Gcm { "authEnveloped-data" } else { "enveloped-data" };
@@ -160,8 +160,48 @@ async fn what_gpgsm_makes_opens() {
         let line = format!("--batch --cipher-algo {cipher} -r ichiro@b.example --encrypt signed");
         let sealed = run(folder.path(), "gpgsm", &line, b"").unwrap();
         let opened = open(&mail(&mime::pkcs7_mime("enveloped-data", &sealed))).await.unwrap();
-        assert_eq!((opened.content.as_slice(), opened.encryption), (content, expected));
-        assert!(opened.bound, "its To is inside");
+        assert_eq!((opened.content.as_slice(), opened.verdict.encryption), (content, expected));
+        assert!(opened.verdict.bound, "its To is inside");
     }
     let _ = run(folder.path(), "gpgconf", "--kill gpg-agent", b"");
+}
+
+#[tokio::test]
+async fn what_mail_programs_write_opens_where_unbound_mails_are_taken() {
+    for (name, mail, inside) in [
+        ("Thunderbird", fixture!("like-thunderbird.eml"), "format=flowed"),
+        ("Outlook", fixture!("like-outlook.eml"), "multipart/alternative"),
+    ] {
+        assert_eq!(open(mail).await.unwrap_err(), OpenError::Unbound, "{name}");
+        let opened = decrypt(mail, &recipient()).await.unwrap().verify(&Verification {
+            anchors: &anchors(),
+            now: now(),
+            sender: "hanako@a.example",
+            sender_certificates: &[fixture!("sender.der").to_vec()],
+            recipient: "ichiro@b.example",
+            recipient_certificate: fixture!("recipient.der"),
+            allow_unbound: true,
+        });
+        let opened = opened.unwrap();
+        assert!(!opened.verdict.bound);
+        assert_eq!(opened.verdict.encryption, ContentEncryption::Aes256Cbc);
+        let text = String::from_utf8_lossy(&opened.content);
+        assert!(text.contains(inside) && text.contains("The price is 4,200."), "{name}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn what_openssl_signs_around_an_envelope_opens() {
+    if !at_hand("openssl") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    people(folder.path());
+    let sealed = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap().entity;
+    for how in ["-nodetach", "-nodetach -stream", "-md sha512"] {
+        let line = format!("cms -sign -binary {how} -signer sender.pem -inkey sender.key");
+        let wrapped = run(folder.path(), "openssl", &line, &sealed).unwrap();
+        let opened = open(&mail(&wrapped)).await.unwrap();
+        assert_eq!(opened.content.as_slice(), CONTENT, "{how}");
+    }
 }

@@ -9,9 +9,9 @@ macro_rules! opens {
         async fn $test() {
             let opened = open(fixture!(concat!("openssl-", $file, ".eml"))).await.unwrap();
             assert_eq!(opened.content.as_slice(), fixture!("text.eml"));
-            assert_eq!(opened.encryption, ContentEncryption::$encryption);
+            assert_eq!(opened.verdict.encryption, ContentEncryption::$encryption);
             // OpenSSL writes no recipient-emails; the To inside the signature binds it.
-            assert!(opened.bound);
+            assert!(opened.verdict.bound);
         }
     )*};
 }
@@ -35,7 +35,7 @@ macro_rules! opens_by_agreement {
             let mail = fixture!(concat!("openssl-", $file, ".eml"));
             let opened = open_as(mail, &agree(), "ichiro@b.example", "hanako@a.example", &certificates).await.unwrap();
             assert_eq!(opened.content.as_slice(), fixture!("text.eml"));
-            assert_eq!(opened.encryption, ContentEncryption::$encryption);
+            assert_eq!(opened.verdict.encryption, ContentEncryption::$encryption);
             assert_eq!(open(mail).await.unwrap_err(), OpenError::NotForThisCard);
         }
     )*};

@@ -159,3 +159,16 @@ pub(super) async fn open_as(
 pub(super) async fn open(mail: &[u8]) -> Result<Opened, OpenError> {
     open_as(mail, &recipient(), "ichiro@b.example", "hanako@a.example", &[fixture!("sender.der").to_vec()]).await
 }
+
+/// An enveloped object around these octets: anyone can make one for anyone.
+pub(super) fn enveloped(content: &[u8], recipients: &[Recipient]) -> Vec<u8> {
+    use std::io::Write as _;
+    let fields: Vec<_> = recipients
+        .iter()
+        .map(|recipient| (recipient.address.as_str(), path::Fields::of(&recipient.certificate).unwrap()))
+        .collect();
+    let sealing = enveloped_data::Sealing::new(&fields, Scheme::default(), &mut rng()).unwrap();
+    let mut envelope = sealing.begin(content.len(), Vec::new()).unwrap();
+    envelope.write_all(content).unwrap();
+    enveloped_data::finish(envelope).unwrap()
+}

@@ -25,9 +25,9 @@ fn check(receipt: &[u8], terms: &ReceiptTerms) -> Result<Receipt, OpenError> {
 #[tokio::test]
 async fn both_sides_have_the_same_terms_and_a_receipt_answers_them() {
     let (sealed, opened) = asked().await;
-    let terms = sealed.receipt.unwrap();
-    assert_eq!(opened.receipt.as_ref(), Some(&terms));
-    let receipt = sign_receipt(opened.receipt.as_ref().unwrap(), &signing(&ichiro_signing())).await.unwrap();
+    let terms = sealed.seal.receipt.unwrap();
+    assert_eq!(opened.verdict.receipt.as_ref(), Some(&terms));
+    let receipt = sign_receipt(opened.verdict.receipt.as_ref().unwrap(), &signing(&ichiro_signing())).await.unwrap();
     let verified = check(&receipt, &terms).unwrap();
     assert_eq!(verified.signing_time, Some(now()));
     assert_eq!(verified.signer_certificate, ichiro_signing().certificate);
@@ -39,7 +39,7 @@ async fn both_sides_have_the_same_terms_and_a_receipt_answers_them() {
 #[tokio::test]
 async fn a_receipt_answers_one_mail_by_one_signer() {
     let (sealed, _) = asked().await;
-    let terms = sealed.receipt.unwrap();
+    let terms = sealed.seal.receipt.unwrap();
     let key = ichiro_signing();
     let receipt = sign_receipt(&terms, &signing(&key)).await.unwrap();
     let change = |change: fn(&mut ReceiptTerms)| {
@@ -67,7 +67,7 @@ async fn a_receipt_answers_one_mail_by_one_signer() {
 #[tokio::test]
 async fn every_changed_octet_of_a_receipt_is_found() {
     let (sealed, _) = asked().await;
-    let terms = sealed.receipt.unwrap();
+    let terms = sealed.seal.receipt.unwrap();
     let receipt = sign_receipt(&terms, &signing(&ichiro_signing())).await.unwrap();
     let octets = mime::Entity::parse(&receipt).unwrap().decoded().unwrap();
     let whole = check(&receipt, &terms).unwrap();
@@ -108,14 +108,14 @@ async fn openssl_takes_our_receipts_and_we_take_its() {
     // Theirs.
     run("cms -sign_receipt -in signed.eml -signer mallory.pem -inkey mallory.key.pem -out theirs.eml").unwrap();
     let theirs = std::fs::read(folder.path().join("theirs.eml")).unwrap();
-    check(&theirs, sealed.receipt.as_ref().unwrap()).unwrap();
+    check(&theirs, sealed.seal.receipt.as_ref().unwrap()).unwrap();
     // Ours.
-    let ours = sign_receipt(opened.receipt.as_ref().unwrap(), &signing(&mallory())).await.unwrap();
+    let ours = sign_receipt(opened.verdict.receipt.as_ref().unwrap(), &signing(&mallory())).await.unwrap();
     write("ours.eml", &ours);
     run("cms -verify_receipt ours.eml -in signed.eml -CAfile anchor.pem").unwrap();
     // For another mail it does not verify there either.
     let other = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();
-    let mut terms = other.receipt.unwrap();
+    let mut terms = other.seal.receipt.unwrap();
     terms.signature[0] ^= 1;
     write("wrong.eml", &sign_receipt(&terms, &signing(&mallory())).await.unwrap());
     run("cms -verify_receipt wrong.eml -in signed.eml -CAfile anchor.pem").unwrap_err();

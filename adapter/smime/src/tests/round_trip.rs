@@ -10,12 +10,12 @@ async fn a_sealed_mail_opens() {
     let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
     let opened = open(&mail(&sealed.entity)).await.unwrap();
     assert_eq!(opened.content.as_slice(), CONTENT);
-    assert!(opened.bound);
-    assert_eq!(Some(opened.signature), sealed.signature);
-    assert_eq!(opened.content_digest, sealed.content_digest);
-    assert_eq!(opened.signer_certificate, key.certificate);
-    assert_eq!(opened.signing_time, Some(now()));
-    assert_eq!(opened.encryption, ContentEncryption::Aes256Gcm);
+    assert!(opened.verdict.bound);
+    assert_eq!(Some(opened.verdict.signature), sealed.seal.signature);
+    assert_eq!(opened.verdict.content_digest, sealed.seal.content_digest);
+    assert_eq!(opened.verdict.signer_certificate, key.certificate);
+    assert_eq!(opened.verdict.signing_time, Some(now()));
+    assert_eq!(opened.verdict.encryption, ContentEncryption::Aes256Gcm);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn every_kind_of_card_opens_what_is_sealed_for_it() {
 async fn a_large_key_signs() {
     let key = largesign();
     let sealed = seal(CONTENT, &signing(&key), &[ichiro()], &mut rng()).await.unwrap();
-    assert_eq!(sealed.signature.map(|octets| octets.len()), Some(384));
+    assert_eq!(sealed.seal.signature.map(|octets| octets.len()), Some(384));
     let certificates = [key.certificate];
     let opened = open_as(&sealed.entity, &recipient(), "ichiro@b.example", "large@a.example", &certificates).await;
     assert_eq!(opened.unwrap().content.as_slice(), CONTENT);
@@ -86,13 +86,13 @@ async fn a_curve_signs_and_an_intermediate_comes_along() {
 #[tokio::test]
 async fn without_a_signature_it_is_released_as_such_and_as_nothing_else() {
     let sealed = encrypt_only(CONTENT, &[ichiro(), yuki()], &mut rng()).unwrap();
-    assert_eq!(sealed.signature, None);
+    assert_eq!(sealed.seal.signature, None);
     let decrypted = decrypt(&sealed.entity, &recipient()).await.unwrap();
     assert!(!decrypted.is_signed());
     assert_eq!(decrypted.signer_hint().unwrap_err(), OpenError::Unsigned);
     let released = decrypted.without_signature().unwrap();
     assert_eq!(released.content.as_slice(), CONTENT);
-    assert_eq!(released.content_digest, sealed.content_digest);
+    assert_eq!(released.content_digest, sealed.seal.content_digest);
     assert_eq!(format!("{released:?}"), format!("EncryptedOnly {{ octets: {}, .. }}", CONTENT.len()));
 
     let signed = seal(CONTENT, &signing(&sender()), &[ichiro()], &mut rng()).await.unwrap();

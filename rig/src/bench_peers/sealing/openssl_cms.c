@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 static double private_seconds;
@@ -141,6 +142,8 @@ int main(int count, char **words) {
     EVP_PKEY *signing = key(words[1], "sender"), *decryption = key(words[1], "recipient");
     X509_STORE *anchors = X509_STORE_new();
     must(X509_STORE_add_cert(anchors, certificate(words[1], "anchor")), "anchor");
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
     long length;
     char *octets = whole(sealing ? words[4] : words[5], &length);
     double seconds = atof(words[6]), begin = cpu();
@@ -159,6 +162,8 @@ int main(int count, char **words) {
         BIO_free(out);
         done++;
     }
-    printf("%.3f %lu\n", (cpu() - begin - private_seconds) * 1e6 / (double)done, done);
+    double micros = (cpu() - begin - private_seconds) * 1e6 / (double)done;
+    getrusage(RUSAGE_SELF, &after);
+    printf("%.3f %ld\n", micros, after.ru_maxrss - before.ru_maxrss);
     return 0;
 }

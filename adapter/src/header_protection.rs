@@ -38,8 +38,23 @@ fn is(field: &[u8], name: &str) -> bool {
 
 /// The mail to be sealed, which will stand behind these outer fields (RFC 9788, 5.2).
 pub fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, HeaderError> {
+    let mut said = Headers::new();
+    let structural = |name: &str| name.eq_ignore_ascii_case("MIME-Version") || name.starts_with("Content-");
+    for (name, value) in outer.iter().filter(|(name, _)| !structural(name)) {
+        said.push(OUTER, &format!("{name}: {value}"))?;
+    }
+    Ok(protected(mail, "cipher", &said.to_octets()))
+}
+
+/// The mail to be signed and not encrypted: its fields are the ones to believe, and no secret (RFC 9788, 5.2.1).
+pub fn protect_in_clear(mail: &[u8]) -> Vec<u8> {
+    protected(mail, "clear", b"")
+}
+
+fn protected(mail: &[u8], hp: &str, said: &[u8]) -> Vec<u8> {
     let (fields, rest) = raw_fields(mail);
     let mut protected = Vec::with_capacity(mail.len() + 1024);
+    let hp = format!(";\r\n hp=\"{hp}\"\r\n");
     let mut typed = false;
     for field in fields {
         if is(field, OUTER) {
@@ -49,22 +64,18 @@ pub fn protect(mail: &[u8], outer: &[(&str, String)]) -> Result<Vec<u8>, HeaderE
         if is(field, "Content-Type") && !typed {
             typed = true;
             protected.extend_from_slice(without_hp(field).trim_ascii_end());
-            protected.extend_from_slice(b";\r\n hp=\"cipher\"\r\n");
+            protected.extend_from_slice(hp.as_bytes());
         } else {
             protected.extend_from_slice(field);
         }
     }
     if !typed {
-        protected.extend_from_slice(b"Content-Type: text/plain; charset=us-ascii;\r\n hp=\"cipher\"\r\n");
+        protected.extend_from_slice(b"Content-Type: text/plain; charset=us-ascii");
+        protected.extend_from_slice(hp.as_bytes());
     }
-    let mut said = Headers::new();
-    let structural = |name: &str| name.eq_ignore_ascii_case("MIME-Version") || name.starts_with("Content-");
-    for (name, value) in outer.iter().filter(|(name, _)| !structural(name)) {
-        said.push(OUTER, &format!("{name}: {value}"))?;
-    }
-    protected.extend_from_slice(&said.to_octets());
+    protected.extend_from_slice(said);
     protected.extend_from_slice(rest);
-    Ok(protected)
+    protected
 }
 
 /// The mail as it was before it was protected; what was not is left as it is.
@@ -172,6 +183,50 @@ mod tests {
         "#);
         assert_eq!(restore(&protected), MAIL);
         assert_eq!(restore(&protect(&protected, &outer()).unwrap()), MAIL, "what was said before is not believed");
+    }
+
+    #[test]
+    fn what_is_signed_in_clear_hides_nothing() {
+        let protected = protect_in_clear(MAIL);
+        let text = String::from_utf8(protected.clone()).unwrap();
+        assert!(text.contains("hp=\"clear\"") && !text.contains(OUTER));
+        assert_eq!(restore(&protected), MAIL);
+    }
+
+    /// RFC 9788, appendix C.3.1.2: the payload of a message that was signed and encrypted by somebody else.
+    const RFC_PAYLOAD: &str = "MIME-Version: 1.0\r\nContent-Transfer-Encoding: 7bit\r\nSubject: smime-signed-enc-hp-baseline\r\n\
+        Message-ID: <smime-signed-enc-hp-baseline@example>\r\nFrom: Alice <alice@smime.example>\r\n\
+        To: Bob <bob@smime.example>\r\nDate: Sat, 20 Feb 2021 10:09:02 -0500\r\nUser-Agent: Sample MUA Version 1.0\r\n\
+        HP-Outer: Subject: [...]\r\nHP-Outer: Message-ID: <smime-signed-enc-hp-baseline@example>\r\n\
+        HP-Outer: From: Alice <alice@smime.example>\r\nHP-Outer: To: Bob <bob@smime.example>\r\n\
+        HP-Outer: Date: Sat, 20 Feb 2021 10:09:02 -0500\r\nHP-Outer: User-Agent: Sample MUA Version 1.0\r\n\
+        Content-Type: text/plain; charset=\"utf-8\"; hp=\"cipher\"\r\n\r\nThis is the\r\nsmime-signed-enc-hp-baseline\r\nmessage.\r\n";
+
+    #[test]
+    fn the_payload_of_rfc_9788_is_read_and_made_as_it_prints_it() {
+        let mail = restore(RFC_PAYLOAD.as_bytes());
+        let (headers, body) = Headers::parse(&mail).unwrap();
+        assert_eq!(headers.get("Subject"), Some("smime-signed-enc-hp-baseline"));
+        assert_eq!(headers.get("Content-Type"), Some("text/plain; charset=\"utf-8\""));
+        assert_eq!(
+            (headers.get(OUTER), body),
+            (None, &b"This is the\r\nsmime-signed-enc-hp-baseline\r\nmessage.\r\n"[..])
+        );
+        assert_eq!(with_outer_fields(&mail, b"From: mallory@smime.example\r\n\r\n", "alice@smime.example"), None);
+
+        let outer: Vec<(&str, String)> = RFC_PAYLOAD
+            .lines()
+            .filter_map(|line| line.strip_prefix("HP-Outer: ")?.split_once(": "))
+            .map(|(name, value)| (name, value.to_owned()))
+            .collect();
+        // In another order, for ours stands behind the fields it speaks of.
+        let sorted = |mail: &[u8]| {
+            let text = String::from_utf8(mail.to_vec()).unwrap().replace(";\r\n hp=", "; hp=");
+            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(&protect(&mail, &outer).unwrap()), sorted(RFC_PAYLOAD.as_bytes()));
     }
 
     #[test]

@@ -113,7 +113,10 @@ pub(crate) fn mailbox(owner: &Owner) -> String {
 pub(crate) const MAYBE_PRINTED: &str = "[再印刷の可能性 / may have been printed before]";
 /// On a mail that bears no signature.
 pub(crate) const NOT_PROVEN: &str = "[差出人は未確認 / sender not proven]";
-
+/// On a mail that does not say whom it was sealed for.
+pub(crate) const NOT_BOUND: &str = "[宛先は未確認 / not proven to be for you]";
+/// On a mail that was not encrypted.
+pub(crate) const NOT_SEALED: &str = "[暗号化なし / was not encrypted]";
 /// On a mail whose header fields stand outside of what was signed.
 pub(crate) const NOT_PROTECTED: &str = "[件名は未保護 / subject not protected]";
 

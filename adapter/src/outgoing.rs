@@ -28,6 +28,8 @@ struct Document {
     recipients: Vec<String>,
     transmission: TransmissionId,
     certificates: Vec<Recipient>,
+    /// None of the recipients has a certificate, and they are agreed to get it all the same (ST611's option).
+    signed_only: bool,
     sealed: Option<Arc<SealedMail>>,
     answer: oneshot::Sender<Result<(), NotSent>>,
 }
@@ -94,6 +96,7 @@ impl Outgoing {
             recipients: normal.clone(),
             transmission: TransmissionId::current().unwrap_or_else(|| self.office.new_transmission()),
             certificates: Vec::new(),
+            signed_only: false,
             sealed: None,
             answer: sender,
         };
@@ -165,22 +168,33 @@ impl Outgoing {
         if let Some(refused) = refused {
             return Err(refused);
         }
-        if !missing.is_empty() {
+        let agreed = &self.office.config.correspondents.send_signed_only;
+        let signed_only = !missing.is_empty() && missing.iter().all(|address| agreed.hold(address));
+        if signed_only && !certificates.is_empty() {
+            self.office.failed(
+                "SEND-005",
+                "some recipients have a certificate, others would get it readable: send to each separately",
+            );
+            return Err(NotSent::SendSeparately);
+        }
+        if !missing.is_empty() && !signed_only {
             return Err(NotSent::NoCertificate(missing));
         }
         if let Some(document) = self.lock().get_mut(&id) {
             document.certificates = certificates;
+            document.signed_only = signed_only;
         }
         Ok(())
     }
 
-    /// ST608, ST609. Without a signature (V3) only where every recipient's domain is configured so.
+    /// ST608, ST609. Without a signature (V3), or without encryption (ST611's option), only where every recipient's domain is
+    /// configured so.
     async fn seal(&self, id: DocumentId, owner: &Owner) -> Result<Protection, NotSent> {
-        let Some((mail, certificates)) =
-            self.lock().get(&id).map(|document| (document.mail.clone(), document.certificates.clone()))
-        else {
-            return Err(NotSent::Unacceptable);
-        };
+        let found = self.lock().get(&id).map(|document| {
+            let readable = document.signed_only.then(|| document.recipients.clone());
+            (document.mail.clone(), document.certificates.clone(), readable)
+        });
+        let Some((mail, certificates, readable)) = found else { return Err(NotSent::Unacceptable) };
         let card = self.office.card_owned_by(owner).ok_or(NotSent::CardPulled)?;
         let now = self.office.seams.clock.now();
         let inner = outer::in_the_owners_name(&mail, owner, &self.office).map_err(|error| {
@@ -189,25 +203,33 @@ impl Outgoing {
         })?;
         let key = card.signature_key();
         let signing = Signing { key: &key, chain: self.office.trust.intermediates(), signing_time: now };
-        let recipients: Vec<String> = certificates.iter().map(|recipient| recipient.address.clone()).collect();
+        let signed_only = readable.is_some();
+        let recipients =
+            readable.unwrap_or_else(|| certificates.iter().map(|recipient| recipient.address.clone()).collect());
         let without = &self.office.config.correspondents.send_encrypted_only;
         let scheme = self.scheme(&recipients)?;
         let protection = match scheme {
+            _ if signed_only => Protection::SignedOnly,
             _ if recipients.iter().all(|address| without.hold(address)) => Protection::EncryptedOnly,
             Scheme::Aes256Gcm => Protection::Signed,
             _ => Protection::Legacy,
         };
         let fields = outer::sealed_fields(owner, &recipients, &inner.message_id, now);
-        let content = header_protection::protect(&inner.octets, &fields).map(Zeroizing::new).map_err(|error| {
+        let content = match protection {
+            Protection::SignedOnly => Ok(header_protection::protect_in_clear(&inner.octets)),
+            _ => header_protection::protect(&inner.octets, &fields),
+        };
+        let content = content.map(Zeroizing::new).map_err(|error| {
             self.office.failed("SEND-002", error.to_string());
             NotSent::Unacceptable
         })?;
         let rng = &mut self.office.rng();
         let sealed = match protection {
-            Protection::Signed | Protection::Legacy => {
+            Protection::SignedOnly => sealfax_smime::sign_only(&content, &signing).await,
+            Protection::EncryptedOnly => sealfax_smime::encrypt_only(&content, &certificates, rng),
+            Protection::Signed | Protection::Legacy | Protection::Unbound => {
                 sealfax_smime::seal_as(&content, &signing, &certificates, scheme, rng).await
             }
-            Protection::EncryptedOnly => sealfax_smime::encrypt_only(&content, &certificates, rng),
         };
         let sealed = sealed.map_err(|error| {
             self.office.failed(error.code(), error.to_string());

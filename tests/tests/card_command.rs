@@ -449,3 +449,77 @@ fn our_own_authority_signs_what_the_card_asks_for() {
     assert_eq!(verified.exit, 0, "{}", verified.told);
     assert_eq!(state(&verified, "path"), "ok", "{}", verified.told);
 }
+
+#[test]
+fn a_kept_mail_opens_with_the_card_it_was_sealed_for() {
+    let Some(desk) = Desk::new() else { return };
+    let card = card(blank(41));
+    assert_eq!(desk.with(&card, &desk.issue(&[]), &[PIN]).exit, 0);
+    let certificate = piv(&desk, &card).0.certificate(Slot::KeyManagement).unwrap();
+    std::fs::write(desk.path().join("hanako.der"), certificate).unwrap();
+    std::fs::write(
+        desk.path().join("document"),
+        "From: taro@a.example\r\nTo: hanako@b.example\r\nContent-Type: text/plain\r\n\r\nKept for years\r\n",
+    )
+    .unwrap();
+    std::fs::write(
+        desk.path().join("taro.ext"),
+        "subjectAltName=email:taro@a.example\nkeyUsage=digitalSignature\nextendedKeyUsage=emailProtection\n",
+    )
+    .unwrap();
+    let ssl = |line: &str| openssl(desk.path(), &line.split(' ').collect::<Vec<_>>()).unwrap();
+    ssl("x509 -inform DER -in hanako.der -out hanako.pem");
+    ssl("req -newkey rsa:2048 -nodes -keyout taro.key -out taro.csr -subj /CN=Taro");
+    ssl("x509 -req -in taro.csr -CA ca.pem -CAkey ca.key -days 9 -set_serial 77 -extfile taro.ext -out taro.pem");
+    ssl("cms -sign -nodetach -binary -in document -signer taro.pem -inkey taro.key -out signed");
+    let sealed = |name: &str, from: &str, cipher: &str| {
+        let entity = ssl(&format!("cms -encrypt -in signed {cipher} hanako.pem"));
+        std::fs::write(desk.path().join(name), [format!("From: {from}\n").as_bytes(), &entity].concat()).unwrap();
+    };
+    sealed("new.eml", "Taro <taro@a.example>", "-aes-256-gcm");
+    sealed("old.eml", "taro@a.example", "-des-cbc -provider legacy -provider default");
+    sealed("other.eml", "mallory@a.example", "-aes-256-gcm");
+    std::fs::write(desk.path().join("no-mail"), "nothing\n").unwrap();
+    let open = |mail: &str, out: &str, more: &[&str]| {
+        let (mail, out, anchors) = (desk.file(mail), desk.file(out), desk.file("ca.pem"));
+        let line = ["open", mail.as_str(), "--out", &out, "--anchors", &anchors, "--pin-stdin"];
+        desk.with(&card, &words(&[&line, more].concat()), &[PIN])
+    };
+
+    let opened = open("new.eml", "new", &[]);
+    assert_eq!((opened.exit, &opened.json["sender"]), (0, &"taro@a.example".into()), "{}", opened.told);
+    assert_eq!((&opened.json["encryption"], &opened.json["bound"]), (&"Aes256Gcm".into(), &true.into()));
+    let document = std::fs::read(desk.path().join("document")).unwrap();
+    assert_eq!(std::fs::read(desk.path().join("new")).unwrap(), document);
+    let mode = std::fs::metadata(desk.path().join("new")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it was confidential");
+
+    // Single DES on request alone, and it is said.
+    let refused = open("old.eml", "old", &[]);
+    assert_eq!((refused.exit, &refused.json["error"]["code"]), (1, &"OPEN-014".into()), "{}", refused.told);
+    let opened = open("old.eml", "old", &["--single-des"]);
+    assert_eq!((opened.exit, &opened.json["encryption"]), (0, &"DesCbc".into()), "{}", opened.told);
+    assert!(opened.told.contains("old cipher"), "{}", opened.told);
+    assert_eq!(std::fs::read(desk.path().join("old")).unwrap(), document);
+
+    // What does not hold leaves no file; one that is there is left as it is; what is no mail costs no PIN.
+    for (mail, out, code) in
+        [("other.eml", "other", "OPEN-024"), ("new.eml", "document", "CARD-215"), ("no-mail", "x", "CARD-200")]
+    {
+        let refused = open(mail, out, &[]);
+        assert_eq!(refused.json["error"]["code"], code, "{}", refused.told);
+    }
+    assert!(!desk.path().join("other").exists() && !desk.path().join("x").exists());
+    assert_eq!(std::fs::read(desk.path().join("document")).unwrap(), document);
+    let wrong = words(&[
+        "open",
+        &desk.file("new.eml"),
+        "--out",
+        &desk.file("y"),
+        "--anchors",
+        &desk.file("ca.pem"),
+        "--pin-stdin",
+    ]);
+    let refused = desk.with(&card, &wrong, &["00000000"]);
+    assert_eq!((refused.exit, &refused.json["error"]["code"]), (1, &"CARD-204".into()), "{}", refused.told);
+}

@@ -36,6 +36,8 @@ pub enum Weakness {
     Unsigned,
     /// A cipher that shows a change by itself.
     OldCipher,
+    /// Any cipher: everybody on the way could read it.
+    Readable,
 }
 
 /// One transmission on a report.
@@ -90,6 +92,7 @@ const SIGNATURE: Words = Words("電子署名", "Signature");
 const NO_SIGNATURE: Words = Words("署名なしで送信", "sent without signature");
 const CIPHER: Words = Words("暗号", "Cipher");
 const OLD_CIPHER: Words = Words("旧方式の暗号で送信", "sent under an old cipher");
+const NO_CIPHER: Words = Words("暗号化なしで送信", "sent without encryption");
 const REASON: Words = Words("理由", "Reason");
 const DELIVERED: Words = Words("配達済み", "Delivered");
 const FAILED: Words = Words("不達", "Not delivered");
@@ -104,7 +107,7 @@ const NOT_MEANING: Words = Words(
 );
 
 #[cfg(test)]
-const ALL_WORDS: [&Words; 18] = [
+const ALL_WORDS: [&Words; 19] = [
     &TITLE,
     &TO,
     &ADDRESS,
@@ -117,6 +120,7 @@ const ALL_WORDS: [&Words; 18] = [
     &NO_SIGNATURE,
     &CIPHER,
     &OLD_CIPHER,
+    &NO_CIPHER,
     &REASON,
     &DELIVERED,
     &FAILED,
@@ -221,6 +225,7 @@ fn single(page: &mut Page, delivery: &Delivery, language: Language) {
         None => {}
         Some(Weakness::Unsigned) => rows.push((&SIGNATURE, said(&NO_SIGNATURE), true)),
         Some(Weakness::OldCipher) => rows.push((&CIPHER, said(&OLD_CIPHER), true)),
+        Some(Weakness::Readable) => rows.push((&CIPHER, said(&NO_CIPHER), true)),
     }
     if let Outcome::Failed(reason) = &delivery.outcome {
         rows.push((&REASON, reason.clone(), true));
@@ -298,6 +303,7 @@ fn table(page: &mut Page, deliveries: &[Delivery], language: Language) {
             Outcome::Failed(reason) => reason.as_str(),
             _ if delivery.weakness == Some(Weakness::Unsigned) => "署名なし unsigned",
             _ if delivery.weakness == Some(Weakness::OldCipher) => "旧方式の暗号 old cipher",
+            _ if delivery.weakness == Some(Weakness::Readable) => "暗号化なし not encrypted",
             _ => words.second(language),
         };
         draw_cut(page, result + 72, under, RIGHT - result - 72, note, Style::BODY);

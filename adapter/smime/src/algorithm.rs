@@ -68,6 +68,8 @@ pub(crate) mod oid {
     pub(crate) const AES192_CBC: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.22");
     pub(crate) const AES256_CBC: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.42");
     pub(crate) const AES256_GCM: ObjectIdentifier = oid("2.16.840.1.101.3.4.1.46");
+    /// OIW's desCBC.
+    pub(crate) const DES_CBC: ObjectIdentifier = oid("1.3.14.3.2.7");
     pub(crate) const DES_EDE3_CBC: ObjectIdentifier = oid("1.2.840.113549.3.7");
 }
 

@@ -163,10 +163,23 @@ pub enum ContentEncryption {
     Aes256Cbc,
     /// Triple DES, the oldest that is read.
     DesEde3Cbc,
+    /// Single DES, which is read from archives alone and by [`Floor::Archive`] alone, and never written.
+    DesCbc,
+}
+
+/// How old what is read may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Floor {
+    /// Triple DES and above.
+    #[default]
+    Today,
+    /// Single DES too: anybody can try all its keys in days.
+    Archive,
 }
 
 impl ContentEncryption {
-    fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+    fn from_oid(oid: ObjectIdentifier, floor: Floor) -> Option<Self> {
         Some(match oid {
             oid::AES128_GCM => Self::Aes128Gcm,
             oid::AES256_GCM => Self::Aes256Gcm,
@@ -174,12 +187,14 @@ impl ContentEncryption {
             oid::AES192_CBC => Self::Aes192Cbc,
             oid::AES256_CBC => Self::Aes256Cbc,
             oid::DES_EDE3_CBC => Self::DesEde3Cbc,
+            oid::DES_CBC if floor == Floor::Archive => Self::DesCbc,
             _ => return None,
         })
     }
 
     fn key_length(self) -> usize {
         match self {
+            Self::DesCbc => 8,
             Self::Aes128Gcm | Self::Aes128Cbc => 16,
             Self::Aes192Cbc | Self::DesEde3Cbc => 24,
             Self::Aes256Gcm | Self::Aes256Cbc => 32,
@@ -229,12 +244,12 @@ impl Head {
     }
 
     /// What in it is meant for `certificate`.
-    pub(crate) fn envelope<'a>(&'a self, certificate: &'a [u8]) -> Result<Envelope<'a>, OpenError> {
+    pub(crate) fn envelope<'a>(&'a self, certificate: &'a [u8], floor: Floor) -> Result<Envelope<'a>, OpenError> {
         let malformed = |_| OpenError::Malformed;
         let algorithm = asn1::single(&self.algorithm, tag::SEQUENCE)
             .and_then(|value| Algorithm::read(&value))
             .map_err(malformed)?;
-        let encryption = ContentEncryption::from_oid(algorithm.oid)
+        let encryption = ContentEncryption::from_oid(algorithm.oid, floor)
             .filter(|encryption| encryption.is_authenticated() == self.authenticated)
             .ok_or_else(|| OpenError::Algorithm(algorithm.oid.to_string()))?;
         let nonce = nonce(&algorithm, encryption)?;
@@ -298,6 +313,7 @@ impl ContentKey {
             ContentEncryption::Aes192Cbc => Box::new(CbcDecipher::<cbc::Decryptor<Aes192>>::new(key, iv)?),
             ContentEncryption::Aes256Cbc => Box::new(CbcDecipher::<cbc::Decryptor<Aes256>>::new(key, iv)?),
             ContentEncryption::DesEde3Cbc => Box::new(CbcDecipher::<cbc::Decryptor<des::TdesEde3>>::new(key, iv)?),
+            ContentEncryption::DesCbc => Box::new(CbcDecipher::<cbc::Decryptor<des::Des>>::new(key, iv)?),
         })
     }
 }

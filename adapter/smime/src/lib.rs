@@ -30,7 +30,7 @@ mod tests;
 
 pub use address::same_address;
 pub use algorithm::Hash;
-pub use enveloped_data::{ContentEncryption, Scheme};
+pub use enveloped_data::{ContentEncryption, Floor, Scheme};
 pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
@@ -41,4 +41,4 @@ pub use open::{
 pub use path::speaks_for;
 pub use possession::prove_possession;
 pub use receipt::{Receipt, ReceiptTerms, sign_receipt, verify_receipt};
-pub use seal::{Recipient, Seal, Sealed, Signing, encrypt_only, seal, seal_as, seal_stream, sign_detached};
+pub use seal::{Recipient, Seal, Sealed, Signing, encrypt_only, seal, seal_as, seal_stream, sign_detached, sign_only};

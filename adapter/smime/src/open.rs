@@ -6,7 +6,7 @@
 use crate::algorithm::{Digesting, Digests, oid};
 use crate::ber;
 use crate::bounds;
-use crate::enveloped_data::{ContentEncryption, ContentKey, Head, Reading, read_content};
+use crate::enveloped_data::{ContentEncryption, ContentKey, Floor, Head, Reading, read_content};
 use crate::error::OpenError;
 use crate::key::PrivateKey;
 use crate::mime::{self, Body, Entity, MimeError};
@@ -19,8 +19,11 @@ use crate::stream::{Input, Keep, Release, Source, drain, push_secret};
 use crate::{address, same_address, speaks_for};
 use core::fmt;
 use std::io::{BufRead, Cursor, Seek, Write};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use zeroize::Zeroizing;
+
+/// How far the clocks of sender and recipient may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A mail that was decrypted and is not yet believed. It shows who claims to have signed it, and nothing else.
 pub struct Decrypted {
@@ -60,6 +63,8 @@ pub struct SignerHint {
     pub certificates: Vec<Vec<u8>>,
     /// The one among them that the signer is named by.
     pub certificate: Option<Vec<u8>>,
+    /// When they claim to have signed.
+    pub signing_time: Option<SystemTime>,
 }
 
 /// What an opened mail is held against.
@@ -67,7 +72,7 @@ pub struct SignerHint {
 pub struct Verification<'a> {
     /// Trust anchors, DER.
     pub anchors: &'a [Vec<u8>],
-    /// The time certificates have to be valid at.
+    /// The time certificates have to be valid at; they had to be so at the signing time too.
     pub now: SystemTime,
     /// From, which is MAIL FROM.
     pub sender: &'a str,
@@ -162,7 +167,7 @@ impl fmt::Debug for EncryptedOnly {
 /// Decrypts a mail, or its `application/pkcs7-mime` entity alone, with the card's key (ST914-916).
 pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, OpenError> {
     let mut mail = Cursor::new(mail);
-    let opening = Opening::begin(&mut mail, key).await?;
+    let opening = Opening::begin(&mut mail, key, Floor::Today).await?;
     let room = mail.get_ref().len();
     let (found, content) = opening.read(&mut mail, || Zeroizing::new(Vec::with_capacity(room)))?;
     Ok(Decrypted { found, content })
@@ -174,8 +179,9 @@ pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, Ope
 pub async fn decrypt_stream<M: BufRead + Seek + Send>(
     mut mail: M,
     key: &dyn PrivateKey,
+    floor: Floor,
 ) -> Result<DecryptedStream<M>, OpenError> {
-    let opening = Opening::begin(&mut mail, key).await?;
+    let opening = Opening::begin(&mut mail, key, floor).await?;
     let (found, ()) = opening.read(&mut mail, || ())?;
     Ok(DecryptedStream { found, mail, opening })
 }
@@ -210,7 +216,11 @@ struct Passed {
 
 impl Opening {
     /// Finds what is meant for the card, and has the card give up the key to it.
-    async fn begin(mail: &mut (impl BufRead + Seek + Send), key: &dyn PrivateKey) -> Result<Self, OpenError> {
+    async fn begin(
+        mail: &mut (impl BufRead + Seek + Send),
+        key: &dyn PrivateKey,
+        floor: Floor,
+    ) -> Result<Self, OpenError> {
         let (head, outer) = match envelope_head(mail)? {
             Around::Envelope(head) => (head, None),
             Around::Signature(passed, entity) => match envelope_head(&mut Cursor::new(&entity))? {
@@ -218,7 +228,7 @@ impl Opening {
                 Around::Signature(..) => return Err(OpenError::NotSealed),
             },
         };
-        let envelope = head.envelope(key.certificate())?;
+        let envelope = head.envelope(key.certificate(), floor)?;
         let answer = key.raw(&envelope.block()?).await?;
         let key = envelope.content_key(&answer)?;
         Ok(Self { head, key, outer })
@@ -412,6 +422,7 @@ impl Found {
             issuer_and_serial,
             subject_key_identifier,
             certificate: certificate.map(|one| one.to_vec()),
+            signing_time: signed.signing_time()?,
             certificates: signed.certificates.iter().map(|one| one.to_vec()).collect(),
         })
     }
@@ -541,6 +552,17 @@ fn check_sender(signed: &SignedData<'_>, digests: &Digests, against: &Verificati
     let signer = known.ok_or(OpenError::UnknownSigner)?;
     only_data(signed)?;
     check_signer(signed, digests, signer, against.sender, against.anchors, against.now)?;
+    // Whoever signs with a certificate that is valid today says when they did, and it had to be valid then too. A day is what
+    // clocks may differ by, and cards be younger than what is signed with them.
+    if let Some(signing_time) = signed.signing_time()? {
+        if against.now + CLOCKS_DIFFER < signing_time {
+            return Err(OpenError::Attribute("signingTime"));
+        }
+        if signing_time + CLOCKS_DIFFER < against.now {
+            let between: Vec<Vec<u8>> = signed.certificates.iter().map(|one| one.to_vec()).collect();
+            path::check_path(signer, &between, against.anchors, signing_time, Use::Sign)?;
+        }
+    }
     Ok(signer.clone())
 }
 
@@ -577,6 +599,8 @@ pub struct SignedEntity {
     pub signer_certificate: Vec<u8>,
     /// The signing time the signer claims.
     pub signing_time: Option<SystemTime>,
+    /// SHA-256 of the entity.
+    pub content_digest: [u8; 32],
 }
 
 /// Checks a `multipart/signed` mail or entity, as confirmations are (ST922, D1).
@@ -627,6 +651,11 @@ impl Passed {
         only_data(&signed)?;
         let signer = signed.signer_among(certificates).ok_or(OpenError::UnknownSigner)?;
         check_signer(&signed, &self.digests, signer, expected_signer, anchors, now)?;
-        Ok(SignedEntity { signer_certificate: signer.to_vec(), signing_time: signed.signing_time()?, entity })
+        Ok(SignedEntity {
+            signer_certificate: signer.to_vec(),
+            signing_time: signed.signing_time()?,
+            content_digest: self.digests.sha256,
+            entity,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Whether a card holds the key that its certificate names. Certificates are public: anybody can put them on a card.
 
-use crate::enveloped_data::{self, ContentKey, Head, Reading, Scheme, Sealing, read_content};
+use crate::enveloped_data::{self, ContentKey, Floor, Head, Reading, Scheme, Sealing, read_content};
 use crate::error::OpenError;
 use crate::key::PrivateKey;
 use crate::path::Fields;
@@ -47,7 +47,7 @@ pub(crate) async fn open_object(cms: &[u8], key: &dyn PrivateKey) -> Result<Zero
     };
     let (head, _) = read(&[], None)?;
     let content_key = {
-        let envelope = head.envelope(key.certificate())?;
+        let envelope = head.envelope(key.certificate(), Floor::Today)?;
         envelope.content_key(&key.raw(&envelope.block()?).await?)?
     };
     read(&[], Some(&content_key))?.1.ok_or(OpenError::Malformed)

@@ -209,6 +209,11 @@ fn unwritten(error: io::Error) -> SealError {
 ///
 /// The entity has to be canonical and 7-bit, so that no relay has reason to change it.
 pub async fn sign_detached(entity: &[u8], signing: &Signing<'_>) -> Result<Vec<u8>, SealError> {
+    sign_only(entity, signing).await.map(|signed| signed.entity)
+}
+
+/// The same with what identifies the mail.
+pub async fn sign_only(entity: &[u8], signing: &Signing<'_>) -> Result<Sealed, SealError> {
     let (_, content_digest) = look_through(&mut Cursor::new(entity))?;
     if !entity.is_ascii() {
         return Err(SealError::NotSevenBit);
@@ -231,7 +236,8 @@ pub async fn sign_detached(entity: &[u8], signing: &Signing<'_>) -> Result<Vec<u
     );
     mime::base64_lines(&signed.detached(), &mut out);
     out.extend_from_slice(format!("\r\n--{boundary}--\r\n").as_bytes());
-    Ok(out)
+    let seal = Seal { signature: Some(signed.signature), receipt: None, content_digest };
+    Ok(Sealed { entity: out, seal })
 }
 
 /// A boundary that does not occur in the entity: its own digest, hashed on while it does.

@@ -45,6 +45,31 @@ pub enum CardSubcommand {
     },
     /// Give a card with a blocked or forgotten PIN a new one
     Unblock(UnblockArgs),
+    /// Open a mail that was kept with the card it was sealed for, of any length, from file to file
+    Open(OpenArgs),
+}
+
+/// `card open`
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// The mail, as it was fetched
+    #[arg(value_name = "MAIL")]
+    pub mail: PathBuf,
+    /// Where the document goes; the file must not exist
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Trust anchors, PEM: the sender's certificate has to lead to one of them, as it was when the mail was signed
+    #[arg(long, value_name = "FILE")]
+    pub anchors: PathBuf,
+    /// Read single DES too, which old archives hold: anybody who kept such a mail can read it by trying all keys
+    #[arg(long)]
+    pub single_des: bool,
+    /// Open a mail that does not say for whom it was sealed
+    #[arg(long)]
+    pub accept_unbound: bool,
+    /// Read the PIN from standard input
+    #[arg(long)]
+    pub pin_stdin: bool,
 }
 
 /// `card unblock`

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use sealfax_drivers::card::CardError;
 
+use crate::card::CardTrouble;
+
 /// Why a card command did not do what it was asked. No message holds a secret.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -164,6 +166,9 @@ pub enum CardCommandError {
     /// The checks at the end found the card wanting.
     #[error("the card was written, but it does not do what the adapter needs: {0}")]
     Verdict(String),
+    /// The mail cannot be opened, or is not what it says it is.
+    #[error("{0}")]
+    Mail(#[from] sealfax_smime::OpenError),
     /// Standard output cannot be written.
     #[error("cannot write to standard output: {0}")]
     Output(#[source] std::io::Error),
@@ -175,7 +180,7 @@ fn and_left(left: Option<u8>) -> String {
 
 impl CardCommandError {
     /// The stable code.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Usage(_) => "CARD-200",
             Self::Removed | Self::RemovedAtTheEnd => "CARD-201",
@@ -199,6 +204,7 @@ impl CardCommandError {
             Self::Input(_) => "CARD-217",
             Self::Verdict(_) => "CARD-218",
             Self::Output(_) => "CARD-219",
+            Self::Mail(error) => error.code(),
             Self::Unproven(_) => "CARD-220",
             Self::KeptManagementKey(_) => "CARD-221",
         }
@@ -210,6 +216,15 @@ impl CardCommandError {
             Self::Usage(_) => 2,
             Self::Reader(_) | Self::NoPcsc | Self::Output(_) => 3,
             _ => 1,
+        }
+    }
+}
+
+impl From<CardTrouble> for CardCommandError {
+    fn from(trouble: CardTrouble) -> Self {
+        match trouble {
+            CardTrouble::Gone => Self::Removed,
+            CardTrouble::Unusable(unusable) => Self::Unfit(format!("the card cannot be used: {}", unusable.why)),
         }
     }
 }

@@ -7,6 +7,7 @@ mod console;
 mod error;
 mod inventory;
 mod issuing;
+mod opening;
 mod personalise;
 mod proof;
 mod request;
@@ -65,6 +66,7 @@ pub fn run(
         CardSubcommand::Renew(_) => "renew",
         CardSubcommand::Pin { .. } => "pin",
         CardSubcommand::Unblock(_) => "unblock",
+        CardSubcommand::Open(_) => "open",
     };
     let mut list = Checklist::default();
     let result = reader.and_then(|reader| {
@@ -114,6 +116,7 @@ impl Desk<'_> {
                 self.change_pin(PinSource::of(*pin_stdin), last_try(*allow_last_try))
             }
             CardSubcommand::Unblock(args) => self.unblock(args),
+            CardSubcommand::Open(args) => self.open_mail(args),
         }
     }
 

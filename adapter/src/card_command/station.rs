@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sealfax_drivers::card::piv::Piv;
-use sealfax_drivers::card::{CardError, CardEvent, CardReader};
+use sealfax_drivers::card::{CardChannel, CardError, CardEvent, CardReader};
 
 use super::console::Console;
 use super::error::CardCommandError;
@@ -37,6 +37,11 @@ impl Station {
 
     /// Opens the card that is in, or the next one that is inserted. Blocks.
     pub fn open(&mut self, console: &mut dyn Console) -> Result<Piv, CardCommandError> {
+        Ok(Piv::select(self.connect(console)?)?)
+    }
+
+    /// A channel to it, before anything was said to it.
+    pub fn connect(&mut self, console: &mut dyn Console) -> Result<Box<dyn CardChannel>, CardCommandError> {
         if !self.inserted {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -50,8 +55,7 @@ impl Station {
             }
             self.inserted = true;
         }
-        let channel = self.reader.connect()?;
-        Ok(Piv::select(channel)?)
+        Ok(self.reader.connect()?)
     }
 }
 

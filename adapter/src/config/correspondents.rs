@@ -10,10 +10,36 @@ pub struct CorrespondentsConfig {
     pub send_aes_cbc: Domains,
     /// To these, documents go under triple DES, the document's own scheme, for their programs read nothing newer.
     pub send_triple_des: Domains,
+    /// ST611's option: to these, documents go signed and readable by everybody if none of their recipients has a certificate.
+    pub send_signed_only: Domains,
+    /// From these, documents that are signed and not encrypted are printed.
+    pub accept_signed_only: Domains,
+    /// From these, documents are printed that do not say whom they were sealed for: the programs there write nothing of it.
+    pub accept_unbound: Domains,
     /// V3: to these, documents go encrypted and without a signature, if no other recipient is among them.
     pub send_encrypted_only: Domains,
     /// V3: from these, documents without a signature are printed, though nobody is proven to have sent them.
     pub accept_encrypted_only: Domains,
+}
+
+impl CorrespondentsConfig {
+    /// A domain to which documents would have to go in two ways at once.
+    pub(super) fn contradiction(&self) -> Option<String> {
+        let ways = [
+            ("send_aes_cbc", &self.send_aes_cbc),
+            ("send_triple_des", &self.send_triple_des),
+            ("send_encrypted_only", &self.send_encrypted_only),
+        ];
+        ways.iter().enumerate().find_map(|(number, (name, domains))| {
+            ways.iter().skip(number + 1).find_map(|(other, others)| {
+                let both =
+                    domains.0.iter().find(|domain| others.0.iter().any(|also| also.eq_ignore_ascii_case(domain)))?;
+                Some(format!(
+                    "{both:?} stands in both `correspondents.{name}` and `correspondents.{other}`; one of them holds"
+                ))
+            })
+        })
+    }
 }
 
 /// Domains of mail addresses, each meant exactly: not what is beneath it.
@@ -93,6 +119,24 @@ mod tests {
             "a b",
         ] {
             assert!(domains(&[wrong]).is_err_and(|why| why.contains("partner.example")), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_domain_has_one_way() {
+        let config = |cbc: &[&str], des: &[&str], unsigned: &[&str]| CorrespondentsConfig {
+            send_aes_cbc: domains(cbc).unwrap(),
+            send_triple_des: domains(des).unwrap(),
+            send_encrypted_only: domains(unsigned).unwrap(),
+            ..CorrespondentsConfig::default()
+        };
+        assert_eq!(config(&["a.example"], &["b.example"], &["c.example"]).contradiction(), None);
+        for (wrong, names) in [
+            (config(&["a.example"], &["A.example"], &[]), ["send_aes_cbc", "send_triple_des"]),
+            (config(&["x.example", "a.example"], &[], &["a.example"]), ["send_aes_cbc", "send_encrypted_only"]),
+        ] {
+            let said = wrong.contradiction().unwrap();
+            assert!(names.iter().all(|name| said.contains(name)), "{said}");
         }
     }
 

@@ -393,6 +393,9 @@ impl Config {
             apart && of_terminal == of_network,
             "`ports.terminal` and `ports.network` are one port; the fax machine needs one of its own",
         );
+        if let Some(wrong) = self.correspondents.contradiction() {
+            problems.push(Problem::anywhere(wrong));
+        }
         if let Some(Err(wrong)) = self.gpio.as_ref().map(GpioConfig::check) {
             problems.push(Problem::anywhere(wrong));
         }

@@ -222,7 +222,8 @@ impl Desk {
         }
         if let Some(outcome) = self.sending.take_outcome() {
             let screen = match outcome {
-                Ok(Protection::Signed) => Screen::Sent,
+                Ok(Protection::Signed | Protection::Unbound) => Screen::Sent,
+                Ok(Protection::SignedOnly) => Screen::SentReadable,
                 Ok(Protection::Legacy) => Screen::SentLegacy,
                 Ok(Protection::EncryptedOnly) => Screen::SentUnsigned,
                 Err(why) => Screen::NotSent(why),
@@ -277,7 +278,10 @@ impl Desk {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
                             self.shown.take_if(|(screen, _)| {
-                                matches!(screen, Screen::Sent | Screen::SentUnsigned | Screen::SentLegacy)
+                                matches!(
+                                    screen,
+                                    Screen::Sent | Screen::SentUnsigned | Screen::SentLegacy | Screen::SentReadable
+                                )
                             });
                             // Told when the person's business is done, and they still stand there.
                             let addresses = std::mem::take(&mut self.changed);

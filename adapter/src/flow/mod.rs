@@ -57,6 +57,10 @@ pub enum Protection {
     Signed,
     /// Signed, then encrypted by a cipher that shows no change by itself, as old peers do: AES-CBC or triple DES.
     Legacy,
+    /// Signed and encrypted, and it does not say for whom: somebody else may have been meant, and have passed it on.
+    Unbound,
+    /// ST611's option: signed alone. Its sender is proven, and everybody on the way can read it.
+    SignedOnly,
     /// V3: encrypted alone. Nobody on the way reads it, and nobody is proven to have sent it.
     EncryptedOnly,
 }

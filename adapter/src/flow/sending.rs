@@ -150,8 +150,10 @@ impl Sending {
                     match sealed {
                         Ok(protection) => {
                             match protection {
-                                Protection::Signed => {}
+                                // What is made always says for whom.
+                                Protection::Signed | Protection::Unbound => {}
                                 Protection::Legacy => actions.push(STEP_LEGACY),
+                                Protection::SignedOnly => actions.push(STEP_READABLE),
                                 Protection::EncryptedOnly => actions.push(STEP_UNSIGNED),
                             }
                             if let Some(document) = self.documents.iter_mut().find(|document| document.id == id) {
@@ -425,6 +427,8 @@ const STEP_606: SendingAction =
 const STEP_607: SendingAction = step(&["ST607"], "the certificate server answered");
 const STEP_608: SendingAction = step(&["ST608", "ST609", "S2", "A5"], "signing, then encrypting");
 const STEP_LEGACY: SendingAction = step(&["S2"], "for these recipients it goes under the cipher of old peers");
+const STEP_READABLE: SendingAction =
+    step(&["ST611"], "these recipients have no certificate: it goes signed, readable by everybody on the way");
 const STEP_UNSIGNED: SendingAction = step(&["V3"], "for these recipients it goes encrypted, without a signature");
 const STEP_610: SendingAction = step(&["ST610"], "sending to the mail server");
 const STEP_611: SendingAction = step(&["ST611"], "the terminal is told that the document was not sent");

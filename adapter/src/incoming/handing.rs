@@ -51,8 +51,11 @@ impl Incoming {
                                 .suspicious("RECV-009", "this document was given to the terminal before: marked");
                             marks.push(outer::MAYBE_PRINTED);
                         }
-                        if opened.protection == Protection::EncryptedOnly {
-                            marks.push(outer::NOT_PROVEN);
+                        match opened.protection {
+                            Protection::EncryptedOnly => marks.push(outer::NOT_PROVEN),
+                            Protection::Unbound => marks.push(outer::NOT_BOUND),
+                            Protection::SignedOnly => marks.push(outer::NOT_SEALED),
+                            Protection::Signed | Protection::Legacy => {}
                         }
                         let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw, &sender);
                         if outer_fields.is_some() {

@@ -198,7 +198,7 @@ impl Incoming {
             }),
             ReceivingAction::Verify(id) => {
                 let result = self.verify(id);
-                self.remember_unfit(id, result);
+                self.remember_unfit(id, result.map(drop));
                 self.tell(ReceivingEvent::Verified(id, result));
             }
             ReceivingAction::Hand(id, mails) => self.hand(id, &mails),

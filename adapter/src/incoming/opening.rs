@@ -18,8 +18,11 @@ impl Incoming {
             let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
             (mail.raw.clone(), card)
         };
-        let decrypted =
-            sealfax_smime::decrypt(&raw, &card.decryption_key()).await.map_err(|error| self.unfit(&error))?;
+        let decrypted = match sealfax_smime::decrypt(&raw, &card.decryption_key()).await {
+            // ST611's option: there is nothing to decrypt, and everything else is as ever.
+            Err(OpenError::NotSealed) if self.takes_signed_only(&raw) => return Ok(Protection::SignedOnly),
+            decrypted => decrypted.map_err(|error| self.unfit(&error))?,
+        };
         let modern = decrypted.encryption().is_authenticated();
         let protection = if modern { Protection::Signed } else { Protection::Legacy };
         if decrypted.is_signed() {
@@ -43,6 +46,11 @@ impl Incoming {
             });
         }
         Ok(Protection::EncryptedOnly)
+    }
+
+    fn takes_signed_only(&self, raw: &[u8]) -> bool {
+        let taken = &self.office.config.correspondents.accept_signed_only;
+        crate::outgoing::origin(raw).is_some_and(|from| taken.hold(&from))
     }
 
     /// The sender is who From says.
@@ -103,37 +111,55 @@ impl Incoming {
         Ok(())
     }
 
-    /// ST918, ST919.
-    pub(super) fn verify(&self, id: MailId) -> Result<(), Unfit> {
+    /// ST918, ST919. What the document turned out to be protected by.
+    pub(super) fn verify(&self, id: MailId) -> Result<Protection, Unfit> {
         let mut mails = self.mails();
         let mail = mails.get_mut(&id).ok_or(Unfit::CardGone)?;
         let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
-        let (Some(decrypted), Some(sender)) = (mail.decrypted.take(), mail.sender.clone()) else {
-            return Err(Unfit::CardGone);
+        let Some(sender) = mail.sender.clone() else { return Err(Unfit::CardGone) };
+        let (anchors, now) = (self.office.trust.anchors(), self.office.seams.clock.now());
+        let released = match mail.decrypted.take() {
+            Some(decrypted) => {
+                let identity = card.identity();
+                let verification = Verification {
+                    anchors,
+                    now,
+                    sender: &sender,
+                    sender_certificates: &mail.sender_certificates,
+                    recipient: &identity.owner.address,
+                    recipient_certificate: &identity.encryption_certificate,
+                    allow_unbound: self.office.config.correspondents.accept_unbound.hold(&sender),
+                };
+                let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
+                let protection = match &opened.verdict {
+                    verdict if !verdict.bound => Protection::Unbound,
+                    verdict if verdict.encryption.is_authenticated() => Protection::Signed,
+                    _ => Protection::Legacy,
+                };
+                Released {
+                    content: opened.content,
+                    content_digest: opened.verdict.content_digest,
+                    protection,
+                    receipt: opened.verdict.receipt,
+                }
+            }
+            None if self.takes_signed_only(&mail.raw) => {
+                let known = Some(mail.sender_certificates.as_slice());
+                let signed = sealfax_smime::verify_signed(&mail.raw, anchors, now, known, &sender);
+                let signed = signed.map_err(|error| self.unfit(&error))?;
+                Released {
+                    content: signed.entity.into(),
+                    content_digest: signed.content_digest,
+                    protection: Protection::SignedOnly,
+                    receipt: None,
+                }
+            }
+            None => return Err(Unfit::CardGone),
         };
-        let identity = card.identity();
-        let verification = Verification {
-            anchors: self.office.trust.anchors(),
-            now: self.office.seams.clock.now(),
-            sender: &sender,
-            sender_certificates: &mail.sender_certificates,
-            recipient: &identity.owner.address,
-            recipient_certificate: &identity.encryption_certificate,
-            allow_unbound: false,
-        };
-        let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
-        self.says_the_same_inside(&opened.content, &sender)?;
-        mail.opened = Some(Released {
-            content: opened.content,
-            content_digest: opened.verdict.content_digest,
-            protection: if opened.verdict.encryption.is_authenticated() {
-                Protection::Signed
-            } else {
-                Protection::Legacy
-            },
-            receipt: opened.verdict.receipt,
-        });
-        Ok(())
+        self.says_the_same_inside(&released.content, &sender)?;
+        let protection = released.protection;
+        mail.opened = Some(released);
+        Ok(protection)
     }
 
     pub(super) fn unfit(&self, error: &OpenError) -> Unfit {

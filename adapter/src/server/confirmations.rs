@@ -233,7 +233,8 @@ impl Confirmations {
                 message_id: delivered.transmission.message_id.clone(),
                 pages: delivered.transmission.pages,
                 weakness: match delivered.transmission.protection {
-                    Protection::Signed => None,
+                    Protection::Signed | Protection::Unbound => None,
+                    Protection::SignedOnly => Some(report::Weakness::Readable),
                     Protection::Legacy => Some(report::Weakness::OldCipher),
                     Protection::EncryptedOnly => Some(report::Weakness::Unsigned),
                 },

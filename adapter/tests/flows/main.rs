@@ -177,7 +177,7 @@ fn a_notice_a_card_and_a_press_print_and_confirm() {
     );
     assert_eq!(receive(&mut desk, ReceivingEvent::SenderCertificate(mail, Ok(()))), [ReceivingAction::Verify(mail)]);
     assert_eq!(
-        receive(&mut desk, ReceivingEvent::Verified(mail, Ok(()))),
+        receive(&mut desk, ReceivingEvent::Verified(mail, Ok(Protection::Signed))),
         [ReceivingAction::Hand(session, vec![mail])]
     );
     assert_eq!(receive(&mut desk, ReceivingEvent::Taken(session, vec![mail])), [ReceivingAction::Confirm(mail)]);
@@ -458,7 +458,7 @@ fn what_came_without_a_signature_is_printed_as_such_though_the_rest_was_signed()
         ReceivingEvent::Decrypted(unsigned, Ok(Protection::EncryptedOnly)),
         ReceivingEvent::Decrypted(signed, Ok(Protection::Signed)),
         ReceivingEvent::SenderCertificate(signed, Ok(())),
-        ReceivingEvent::Verified(signed, Ok(())),
+        ReceivingEvent::Verified(signed, Ok(Protection::Signed)),
     ] {
         last = orders(desk.handle(at, Event::Receiving(event)));
     }

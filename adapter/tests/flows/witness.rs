@@ -122,7 +122,7 @@ impl Witness {
             Event::Receiving(ReceivingEvent::SenderCertificate(id, Ok(()))) if self.asked_sender.contains(id) => {
                 self.sender.insert(*id);
             }
-            Event::Receiving(ReceivingEvent::Verified(id, Ok(()))) if self.asked_verify.contains(id) => {
+            Event::Receiving(ReceivingEvent::Verified(id, Ok(_))) if self.asked_verify.contains(id) => {
                 self.verified.insert(*id);
             }
             Event::Receiving(ReceivingEvent::Taken(_, taken)) => self.taken.extend(taken),

@@ -73,10 +73,11 @@ fn any_event() -> impl Strategy<Value = Event> {
         5 => (session.clone(), prop::collection::vec((mail.clone(), kind), 0..3))
             .prop_map(|(id, mails)| Event::Receiving(ReceivingEvent::Fetched(id, mails))),
         1 => session.clone().prop_map(|id| Event::Receiving(ReceivingEvent::FetchFailed(id))),
-        6 => (mail.clone(), unfit.clone(), protection)
+        6 => (mail.clone(), unfit.clone(), protection.clone())
             .prop_map(|(id, r, with)| Event::Receiving(ReceivingEvent::Decrypted(id, r.map(|()| with)))),
         6 => (mail.clone(), unfit.clone()).prop_map(|(id, r)| Event::Receiving(ReceivingEvent::SenderCertificate(id, r))),
-        6 => (mail.clone(), unfit).prop_map(|(id, r)| Event::Receiving(ReceivingEvent::Verified(id, r))),
+        6 => (mail.clone(), unfit, protection)
+            .prop_map(|(id, r, with)| Event::Receiving(ReceivingEvent::Verified(id, r.map(|()| with)))),
         4 => (session.clone(), prop::collection::vec(mail.clone(), 0..3))
             .prop_map(|(id, taken)| Event::Receiving(ReceivingEvent::Taken(id, taken))),
         1 => session.prop_map(|id| Event::Receiving(ReceivingEvent::TerminalLeft(id))),
@@ -264,7 +265,7 @@ impl World {
                 ReceivingAction::Fetch(id, _) => ReceivingEvent::FetchFailed(id),
                 ReceivingAction::Decrypt(id) => ReceivingEvent::Decrypted(id, unfit.map(|()| with)),
                 ReceivingAction::FindSenderCertificate(id) => ReceivingEvent::SenderCertificate(id, unfit),
-                ReceivingAction::Verify(id) => ReceivingEvent::Verified(id, unfit),
+                ReceivingAction::Verify(id) => ReceivingEvent::Verified(id, unfit.map(|()| with)),
                 ReceivingAction::Hand(id, mails) if good => ReceivingEvent::Taken(id, mails),
                 ReceivingAction::Hand(id, _) => ReceivingEvent::TerminalLeft(id),
                 ReceivingAction::Confirm(id) => ReceivingEvent::Confirmed(id, good),

@@ -34,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 27] = [
+const KINDS: [(ScreenKind, u8); 30] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -62,6 +62,9 @@ const KINDS: [(ScreenKind, u8); 27] = [
     (ScreenKind::SentUnsigned, 25),
     (ScreenKind::DoneLegacy, 26),
     (ScreenKind::SentLegacy, 27),
+    (ScreenKind::DoneUnbound, 28),
+    (ScreenKind::DoneReadable, 29),
+    (ScreenKind::SentReadable, 30),
 ];
 
 impl Marker {

@@ -50,7 +50,10 @@ pub fn field(kind: ScreenKind) -> Pair {
         | K::DoneUnsigned
         | K::SentUnsigned
         | K::DoneLegacy
-        | K::SentLegacy => AMBER,
+        | K::SentLegacy
+        | K::DoneUnbound
+        | K::DoneReadable
+        | K::SentReadable => AMBER,
         K::Pin | K::Person | K::Checking => BLUE,
         K::WrongCard | K::CardInvalid | K::PinWrong | K::PinBlocked | K::CannotOpen | K::NotGenuine | K::NotSent => RED,
         K::PressReceive | K::Receiving | K::Done | K::Ready | K::Sending | K::Sent | K::Delivered => GREEN,

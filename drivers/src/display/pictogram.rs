@@ -223,14 +223,19 @@ impl<'a> Pen<'a> {
                 self.page();
                 self.badge(|pen| pen.cross(8.5, 6.5));
             }
-            K::NotGenuine | K::CertificateChanged | K::DoneUnsigned | K::DoneLegacy => self.warning(),
+            K::NotGenuine
+            | K::CertificateChanged
+            | K::DoneUnsigned
+            | K::DoneLegacy
+            | K::DoneUnbound
+            | K::DoneReadable => self.warning(),
             K::Ready => {
                 self.card();
                 self.badge(|pen| pen.tick(1.1, 6.5));
             }
             K::Held => self.clock(),
             K::Sending => self.send(),
-            K::SentUnsigned | K::SentLegacy => {
+            K::SentUnsigned | K::SentLegacy | K::SentReadable => {
                 self.send();
                 self.badge(|pen| pen.tick(1.1, 6.5));
             }

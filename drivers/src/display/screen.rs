@@ -165,6 +165,16 @@ pub enum Screen {
         /// Documents printed.
         documents: u32,
     },
+    /// Printed, though it does not say whom it was sealed for; take your card.
+    DoneUnbound {
+        /// Documents printed.
+        documents: u32,
+    },
+    /// Printed, and it came signed but not encrypted; take your card.
+    DoneReadable {
+        /// Documents printed.
+        documents: u32,
+    },
     /// ST916: cannot be opened; nothing was printed.
     CannotOpen {
         /// Stable code, the detail stands in the journal.
@@ -193,6 +203,8 @@ pub enum Screen {
     SentUnsigned,
     /// The mail server has it, under a cipher that its recipient's administrators asked for.
     SentLegacy,
+    /// ST611's option: the mail server has it, signed and readable by everybody.
+    SentReadable,
     /// ST611, ST615: not sent, and why.
     NotSent(NotSent),
     /// D1, C11: confirmations arrived, a report is ready to print.
@@ -253,11 +265,14 @@ pub enum ScreenKind {
     SentUnsigned,
     DoneLegacy,
     SentLegacy,
+    DoneUnbound,
+    DoneReadable,
+    SentReadable,
 }
 
 impl ScreenKind {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 30] = [
         Self::Idle,
         Self::Arrived,
         Self::Pin,
@@ -285,6 +300,9 @@ impl ScreenKind {
         Self::SentUnsigned,
         Self::DoneLegacy,
         Self::SentLegacy,
+        Self::DoneUnbound,
+        Self::DoneReadable,
+        Self::SentReadable,
     ];
 
     /// The state of this name.
@@ -322,6 +340,9 @@ impl ScreenKind {
             Self::SentUnsigned => "sent-unsigned",
             Self::DoneLegacy => "done-legacy",
             Self::SentLegacy => "sent-legacy",
+            Self::DoneUnbound => "done-unbound",
+            Self::DoneReadable => "done-readable",
+            Self::SentReadable => "sent-readable",
         }
     }
 }
@@ -357,6 +378,9 @@ impl Screen {
             Self::SentUnsigned => ScreenKind::SentUnsigned,
             Self::DoneLegacy { .. } => ScreenKind::DoneLegacy,
             Self::SentLegacy => ScreenKind::SentLegacy,
+            Self::DoneUnbound { .. } => ScreenKind::DoneUnbound,
+            Self::DoneReadable { .. } => ScreenKind::DoneReadable,
+            Self::SentReadable => ScreenKind::SentReadable,
         }
     }
 }

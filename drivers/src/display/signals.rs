@@ -19,9 +19,12 @@ impl Screen {
             | Self::Done { .. }
             | Self::DoneUnsigned { .. }
             | Self::DoneLegacy { .. }
+            | Self::DoneUnbound { .. }
+            | Self::DoneReadable { .. }
             | Self::Sent
             | Self::SentUnsigned
             | Self::SentLegacy
+            | Self::SentReadable
             | Self::Delivered { .. }
             | Self::Diagnosis { .. } => LampPattern::Off,
             Self::Arrived { .. } | Self::WrongCard { .. } | Self::Held { .. } => LampPattern::HZ_1,
@@ -55,10 +58,13 @@ impl Screen {
             Self::Done { .. }
             | Self::DoneUnsigned { .. }
             | Self::DoneLegacy { .. }
+            | Self::DoneUnbound { .. }
+            | Self::DoneReadable { .. }
             | Self::Ready { .. }
             | Self::Sent
             | Self::SentUnsigned
             | Self::SentLegacy
+            | Self::SentReadable
             | Self::Delivered { .. } => BuzzerSignal::OneRising,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } | Self::NotSent(_) => BuzzerSignal::ThreeLow,
             Self::Idle

@@ -148,6 +148,14 @@ impl Screen {
                 say("印刷しました（旧方式の暗号でした）。", "カードをお取りください", ""),
                 say("Printed; it came under an old cipher.", "Take your card", ""),
             ),
+            Self::DoneUnbound { .. } => (
+                say("印刷しました（あなた宛てか確認できません）。", "カードをお取りください", ""),
+                say("Printed; not proven to be for you.", "Take your card", ""),
+            ),
+            Self::DoneReadable { .. } => (
+                say("印刷しました（暗号化されていませんでした）。", "カードをお取りください", ""),
+                say("Printed; it was not encrypted.", "Take your card", ""),
+            ),
             Self::CannotOpen { code } => (
                 say("文書を開けません。", "管理者に連絡してください", &safe(code)),
                 say("Cannot be opened.", "Call your administrator", &safe(code)),
@@ -168,6 +176,7 @@ impl Screen {
             Self::Sent => (say("送信しました", "", ""), say("Sent", "", "")),
             Self::SentUnsigned => (say("送信しました（署名なし）", "", ""), say("Sent, without signature", "", "")),
             Self::SentLegacy => (say("送信しました（旧方式の暗号）", "", ""), say("Sent, under an old cipher", "", "")),
+            Self::SentReadable => (say("送信しました（暗号化なし）", "", ""), say("Sent, without encryption", "", "")),
             Self::NotSent(why) => not_sent(why),
             Self::Delivered { count } => (
                 say(&format!("{count}件 配達されました"), "", "レポート印刷中"),

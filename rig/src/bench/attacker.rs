@@ -63,6 +63,21 @@ impl Attacker {
 
     /// Seals as an adapter would: signed by `signer`'s card, which is in a reader of the attacker's, for `recipient`.
     pub async fn seal(&self, content: &[u8], signer: &Person, recipient: &Person) -> Result<Vec<u8>, Failure> {
+        let key = self.card_of(signer).await?.signature_key();
+        let signing = Signing { key: &key, chain: &self.chain, signing_time: self.seams.clock.now() };
+        let mut rng = EntropyRng(self.seams.entropy.clone());
+        let sealed = sealfax_smime::seal(content, &signing, &[for_person(recipient)], &mut rng).await;
+        Ok(sealed.map_err(broken)?.entity)
+    }
+
+    /// Signs as a mail program would that binds nothing: beside the entity, for nobody in particular.
+    pub async fn sign(&self, entity: &[u8], signer: &Person) -> Result<Vec<u8>, Failure> {
+        let key = self.card_of(signer).await?.signature_key();
+        let signing = Signing { key: &key, chain: &self.chain, signing_time: self.seams.clock.now() };
+        sealfax_smime::sign_detached(entity, &signing).await.map_err(broken)
+    }
+
+    async fn card_of(&self, signer: &Person) -> Result<Arc<InsertedCard>, Failure> {
         let (reader, slot) = VirtualReader::new("the attacker's reader");
         slot.insert(&signer.card);
         let channel = reader.connect().map_err(broken)?;
@@ -72,12 +87,7 @@ impl Attacker {
         if card.verify_pin(Arc::new(pin), card.identity().tries_left).await != PinAnswer::Accepted {
             return Err(broken("the PIN is refused"));
         }
-        let key = card.signature_key();
-        let signing = Signing { key: &key, chain: &self.chain, signing_time: self.seams.clock.now() };
-        let mut rng = EntropyRng(self.seams.entropy.clone());
-        let sealed = sealfax_smime::seal(content, &signing, &[for_person(recipient)], &mut rng).await;
-        drop(slot.remove());
-        Ok(sealed.map_err(broken)?.entity)
+        Ok(card)
     }
 
     /// An envelope for `recipient` around any entity, which anybody can make.

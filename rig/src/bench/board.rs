@@ -75,6 +75,11 @@ pub(super) fn configuration(plan: &SitePlan, name: &str, place: &Place<'_>) -> V
         "correspondents": {
             "send_encrypted_only": plan.correspondents.send_encrypted_only.as_slice(),
             "accept_encrypted_only": plan.correspondents.accept_encrypted_only.as_slice(),
+            "send_aes_cbc": plan.correspondents.send_aes_cbc.as_slice(),
+            "send_triple_des": plan.correspondents.send_triple_des.as_slice(),
+            "send_signed_only": plan.correspondents.send_signed_only.as_slice(),
+            "accept_signed_only": plan.correspondents.accept_signed_only.as_slice(),
+            "accept_unbound": plan.correspondents.accept_unbound.as_slice(),
         },
         "sending": { "hold_seconds": plan.hold.as_secs() },
         "confirmations": { "batch": plan.batch, "retry_seconds": 1 },

@@ -90,8 +90,8 @@ const HELD: u64 = 600;
 fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     let names: Vec<String> = people.iter().map(|(name, _)| (*name).to_owned()).collect();
     let addresses: Vec<String> = people.iter().map(|(_, address)| (*address).to_owned()).collect();
-    let mut all =
-        vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent, Screen::SentUnsigned, Screen::SentLegacy];
+    let mut all = vec![Screen::Idle, Screen::PinBlocked, Screen::Sending, Screen::Sent];
+    all.extend([Screen::SentUnsigned, Screen::SentLegacy, Screen::SentReadable]);
     // The page before its first finding.
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
     for names in arrangements(&names) {
@@ -123,6 +123,8 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
         Screen::Done { documents: one },
         Screen::DoneUnsigned { documents: one },
         Screen::DoneLegacy { documents: one },
+        Screen::DoneUnbound { documents: one },
+        Screen::DoneReadable { documents: one },
     ]);
     let of_faults = CardFault::ALL.into_iter().flat_map(|fault| [fault.code(), fault.correspondent_code()]);
     for code in CODES.into_iter().chain(of_faults) {

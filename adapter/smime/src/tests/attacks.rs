@@ -4,6 +4,7 @@ use super::people::*;
 use crate::*;
 use proptest::prelude::*;
 use std::sync::OnceLock;
+use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 /// On a thread of its own: a test that is in a runtime already may need it first.
@@ -228,4 +229,21 @@ async fn the_card_is_told_apart_from_the_mail() {
     }
     let error = decrypt(sealed(), &Pulled(fixture!("recipient.der").to_vec())).await.unwrap_err();
     assert_eq!((error.code(), error.group()), ("OPEN-001", OpenGroup::Card));
+}
+
+#[tokio::test]
+async fn the_certificate_had_to_be_valid_when_it_says_that_it_signed() {
+    let day = std::time::Duration::from_secs(86_400);
+    let signed_at = async |time: SystemTime| {
+        let key = sender();
+        let signing = Signing { signing_time: time, ..signing(&key) };
+        let sealed = seal(CONTENT, &signing, &[ichiro()], &mut rng()).await.unwrap();
+        open(&mail(&sealed.entity)).await.map(|opened| opened.verdict.signing_time)
+    };
+    // Clocks differ, and a new card may be younger than the clock thinks that it is.
+    for time in [now(), now() + day / 2, now() - day / 2] {
+        assert_eq!(signed_at(time).await, Ok(Some(time)));
+    }
+    assert_eq!(signed_at(now() + day * 2).await, Err(OpenError::Attribute("signingTime")));
+    assert_eq!(signed_at(now() - day * 3000).await.unwrap_err().code(), "OPEN-025");
 }

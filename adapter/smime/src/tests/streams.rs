@@ -19,7 +19,7 @@ fn against<'a>(anchors: &'a [Vec<u8>], known: &'a [Vec<u8>], key: &'a SoftwareKe
 
 async fn opened_in_pieces(mail: &[u8], piece: usize) -> Result<(Vec<u8>, Verdict), OpenError> {
     let (key, known) = (recipient(), [fixture!("sender.der").to_vec()]);
-    let decrypted = decrypt_stream(BufReader::with_capacity(piece, Cursor::new(mail)), &key).await?;
+    let decrypted = decrypt_stream(BufReader::with_capacity(piece, Cursor::new(mail)), &key, Floor::Today).await?;
     let opened = decrypted.verify(&against(&anchors(), &known, &key))?;
     let (verdict, mut out) = (opened.verdict.clone(), Vec::new());
     opened.release(&mut out)?;
@@ -130,7 +130,7 @@ async fn a_mail_that_was_exchanged_after_the_check_is_told() {
     let other = of(&document(30_000)).await;
     for (second, expected) in [(&good, Ok(())), (&changed, Err("OPEN-016")), (&other, Err("OPEN-034"))] {
         let mail = BufReader::new(Exchanged { mails: [&good, second], readings: 0, at: 0 });
-        let decrypted = decrypt_stream(mail, &key).await.unwrap();
+        let decrypted = decrypt_stream(mail, &key, Floor::Today).await.unwrap();
         let opened = decrypted.verify(&against(&anchors(), &known, &key)).unwrap();
         let released = opened.release(&mut Vec::new());
         assert_eq!(released.map_err(|error| error.code()), expected);
@@ -156,7 +156,7 @@ async fn who_cannot_write_is_told() {
     let (key, known) = (recipient(), [fixture!("sender.der").to_vec()]);
     for scheme in [Scheme::Aes256Gcm, Scheme::Aes256Cbc] {
         let sealed = seal_as(&content, &signing(&sender()), &[ichiro()], scheme, &mut rng()).await.unwrap().entity;
-        let opened = decrypt_stream(Cursor::new(&sealed), &key)
+        let opened = decrypt_stream(Cursor::new(&sealed), &key, Floor::Today)
             .await
             .unwrap()
             .verify(&against(&anchors(), &known, &key))

@@ -54,7 +54,7 @@ pub enum ReceivingEvent {
     /// ST917: the sender's certificate came.
     SenderCertificate(MailId, Result<(), Unfit>),
     /// ST918, ST919.
-    Verified(MailId, Result<(), Unfit>),
+    Verified(MailId, Result<Protection, Unfit>),
     /// The terminal said QUIT; these it took completely.
     Taken(SessionId, Vec<MailId>),
     /// The terminal went without QUIT. What it took completely is known to the ledger.

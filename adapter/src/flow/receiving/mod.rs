@@ -128,16 +128,13 @@ impl Receiving {
                 if self.advance(id, Progress::Decrypting, next, result.map(drop)) {
                     actions.push(STEP_915);
                     match result {
-                        Ok(protection @ (Protection::Signed | Protection::Legacy)) => {
-                            self.protected(id, protection);
-                            actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)])
-                        }
                         // There is no signature to be verified, and nobody to ask about.
                         Ok(Protection::EncryptedOnly) => {
                             actions.push(STEP_UNSIGNED);
                             self.protected(id, Protection::EncryptedOnly);
                             self.open_next(&mut actions);
                         }
+                        Ok(_) => actions.extend([STEP_917, ReceivingAction::FindSenderCertificate(id)]),
                         Err(unfit) => self.unfit(unfit, &mut actions),
                     }
                 }
@@ -151,10 +148,18 @@ impl Receiving {
                 }
             }
             ReceivingEvent::Verified(id, result) => {
-                if self.advance(id, Progress::Verifying, Progress::Fit, result) {
+                if self.advance(id, Progress::Verifying, Progress::Fit, result.map(drop)) {
                     actions.push(STEP_919);
                     match result {
-                        Ok(()) => self.open_next(&mut actions),
+                        Ok(protection) => {
+                            match protection {
+                                Protection::Unbound => actions.push(STEP_UNBOUND),
+                                Protection::SignedOnly => actions.push(STEP_READABLE),
+                                _ => {}
+                            }
+                            self.protected(id, protection);
+                            self.open_next(&mut actions);
+                        }
                         Err(unfit) => self.unfit(unfit, &mut actions),
                     }
                 }

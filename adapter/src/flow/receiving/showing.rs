@@ -53,6 +53,8 @@ impl Receiving {
                 return Some(match protection {
                     Protection::Signed => Screen::Done { documents },
                     Protection::Legacy => Screen::DoneLegacy { documents },
+                    Protection::Unbound => Screen::DoneUnbound { documents },
+                    Protection::SignedOnly => Screen::DoneReadable { documents },
                     Protection::EncryptedOnly => Screen::DoneUnsigned { documents },
                 });
             }

@@ -26,6 +26,10 @@ pub(super) const STEP_914: ReceivingAction = step(&["ST914", "C3", "A5"], "decry
 pub(super) const STEP_915: ReceivingAction = step(&["ST915"], "the decryption was judged");
 pub(super) const STEP_UNSIGNED: ReceivingAction =
     step(&["V3"], "it bears no signature, and such mails are taken from its domain: the sender is not proven");
+pub(super) const STEP_UNBOUND: ReceivingAction =
+    step(&["ST919"], "it does not say whom it was sealed for, and such mails are taken from its domain");
+pub(super) const STEP_READABLE: ReceivingAction =
+    step(&["ST919"], "it was signed and not encrypted, and such mails are taken from its domain");
 pub(super) const STEP_916: ReceivingAction =
     step(&["ST916"], "the mail cannot be opened: shown, nothing is printed or confirmed");
 pub(super) const STEP_917: ReceivingAction =

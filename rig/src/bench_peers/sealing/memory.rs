@@ -51,7 +51,8 @@ fn seal(world: &World) -> Result<(), BenchError> {
 
 fn open(world: &World) -> Result<(), BenchError> {
     let known = [world.sender.certificate.clone()];
-    let decrypting = sealfax_smime::decrypt_stream(reader(world, "ours.eml")?, &world.recipient);
+    let decrypting =
+        sealfax_smime::decrypt_stream(reader(world, "ours.eml")?, &world.recipient, sealfax_smime::Floor::Today);
     let decrypted = tokio::runtime::Handle::current().block_on(decrypting).map_err(BenchError::broken)?;
     let opened = decrypted.verify(&world.verification(&known)).map_err(BenchError::broken)?;
     opened.release(&mut writer(world, "opened.eml")?).map_err(BenchError::broken)

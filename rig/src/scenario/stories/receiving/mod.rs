@@ -6,6 +6,7 @@ mod card;
 mod faults;
 mod lies;
 mod old_cipher;
+mod other_programs;
 mod power;
 mod pulled;
 mod unsigned;
@@ -52,6 +53,8 @@ pub fn all() -> Vec<Scenario> {
         unsigned::AGREED,
         unsigned::UNASKED,
         old_cipher::SCENARIO,
+        other_programs::RECEIVED,
+        other_programs::SENT,
     ]
 }
 

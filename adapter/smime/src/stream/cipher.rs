@@ -145,7 +145,7 @@ impl<C: BlockModeDecrypt + BlockSizeUser + Send> Cipher for CbcDecipher<C> {
     }
 
     fn last(&mut self, octets: &mut Vec<u8>) -> Option<()> {
-        if octets.is_empty() || octets.len() % C::block_size() != 0 {
+        if octets.is_empty() || !octets.len().is_multiple_of(C::block_size()) {
             return None;
         }
         self.blocks(octets);

@@ -14,6 +14,7 @@ mod error;
 mod key;
 mod key_agreement;
 mod key_transport;
+mod layers;
 mod mime;
 mod open;
 pub mod path;
@@ -27,6 +28,7 @@ mod signed_data;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod verdict;
 
 pub use address::same_address;
 pub use algorithm::Hash;

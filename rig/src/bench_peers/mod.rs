@@ -9,6 +9,7 @@ mod lamp;
 pub mod load;
 mod mail;
 pub mod meter;
+mod pages;
 mod progress;
 mod sealing;
 mod sim;
@@ -152,6 +153,7 @@ pub fn all() -> Vec<Benchmark> {
         directory::BENCHMARK,
         lamp::BENCHMARK,
         mail::BENCHMARK,
+        pages::BENCHMARK,
         sealing::BENCHMARK,
         sim::BENCHMARK,
         twin::BENCHMARK,

@@ -1,5 +1,6 @@
 //! What a running program costs, as proc(5) tells it: processor time and memory, of the program and its children.
 
+use super::BenchError;
 use crate::peer::process::family;
 
 /// Seconds of processor time used so far, user and system, of `id` and its children, also of those that have ended.
@@ -31,6 +32,22 @@ pub fn memory(id: u32) -> Option<u64> {
         line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok().map(|kibibytes| kibibytes * 1024)
     };
     family(id).into_iter().filter_map(of).reduce(|sum, one| sum + one)
+}
+
+/// KiB that are resident at most while this is done, above what was before (proc(5)).
+pub fn growth(work: impl FnOnce() -> Result<(), BenchError>) -> Result<f64, BenchError> {
+    // 5 sets the high-water mark back to what is resident now.
+    std::fs::write("/proc/self/clear_refs", "5").map_err(BenchError::broken)?;
+    let before = high_water()?;
+    work()?;
+    Ok(high_water()? - before)
+}
+
+fn high_water() -> Result<f64, BenchError> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(BenchError::broken)?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    figure.ok_or_else(|| BenchError::broken("no VmHWM in /proc/self/status"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub enum FillOrder {
 }
 
 /// Reads bits; past the end it yields zeros, which no code word consists of.
+#[derive(Clone, Copy)]
 pub(crate) struct BitReader<'a> {
     data: &'a [u8],
     /// Octets already in `held`.
@@ -28,34 +29,44 @@ impl<'a> BitReader<'a> {
         Self { data, taken: 0, held: 0, count: 0, overrun: 0, order }
     }
 
-    #[inline]
+    #[inline(always)]
     fn refill(&mut self) {
         if let Some(chunk) = self.data.get(self.taken..).and_then(<[u8]>::first_chunk::<8>) {
             let word = match self.order {
                 FillOrder::MsbFirst => u64::from_be_bytes(*chunk),
                 FillOrder::LsbFirst => u64::from_le_bytes(*chunk).reverse_bits(),
             };
-            let octets = (64 - self.count) / 8;
-            let fresh = octets * 8;
-            if fresh == 0 {
-                return;
-            }
-            self.held |= (word & (u64::MAX << (64 - fresh))) >> self.count;
-            self.count += fresh;
-            self.taken += octets as usize;
-            return;
+            // Bits of an octet that does not fit whole are there already and come once more: they are the same.
+            self.held |= word >> self.count;
+            self.taken += ((63 - self.count) / 8) as usize;
+            self.count |= 56;
+        } else {
+            *self = self.refilled_at_the_end();
         }
+    }
+
+    /// By value, so that the reader may live in registers everywhere else.
+    #[cold]
+    fn refilled_at_the_end(mut self) -> Self {
         while self.count <= 56 {
-            let Some(octet) = self.data.get(self.taken) else { return };
+            let Some(octet) = self.data.get(self.taken) else { break };
             let octet = if self.order == FillOrder::LsbFirst { octet.reverse_bits() } else { *octet };
             self.held |= u64::from(octet) << (56 - self.count);
             self.count += 8;
             self.taken += 1;
         }
+        self
+    }
+
+    /// At least 56 bits are at hand, as far as there are any.
+    #[inline(always)]
+    pub(crate) fn fill(&mut self) {
+        // Whether any are missing is hard to foresee, and asking costs more than reading them.
+        self.refill();
     }
 
     /// The next `n` bits (1 to 32) without consuming them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&mut self, n: u32) -> u32 {
         if self.count < n {
             self.refill();
@@ -64,7 +75,7 @@ impl<'a> BitReader<'a> {
     }
 
     /// Consumes `n` bits (at most 32).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip(&mut self, n: u32) {
         if self.count < n {
             self.refill();

@@ -76,6 +76,79 @@ pub(super) struct Entry {
     pub(super) len: u8,
 }
 
+/// Bits by which [`SPANS`] is looked up.
+pub(super) const SPAN_BITS: u32 = 11;
+
+/// The whole runs that begin with these bits, as many as are complete, of at most 31 pixels together.
+#[derive(Clone, Copy)]
+pub(super) struct Span {
+    /// Where the colour changes: bit 31 - n, if it does so n pixels on.
+    pub(super) changes: u32,
+    /// Bits of the code words; 0 if the first one is longer, or no run that fits.
+    pub(super) bits: u8,
+    pub(super) pixels: u8,
+    /// The next run is of the other colour than the first one here.
+    pub(super) odd: bool,
+}
+
+/// Spans by colour (white first) and the next [`SPAN_BITS`] bits.
+pub(super) static SPANS: [[Span; 1 << SPAN_BITS]; 2] = [spans(false), spans(true)];
+
+/// Bits by which [`PAIRS`] is looked up.
+pub(super) const PAIR_BITS: u32 = 12;
+
+/// Two whole runs, of one colour and then of the other, of less than 64 pixels each; `bits` is 0 if they are not.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    pub(super) runs: [u8; 2],
+    pub(super) bits: u8,
+}
+
+/// Pairs by the first colour (white first) and the next [`PAIR_BITS`] bits.
+pub(super) const PAIRS: [[Pair; 1 << PAIR_BITS]; 2] = [pairs(false), pairs(true)];
+
+const fn pairs(black_first: bool) -> [Pair; 1 << PAIR_BITS] {
+    let (white, black) = (entries::<{ 1 << PAIR_BITS }>(&WHITE), entries::<{ 1 << PAIR_BITS }>(&BLACK));
+    let (first, second) = if black_first { (black, white) } else { (white, black) };
+    let mut out = [Pair { runs: [0; 2], bits: 0 }; 1 << PAIR_BITS];
+    let mut i = 0;
+    while i < out.len() {
+        let one = first[i];
+        let two = second[(i << one.len) & ((1 << PAIR_BITS) - 1)];
+        let whole = one.len > 0 && two.len > 0 && one.len as u32 + two.len as u32 <= PAIR_BITS;
+        if whole && one.run < 64 && two.run < 64 {
+            out[i] = Pair { runs: [one.run as u8, two.run as u8], bits: one.len + two.len };
+        }
+        i += 1;
+    }
+    out
+}
+
+const fn spans(black_first: bool) -> [Span; 1 << SPAN_BITS] {
+    let (white, black) = (entries::<{ 1 << SPAN_BITS }>(&WHITE), entries::<{ 1 << SPAN_BITS }>(&BLACK));
+    let mut out = [Span { changes: 0, bits: 0, pixels: 0, odd: false }; 1 << SPAN_BITS];
+    let mut i = 0;
+    while i < out.len() {
+        let mut span = Span { changes: 0, bits: 0, pixels: 0, odd: false };
+        loop {
+            let next = (i << span.bits) & ((1 << SPAN_BITS) - 1);
+            let entry = if span.odd != black_first { black[next] } else { white[next] };
+            let fits = entry.len > 0 && span.bits as u32 + entry.len as u32 <= SPAN_BITS;
+            // A run of no pixels may stand at the beginning of a line, and what follows may be the next line's.
+            if !fits || entry.run == 0 || span.pixels as u32 + entry.run as u32 > 31 {
+                break;
+            }
+            span.bits += entry.len;
+            span.pixels += entry.run as u8;
+            span.changes |= 1 << (31 - span.pixels);
+            span.odd = !span.odd;
+        }
+        out[i] = span;
+        i += 1;
+    }
+    out
+}
+
 /// Code words by run: index 0 to 63 terminating, 64 to 104 make-up for 64 times (index - 63).
 pub(super) static WHITE_WORDS: [Word; 104] = words(&WHITE);
 /// As [`WHITE_WORDS`], of black runs.
@@ -116,6 +189,10 @@ const fn entries<const N: usize>(table: &[(u16, &str); 91]) -> [Entry; N] {
     while i < 104 {
         let (run, text) = if i < 91 { table[i] } else { EXTENDED[i - 91] };
         let code = word(text);
+        if code.len as u32 > bits {
+            i += 1;
+            continue;
+        }
         let spare = bits - code.len as u32;
         let first = (code.bits as usize) << spare;
         let mut k = 0;

@@ -31,28 +31,145 @@ pub(super) fn changes(row: &[u8], width: u32, out: &mut Vec<u32>) {
     }
 }
 
-/// Paints the black runs between changing elements into a white row.
-pub(super) fn paint(changes: &[u32], width: u32, row: &mut [u8]) {
-    for run in changes.chunks(2) {
-        let from = run.first().copied().unwrap_or(width);
-        black(row, from, run.get(1).copied().unwrap_or(width));
+/// A row while it is decoded: a bit for each pixel at which the colour changes. A change at the same place twice is none.
+#[derive(Debug, Default)]
+pub(super) struct Edges(Vec<u64>);
+
+impl Edges {
+    /// For rows of so many pixels; what is changed up to 31 pixels behind the end is lost.
+    pub(super) fn new(width: u32) -> Self {
+        Self(vec![0; width as usize / 64 + 2])
+    }
+
+    /// The colour changes at this pixel.
+    #[inline]
+    pub(super) fn change(&mut self, at: u32) {
+        if let Some(word) = self.0.get_mut(at as usize / 64) {
+            *word ^= 1 << (63 - at % 64);
+        }
+    }
+
+    /// The colour changes where a bit is set, the most significant one meaning this pixel.
+    #[inline]
+    pub(super) fn change_all(&mut self, at: u32, changes: u32) {
+        let (word, shift) = (at as usize / 64, at % 64);
+        let both = (u128::from(changes) << 96) >> shift;
+        if let Some([first, second]) = self.0.get_mut(word..).and_then(<[u64]>::first_chunk_mut::<2>) {
+            *first ^= (both >> 64) as u64;
+            *second ^= both as u64;
+        }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.0.fill(0);
+    }
+
+    /// How many changes there are.
+    pub(super) fn count(&self) -> u32 {
+        self.0.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Lists the changing elements.
+    pub(super) fn list(&self, width: u32, out: &mut Vec<u32>) {
+        out.clear();
+        for (number, word) in (0u32..).zip(&self.0) {
+            let mut edges = *word;
+            while edges != 0 {
+                let at = number * 64 + edges.leading_zeros();
+                edges &= u64::MAX >> 1 >> edges.leading_zeros();
+                if at < width {
+                    out.push(at);
+                }
+            }
+        }
+    }
+
+    /// Appends the row, and begins a new one.
+    pub(super) fn paint(&mut self, width: u32, rows: &mut Vec<u8>) {
+        let start = rows.len();
+        rows.resize(start + crate::page::stride(width), 0);
+        let row = rows.get_mut(start..).unwrap_or_default();
+        let mut black = 0u64;
+        let mut words = self.0.iter_mut().map(|word| {
+            let edges = std::mem::take(word);
+            let mut pixels = black;
+            if edges != 0 {
+                let mut turned = edges;
+                for shift in [1, 2, 4, 8, 16, 32] {
+                    turned ^= turned >> shift;
+                }
+                pixels ^= turned;
+            }
+            black = 0u64.wrapping_sub(pixels & 1);
+            pixels.to_be_bytes()
+        });
+        let mut octets = row.chunks_exact_mut(8);
+        for (octets, word) in octets.by_ref().zip(words.by_ref()) {
+            octets.copy_from_slice(&word);
+        }
+        let rest = octets.into_remainder();
+        for (octet, pixels) in rest.iter_mut().zip(words.next().unwrap_or_default()) {
+            *octet = pixels;
+        }
+        words.for_each(drop);
+        if let Some(last) = row.last_mut()
+            && !width.is_multiple_of(8)
+        {
+            *last &= 0xff << (8 - width % 8);
+        }
     }
 }
 
-fn black(row: &mut [u8], from: u32, to: u32) {
-    if from >= to {
-        return;
+/// Where a line turns black, and where it turns white: a bit for each pixel.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    to_black: Vec<u64>,
+    to_white: Vec<u64>,
+}
+
+impl Turns {
+    /// Those of the line that is about to be painted.
+    pub(super) fn take(&mut self, edges: &Edges, width: u32) {
+        self.to_black.clear();
+        self.to_white.clear();
+        let mut black = 0u64;
+        for (number, edges) in edges.0.iter().enumerate() {
+            let left = (width as usize).saturating_sub(number * 64);
+            let edges = edges & if left >= 64 { u64::MAX } else { !(u64::MAX >> left) };
+            let mut pixels = edges;
+            for shift in [1, 2, 4, 8, 16, 32] {
+                pixels ^= pixels >> shift;
+            }
+            pixels ^= black;
+            black = 0u64.wrapping_sub(pixels & 1);
+            self.to_black.push(edges & pixels);
+            self.to_white.push(edges & !pixels);
+        }
     }
-    let (first, last) = ((from / 8) as usize, ((to - 1) / 8) as usize);
-    let head = 0xffu8 >> (from % 8);
-    let tail = 0xffu8 << (7 - (to - 1) % 8);
-    let Some(span) = row.get_mut(first..=last) else { return };
-    if let [only] = span {
-        *only |= head & tail;
-    } else if let [start, middle @ .., end] = span {
-        *start |= head;
-        middle.fill(0xff);
-        *end |= tail;
+
+    /// The turns of 64 pixels from this one on: those to the other colour than `black`, then those to it.
+    #[inline]
+    pub(super) fn window(&self, black: bool, from: u32) -> [u64; 2] {
+        let (word, shift) = (from as usize / 64, from % 64);
+        let of = |turns: &[u64]| match turns.get(word..).and_then(<[u64]>::first_chunk::<2>) {
+            Some([first, second]) => (first << shift) | (second >> 1 >> (63 - shift)),
+            None => turns.get(word).map_or(0, |first| first << shift),
+        };
+        let (to_black, to_white) = (of(&self.to_black), of(&self.to_white));
+        if black { [to_white, to_black] } else { [to_black, to_white] }
+    }
+
+    /// The first pixel from `from` on that turns so; `width` if none does.
+    pub(super) fn next(&self, to_black: bool, from: u32, width: u32) -> u32 {
+        let mut at = from;
+        while at < width {
+            let [near, _] = self.window(!to_black, at);
+            if near != 0 {
+                return at + near.leading_zeros();
+            }
+            at += 64;
+        }
+        width
     }
 }
 
@@ -82,8 +199,21 @@ mod tests {
             let mut list = Vec::new();
             changes(&row, width, &mut list);
             prop_assert!(list.is_sorted_by(|a, b| a < b) && list.iter().all(|at| *at < width));
-            let mut painted = vec![0; row.len()];
-            paint(&list, width, &mut painted);
+            let (mut edges, mut painted) = (Edges::new(width), Vec::new());
+            for at in &list {
+                edges.change(*at);
+            }
+            edges.paint(width, &mut painted);
+            prop_assert_eq!(&painted, &row);
+            for pair in list.chunks(2) {
+                // Two at once, if they are near enough.
+                let reach = |at: &u32| at - pair[0] < 32;
+                let bits = pair.iter().filter(|at| reach(at)).fold(0, |bits, at| bits | 1 << (31 - (at - pair[0])));
+                edges.change_all(pair[0], bits);
+                pair.iter().filter(|at| !reach(at)).for_each(|at| edges.change(*at));
+            }
+            painted.clear();
+            edges.paint(width, &mut painted);
             prop_assert_eq!(painted, row);
         }
     }

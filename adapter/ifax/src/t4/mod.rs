@@ -198,10 +198,12 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
     let mut decoder = Decoder {
         reader: BitReader::new(data, options.fill_order),
         width: options.width,
-        rows: Vec::new(),
+        rows: Vec::with_capacity(stride(options.width) * options.height.unwrap_or_default() as usize),
         height: 0,
-        reference: Vec::new(),
+        edges: line::Edges::new(options.width),
+        above: Above::default(),
         current: Vec::new(),
+        two_dimensional: options.coding != Coding::ModifiedHuffman,
         quality: CopyQuality::default(),
         consecutive: 0,
     };
@@ -233,10 +235,36 @@ struct Decoder<'a> {
     width: u32,
     rows: Vec<u8>,
     height: u32,
-    reference: Vec<u32>,
+    edges: line::Edges,
+    /// What the next line may refer to.
+    above: Above,
     current: Vec<u32>,
+    two_dimensional: bool,
     quality: CopyQuality,
     consecutive: u32,
+}
+
+/// Pixels from change to change below which a line is dense: a dithered picture, not text.
+const DENSE: u32 = 5;
+
+/// The line above, for those that refer to it: a list of its changing elements, or, of a dense one, a bit for each pixel.
+#[derive(Default)]
+struct Above {
+    is_dense: bool,
+    changes: Vec<u32>,
+    turns: line::Turns,
+}
+
+impl Above {
+    /// It is the line that is about to be painted.
+    fn take(&mut self, edges: &line::Edges, width: u32) {
+        self.is_dense = edges.count() > width / DENSE;
+        if self.is_dense {
+            self.turns.take(edges, width);
+        } else {
+            edges.list(width, &mut self.changes);
+        }
+    }
 }
 
 impl Decoder<'_> {
@@ -271,12 +299,12 @@ impl Decoder<'_> {
         let line = if tagged && eols == 0 {
             Err(one_d::Damaged)
         } else if one_dimensional {
-            one_d::decode(&mut self.reader, self.width, &mut self.current)
+            self.one_dimensional_line()
         } else if self.consecutive > 0 {
             // The line it refers to is not the one the sender meant; wait for a one-dimensional one (T.4 4.2.2).
             Err(one_d::Damaged)
         } else {
-            two_d::decode(&mut self.reader, &self.reference, self.width, &mut self.current)
+            self.two_dimensional_line()
         };
         match line {
             Ok(()) => {
@@ -300,16 +328,38 @@ impl Decoder<'_> {
         if self.reader.is_empty() {
             return false;
         }
-        self.coded(|decoder| one_d::decode(&mut decoder.reader, decoder.width, &mut decoder.current))
+        self.coded(Self::one_dimensional_line)
     }
 
     fn t6_line(&mut self) -> bool {
         if self.reader.is_empty() || self.reader.peek(EOL_BITS) == EOL {
             return false;
         }
-        self.coded(|decoder| {
-            two_d::decode(&mut decoder.reader, &decoder.reference, decoder.width, &mut decoder.current)
-        })
+        self.coded(Self::two_dimensional_line)
+    }
+
+    fn one_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
+        one_d::decode(&mut self.reader, self.width, &mut self.edges)?;
+        if self.two_dimensional {
+            self.above.take(&self.edges, self.width);
+        }
+        Ok(())
+    }
+
+    fn two_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
+        let (reader, edges) = (&mut self.reader, &mut self.edges);
+        if self.above.is_dense {
+            two_d::decode_dense(reader, &self.above.turns, self.width, edges)?;
+            self.above.take(edges, self.width);
+            return Ok(());
+        }
+        two_d::decode(reader, &self.above.changes, self.width, edges, &mut self.current)?;
+        if self.current.len() as u32 > self.width / DENSE {
+            self.above.take(edges, self.width);
+        } else {
+            std::mem::swap(&mut self.current, &mut self.above.changes);
+        }
+        Ok(())
     }
 
     fn coded(&mut self, line: impl FnOnce(&mut Self) -> Result<(), one_d::Damaged>) -> bool {
@@ -321,18 +371,14 @@ impl Decoder<'_> {
     }
 
     fn good(&mut self) {
-        let start = self.rows.len();
-        self.rows.resize(start + stride(self.width), 0);
-        if let Some(row) = self.rows.get_mut(start..) {
-            line::paint(&self.current, self.width, row);
-        }
-        std::mem::swap(&mut self.current, &mut self.reference);
+        self.edges.paint(self.width, &mut self.rows);
         self.height += 1;
         self.consecutive = 0;
     }
 
     /// Repeats the line above, white at the top.
     fn damaged(&mut self) {
+        self.edges.clear();
         let stride = stride(self.width);
         match self.rows.len().checked_sub(stride) {
             Some(above) => self.rows.extend_from_within(above..),

@@ -1,8 +1,10 @@
 //! One-dimensional coding, Modified Huffman (T.4 clause 4.1).
 
 use super::bits::{BitReader, BitWriter};
-use super::codes::{BLACK_BITS, BLACK_ENTRIES, BLACK_WORDS, Entry, WHITE_BITS, WHITE_ENTRIES, WHITE_WORDS, Word};
-use super::line::push;
+use super::codes::{
+    BLACK_BITS, BLACK_ENTRIES, BLACK_WORDS, Entry, SPAN_BITS, SPANS, WHITE_BITS, WHITE_ENTRIES, WHITE_WORDS, Word,
+};
+use super::line::Edges;
 
 /// The line cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(super) fn encode(writer: &mut BitWriter, changes: &[u32], width: u32) {
 }
 
 /// Reads one run of a colour; at most `limit` pixels.
-#[inline]
+#[inline(always)]
 pub(super) fn take_run(reader: &mut BitReader<'_>, black: bool, limit: u32) -> Result<u32, Damaged> {
     let mut run = 0;
     loop {
@@ -59,16 +61,34 @@ pub(super) fn take_run(reader: &mut BitReader<'_>, black: bool, limit: u32) -> R
     }
 }
 
-/// Reads a line of exactly `width` pixels into its changing elements.
-pub(super) fn decode(reader: &mut BitReader<'_>, width: u32, out: &mut Vec<u32>) -> Result<(), Damaged> {
-    out.clear();
+/// Reads a line of exactly `width` pixels.
+pub(super) fn decode(reader: &mut BitReader<'_>, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
+    // In registers while the line is read.
+    let mut local = *reader;
+    let line = run_by_run(&mut local, width, edges);
+    *reader = local;
+    line
+}
+
+#[inline(always)]
+fn run_by_run(reader: &mut BitReader<'_>, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
     let (mut at, mut is_black) = (0, false);
     while at < width {
-        at += take_run(reader, is_black, width - at)?;
-        if at < width {
-            push(out, at);
+        reader.fill();
+        let spans = if is_black { &SPANS[1] } else { &SPANS[0] };
+        if let Some(span) = spans.get(reader.peek(SPAN_BITS) as usize)
+            && span.bits > 0
+            && at + u32::from(span.pixels) <= width
+        {
+            edges.change_all(at, span.changes);
+            reader.skip(u32::from(span.bits));
+            at += u32::from(span.pixels);
+            is_black ^= span.odd;
+            continue;
         }
+        at += take_run(reader, is_black, width - at)?;
+        edges.change(at);
         is_black = !is_black;
     }
-    Ok(())
+    if reader.overran() { Err(Damaged) } else { Ok(()) }
 }

@@ -3,8 +3,8 @@
 mod read;
 mod write;
 
-pub use read::{Limits, Scan, count_pages, read, read_scans};
-pub use write::{write, write_with};
+pub use read::{Limits, Octets, Pages, Scan, Seekable, count_pages, read, read_scans};
+pub use write::{Writer, write, write_with};
 
 use crate::page::PageError;
 use crate::t4::T4Error;
@@ -38,6 +38,12 @@ pub enum TiffError {
     /// The octets do not begin as a TIFF does.
     #[error("this is not a TIFF file; send the page as TIFF (image/tiff; application=faxbw)")]
     NotTiff,
+    /// The file could not be read.
+    #[error("the file cannot be read: {0}")]
+    Read(String),
+    /// The file could not be written.
+    #[error("the file cannot be written: {0}")]
+    Write(String),
     /// The file is larger than allowed.
     #[error("the file has {octets} octets, over the limit of {limit}; split the document")]
     TooLarge {

@@ -10,6 +10,7 @@ use sealfax_ifax::t4::{Coding, EncodeOptions, Eol, FillOrder};
 use sealfax_ifax::text::{Style, draw, pages_from_text};
 use sealfax_ifax::{Page, Resolution, tiff};
 
+use super::meter::growth;
 use super::{BenchError, Benchmark, Options, Progress, Row};
 use crate::peer::process::find;
 
@@ -34,7 +35,8 @@ fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
     cc.arg("-O2").arg("-o").arg(&peer.program).arg(&source).arg("-ltiff");
     said(cc, "cc (it needs libtiff-dev)")?;
 
-    let mut rows = Vec::new();
+    progress.at("a hundred pages, from file to file");
+    let mut rows = hundred_pages(&peer.path("document"))?;
     for (what, page) in [("text", text()), ("photograph", photograph())] {
         std::fs::write(peer.path("rows"), page.rows()).map_err(BenchError::broken)?;
         for (name, coding) in CODINGS {
@@ -62,6 +64,31 @@ fn run(options: &Options, progress: &Progress) -> Result<Vec<Row>, BenchError> {
         }
     }
     Ok(rows)
+}
+
+/// What is resident at most, above what was before, while a hundred pages are written and read, page after page.
+fn hundred_pages(path: &std::path::Path) -> Result<Vec<Row>, BenchError> {
+    let (page, limits) = (text(), tiff::Limits::default());
+    let written = growth(|| {
+        let file = std::fs::File::create(path).map_err(BenchError::broken)?;
+        let mut writer = tiff::Writer::new(file, &EncodeOptions::PROFILE_S, 100).map_err(BenchError::broken)?;
+        (0..100).try_for_each(|_| writer.page(&page)).map_err(BenchError::broken)?;
+        writer.finish().map(drop).map_err(BenchError::broken)
+    })?;
+    let read = growth(|| {
+        let file = std::fs::File::open(path).map_err(BenchError::broken)?;
+        let mut pages = tiff::Pages::open(tiff::Seekable(file), &limits).map_err(BenchError::broken)?;
+        let count = pages.try_fold(0, |count, scan| scan.map(|scan| count + u32::from(scan.page == page)));
+        match count.map_err(BenchError::broken)? {
+            100 => Ok(()),
+            other => Err(BenchError::broken(format!("{other} of 100 pages came back"))),
+        }
+    })?;
+    let row = |did: &str, kib| {
+        Row::alone(&format!("{did}, a document of 100 pages: memory above the baseline"), "KiB", kib)
+            .no_more_than(8192.0)
+    };
+    Ok(vec![row("Written", written), row("Read", read)])
 }
 
 /// A densely written A4 page.

@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sealfax_smime::{Recipient, Scheme, Signing};
 
+use super::super::meter::growth;
 use super::{BenchError, OPENSSL, RECIPIENT, Row, World, write_mail};
 
 /// 200 pages of 100 KB.
@@ -56,20 +57,4 @@ fn open(world: &World) -> Result<(), BenchError> {
     let decrypted = tokio::runtime::Handle::current().block_on(decrypting).map_err(BenchError::broken)?;
     let opened = decrypted.verify(&world.verification(&known)).map_err(BenchError::broken)?;
     opened.release(&mut writer(world, "opened.eml")?).map_err(BenchError::broken)
-}
-
-/// KiB that are resident at most while this is done, above what was before (proc(5)).
-fn growth(work: impl FnOnce() -> Result<(), BenchError>) -> Result<f64, BenchError> {
-    // 5 sets the high-water mark back to what is resident now.
-    std::fs::write("/proc/self/clear_refs", "5").map_err(BenchError::broken)?;
-    let before = high_water()?;
-    work()?;
-    Ok(high_water()? - before)
-}
-
-fn high_water() -> Result<f64, BenchError> {
-    let status = std::fs::read_to_string("/proc/self/status").map_err(BenchError::broken)?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let figure = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-    figure.ok_or_else(|| BenchError::broken("no VmHWM in /proc/self/status"))
 }

@@ -93,6 +93,31 @@ proptest! {
         every_way(&made);
     }
 
+    /// Lines of every density above each other: what they are read with changes from line to line.
+    #[test]
+    fn lines_of_any_density_survive_every_coding(
+        width in prop::sample::select(vec![1728u32, 63, 64, 65, 127, 1000]),
+        lines in prop::collection::vec((0u32..6, any::<u64>()), 1..12),
+    ) {
+        let mut made = Page::blank(width, lines.len() as u32, Resolution::Fine).unwrap();
+        for (y, (density, chance)) in lines.iter().enumerate() {
+            let mut chance = *chance;
+            for x in 0..width {
+                chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let black = match density {
+                    0 => false,
+                    1 => (chance >> 40).is_multiple_of(200),
+                    2 => x / 40 % 2 == 1,
+                    // Most of a line of noise stands below it again, shifted.
+                    3 if y > 0 => made.pixel(x.wrapping_sub(1), y as u32 - 1) != (chance >> 40).is_multiple_of(9),
+                    _ => chance >> 63 == 1,
+                };
+                made.set(x, y as u32, black);
+            }
+        }
+        every_way(&made);
+    }
+
     #[test]
     fn noise_survives_every_coding(seed in prop::collection::vec(any::<u8>(), 216 * 2)) {
         every_way(&Page::from_rows(1728, 2, Resolution::Fine, seed).unwrap());

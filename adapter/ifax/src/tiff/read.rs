@@ -334,11 +334,8 @@ impl Directory {
         };
         let compression = self.one_of(file, tag::COMPRESSION, "Compression", 1, &[1, 2, 3, 4])?;
         let t4_options = self.number(file, tag::T4_OPTIONS).unwrap_or(0);
-        // Bit 1 of either: uncompressed mode, which no fax profile allows.
-        if t4_options & 2 != 0 {
-            return Err(TiffError::Field { page, field: "T4Options", value: t4_options });
-        }
-        self.one_of(file, tag::T6_OPTIONS, "T6Options", 0, &[0])?;
+        // Bit 1 of T4Options and T6Options allows an uncompressed mode. Some writers say so of files that have none of it; what
+        // is really coded so, as no fax is, counts as damaged.
         *raster = raster.saturating_add(stride(width) * height as usize);
         if *raster > limits.raster {
             return Err(TiffError::Raster { page, limit: limits.raster });

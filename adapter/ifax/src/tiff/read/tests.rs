@@ -159,3 +159,21 @@ fn another_library_agrees_where_it_is_at_hand() {
         }
     }
 }
+
+/// The same with files that others made of pages of their own: `SEALFAX_TIFF_CORPUS` names a folder of files, each beside the rows of
+/// all its pages as another library reads them.
+#[test]
+fn a_corpus_reads_as_another_library_reads_it() {
+    let Some(folder) = std::env::var_os("SEALFAX_TIFF_CORPUS") else { return };
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.extension().is_some_and(|end| end == "tif") {
+            let scans = read_scans(&std::fs::read(&entry).unwrap(), &Limits::default()).unwrap();
+            assert!(scans.iter().all(|scan| scan.quality.is_perfect()), "{entry:?} {:?}", scans[0].quality);
+            let rows: Vec<u8> = scans.iter().flat_map(|scan| scan.page.rows().to_vec()).collect();
+            assert!(rows == std::fs::read(entry.with_extension("rows")).unwrap(), "{entry:?}");
+            count += 1;
+        }
+    }
+    assert!(count > 300, "only {count} files");
+}

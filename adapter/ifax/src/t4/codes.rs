@@ -105,7 +105,7 @@ pub(super) struct Pair {
 }
 
 /// Pairs by the first colour (white first) and the next [`PAIR_BITS`] bits.
-pub(super) const PAIRS: [[Pair; 1 << PAIR_BITS]; 2] = [pairs(false), pairs(true)];
+pub(super) static PAIRS: [[Pair; 1 << PAIR_BITS]; 2] = [pairs(false), pairs(true)];
 
 const fn pairs(black_first: bool) -> [Pair; 1 << PAIR_BITS] {
     let (white, black) = (entries::<{ 1 << PAIR_BITS }>(&WHITE), entries::<{ 1 << PAIR_BITS }>(&BLACK));

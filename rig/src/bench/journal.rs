@@ -1,6 +1,7 @@
 //! What a board of the lab writes: its console and its adapter's journal, line by line into the log, and octet by octet into
 //! the run's folder. A wire that ends is opened again: a board that is switched off ends every connection to it.
 
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +26,7 @@ const LONGEST_LINE: u64 = 64 << 10;
 /// From when on the journal belongs to this story: a board keeps that of earlier ones, and tells it again to whoever asks
 /// anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Since {
+enum Since {
     /// The story's adapter has not started yet.
     Never,
     /// What the board's own clock calls later than this.
@@ -34,24 +35,42 @@ pub(super) enum Since {
     Ever,
 }
 
-impl Since {
-    /// Whether a line of this time is of the story and new; the next one has to be later.
-    fn takes(&mut self, time: &str) -> bool {
-        let takes = match self {
-            Self::Never => false,
-            Self::After(last) => time > last.as_str(),
-            Self::Ever => true,
+/// What of the journal is the story's and was not told yet.
+#[derive(Debug)]
+pub(super) struct News {
+    since: Since,
+    told: HashSet<String>,
+}
+
+impl News {
+    fn new() -> Self {
+        Self { since: Since::Never, told: HashSet::new() }
+    }
+
+    /// The story's adapter starts now, by the board's own clock.
+    pub(super) fn after(&mut self, time: String) {
+        self.since = Since::After(time);
+    }
+
+    /// The board is switched on, and may think that it is earlier than it was.
+    pub(super) fn ever(&mut self) {
+        self.since = Since::Ever;
+    }
+
+    /// Whether a line of this time is of the story and new. Those of several tasks may come a little out of order.
+    fn takes(&mut self, time: &str, line: &str) -> bool {
+        let ours = match &self.since {
+            Since::Never => false,
+            Since::After(start) => time > start.as_str(),
+            Since::Ever => true,
         };
-        if takes {
-            *self = Self::After(time.to_owned());
-        }
-        takes
+        ours && self.told.insert(line.to_owned())
     }
 }
 
 /// Console and journal, as long as this is kept.
 pub(super) struct Journal {
-    since: Arc<Mutex<Since>>,
+    news: Arc<Mutex<News>>,
     records: Vec<PathBuf>,
     _tasks: JoinSet<()>,
 }
@@ -65,8 +84,8 @@ impl Journal {
         log: &EventLog,
         trouble: &Trouble,
     ) -> Result<Self, LabError> {
-        let since = Arc::new(Mutex::new(Since::Never));
-        let mut this = Self { since: since.clone(), records: Vec::new(), _tasks: JoinSet::new() };
+        let news = Arc::new(Mutex::new(News::new()));
+        let mut this = Self { news: news.clone(), records: Vec::new(), _tasks: JoinSet::new() };
         for (kind, wire) in [("console", &board.console), ("journal", &board.journal)] {
             let Some(wire) = wire else { continue };
             let record = folder.join(format!("{kind}-{name}.log"));
@@ -74,13 +93,13 @@ impl Journal {
             this.records.push(record.clone());
             // A port or a program that is not there at all is told at once.
             let open = wire.open()?;
-            let (log, name, since) = (log.clone(), name.to_owned(), since.clone());
+            let (log, name, news) = (log.clone(), name.to_owned(), news.clone());
             let is_journal = kind == "journal";
             let line = move |line: &str| {
                 // What it tells comes with its time; a line without one is the kernel's or the unit's.
                 match serde_json::from_str::<JournalLine>(line.trim()) {
                     Ok(parsed) => {
-                        if since.lock().unwrap_or_else(PoisonError::into_inner).takes(&parsed.time) {
+                        if news.lock().unwrap_or_else(PoisonError::into_inner).takes(&parsed.time, line) {
                             board::tell(&log, &name, line);
                         }
                     }
@@ -98,8 +117,8 @@ impl Journal {
     }
 
     /// Which lines are the story's.
-    pub(super) fn since(&self) -> Arc<Mutex<Since>> {
-        self.since.clone()
+    pub(super) fn news(&self) -> Arc<Mutex<News>> {
+        self.news.clone()
     }
 
     /// The last lines of each, for whoever asks why nothing more came.
@@ -156,18 +175,21 @@ mod tests {
 
     #[test]
     fn what_was_told_before_is_not_told_again() {
-        let mut since = Since::Never;
-        assert!(!since.takes("2026-11-22T05:00:00.1Z"));
-        since = Since::After("2026-11-22T05:00:00".into());
-        assert!(!since.takes("2026-11-22T04:59:59.9Z"));
-        assert!(since.takes("2026-11-22T05:00:00.1Z"));
+        let mut news = News::new();
+        assert!(!news.takes("2026-11-22T05:00:00.1Z", "a"));
+        news.after("2026-11-22T05:00:00".into());
+        assert!(!news.takes("2026-11-22T04:59:59.9Z", "b"));
+        assert!(news.takes("2026-11-22T05:00:00.1Z", "a"));
         // The connection broke off, and the journal begins anew.
-        assert!(!since.takes("2026-11-22T05:00:00.1Z"));
-        assert!(since.takes("2026-11-22T05:00:01.0Z"));
+        assert!(!news.takes("2026-11-22T05:00:00.1Z", "a"));
+        assert!(news.takes("2026-11-22T05:00:01.2Z", "c"));
+        // Another task was a moment earlier, and its line a moment later.
+        assert!(news.takes("2026-11-22T05:00:01.1Z", "d"));
         // Switched off and on, without a clock of its own.
-        since = Since::Ever;
-        assert!(since.takes("1970-01-01T00:00:09.0Z"));
-        assert!(since.takes("1970-01-01T00:00:10.0Z"));
+        news.ever();
+        assert!(news.takes("1970-01-01T00:00:09.0Z", "e"));
+        assert!(!news.takes("2026-11-22T05:00:01.2Z", "c"));
+        assert!(news.takes("1970-01-01T00:00:10.0Z", "f"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -181,7 +203,7 @@ mod tests {
         board.journal = Some(toml::from_str(&format!("command = [\"sh\", \"-c\", {script:?}]")).unwrap());
         let log = EventLog::new();
         let journal = Journal::listen(&board, "adapter-b", folder.path(), &log, &Trouble::default()).unwrap();
-        *journal.since().lock().unwrap() = Since::After("2026-11-22T05:00:00".into());
+        journal.news().lock().unwrap().after("2026-11-22T05:00:00".into());
         let step = |event: &crate::events::Event| matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"T3"));
         log.wait_for("the step", Duration::from_secs(20), step).await.unwrap();
         assert!(journal.last_words().contains("Started Sealfax"), "{}", journal.last_words());

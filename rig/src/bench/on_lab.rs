@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::board::{self, Glass, Place};
-use super::journal::{Journal, Since};
+use super::journal::Journal;
 use super::lab_card;
 use super::on_twin::{PRESS, READY};
 use super::sim::ShiftedClock;
@@ -158,11 +158,11 @@ impl OnLab {
         }
         let configuration = toml::to_string(&configuration).map_err(broken)?;
         let content = Content { configuration, files, now: self.lab.clock.now() };
-        let (of, since) = (board.clone(), self.journal.since());
+        let (of, news) = (board.clone(), self.journal.news());
         self.in_shell(move |shell| {
             deploy::identify(shell, &of)?;
             let time = deploy::deploy(shell, &of.deploy, &content)?;
-            *since.lock().unwrap_or_else(PoisonError::into_inner) = Since::After(time);
+            news.lock().unwrap_or_else(PoisonError::into_inner).after(time);
             Ok(())
         })
         .await?;
@@ -202,7 +202,7 @@ impl OnLab {
     pub(super) async fn power_on(&mut self) -> Result<(), Failure> {
         let mark = self.log.mark();
         // A board without a battery may think that it is earlier than it was.
-        *self.journal.since().lock().unwrap_or_else(PoisonError::into_inner) = Since::Ever;
+        self.journal.news().lock().unwrap_or_else(PoisonError::into_inner).ever();
         if !self.switch(true).await {
             return Err(self.lab.trouble.seen().unwrap_or_else(|| broken("the power does not come back")));
         }

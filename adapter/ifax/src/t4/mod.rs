@@ -200,6 +200,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
         width: options.width,
         rows: Vec::with_capacity(stride(options.width) * options.height.unwrap_or_default() as usize),
         height: 0,
+        stop: options.height.unwrap_or(limit),
         edges: line::Edges::new(options.width),
         above: Above::default(),
         current: Vec::new(),
@@ -207,8 +208,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
         quality: CopyQuality::default(),
         consecutive: 0,
     };
-    let stop = options.height.unwrap_or(limit);
-    while decoder.height < stop {
+    while decoder.height < decoder.stop {
         let more = match options.coding {
             Coding::ModifiedHuffman if options.lines_aligned => decoder.aligned_line(),
             Coding::ModifiedHuffman => decoder.t4_line(false),
@@ -235,6 +235,8 @@ struct Decoder<'a> {
     width: u32,
     rows: Vec<u8>,
     height: u32,
+    /// Where the page is as high as it may be.
+    stop: u32,
     edges: line::Edges,
     /// What the next line may refer to.
     above: Above,
@@ -295,6 +297,9 @@ impl Decoder<'_> {
         }
         if eols == 2 && self.height > 0 {
             self.damaged();
+            if self.height == self.stop {
+                return false;
+            }
         }
         let line = if tagged && eols == 0 {
             Err(one_d::Damaged)

@@ -68,6 +68,31 @@ fn plain_pages_survive_every_coding() {
     }
 }
 
+/// Two EOL in a row stand for a line that was lost: also behind the last one that there is room for.
+#[test]
+fn a_line_lost_at_the_end_is_not_one_too_many() {
+    // White lines of 64 pixels: 11011, then 00110101 for none more.
+    let line = "000000000001".to_owned() + "11011" + "00110101";
+    let bits = line.repeat(2) + "000000000001" + &line;
+    let octets: Vec<u8> = bits
+        .as_bytes()
+        .chunks(8)
+        .map(|chunk| chunk.iter().fold(0, |octet, bit| octet << 1 | (bit - b'0')) << (8 - chunk.len()))
+        .collect();
+    for (height, max_height) in [(Some(3), 100), (None, 3), (Some(2), 100), (None, 100)] {
+        let options = DecodeOptions {
+            coding: Coding::ModifiedHuffman,
+            lines_aligned: false,
+            fill_order: FillOrder::MsbFirst,
+            width: 64,
+            height,
+            max_height,
+        };
+        let read = decode(&octets, &options);
+        assert!(read.is_err() || read.unwrap().height <= height.unwrap_or(max_height), "{height:?} {max_height}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]

@@ -18,6 +18,8 @@ use zeroize::Zeroizing;
 pub(crate) struct Opening {
     head: Head,
     key: ContentKey,
+    /// The attributes that are authenticated with the content, once they were seen.
+    authenticated: Option<Vec<u8>>,
     /// What was encrypted and then signed: the signature, and the entity that it was taken off.
     outer: Option<(Passed, Vec<u8>)>,
 }
@@ -59,49 +61,52 @@ impl Opening {
         let envelope = head.envelope(key.certificate(), floor)?;
         let answer = key.raw(&envelope.block()?).await?;
         let key = envelope.content_key(&answer)?;
-        Ok(Self { head, key, outer })
+        Ok(Self { head, key, authenticated: None, outer })
     }
 
     /// Reads the whole mail. What it holds goes into what `keep` makes; that counts only if all is sound.
+    ///
+    /// Attributes are authenticated before the content and stand behind it: with them it takes two readings. They are remembered,
+    /// so that whoever reads the mail another time gets its content once.
     pub(crate) fn read<K: Keep>(
-        &self,
+        &mut self,
         mail: &mut (impl BufRead + Seek),
         keep: impl Fn() -> K,
     ) -> Result<(Found, K), OpenError> {
-        match &self.outer {
-            None => self.read_envelope(mail, keep),
-            Some((passed, entity)) => {
-                let (found, kept) = self.read_envelope(&mut Cursor::new(entity), keep)?;
-                Ok((Found { outer: Some(passed.clone()), ..found }, kept))
+        loop {
+            let mut kept = keep();
+            let reading = match &self.outer {
+                None => self.read_envelope(mail, &mut kept),
+                Some((_, entity)) => self.read_envelope(&mut Cursor::new(entity), &mut kept),
+            };
+            match reading? {
+                Reading::Done(found) => {
+                    self.authenticated.get_or_insert_default();
+                    let outer = self.outer.as_ref().map(|(passed, _)| passed.clone());
+                    return Ok((Found { outer, ..found }, kept));
+                }
+                Reading::Again(attributes) if self.authenticated.is_none() => self.authenticated = Some(attributes),
+                Reading::Again(_) => return Err(OpenError::Changed),
             }
         }
     }
 
-    fn read_envelope<K: Keep>(
+    fn read_envelope(
         &self,
         mail: &mut (impl BufRead + Seek),
-        keep: impl Fn() -> K,
-    ) -> Result<(Found, K), OpenError> {
-        let mut authenticated = Vec::new();
-        // Attributes are authenticated before the content and stand behind it: with them it takes two readings.
-        for _ in 0..2 {
-            let mut tlv = object(mail)?;
-            if Head::read(signed_data::content_info_kind(&mut tlv)?, &mut tlv)? != self.head {
-                return Err(OpenError::Changed);
-            }
-            let mut kept = keep();
-            let reading = read_content(&mut tlv, &self.key, &authenticated, |source| {
-                let found = read_inside(source, self.key.encryption, &mut kept)?;
-                // Where nothing else shows a change, what is not signed may be anything.
-                let shown = found.inner.is_some() || self.outer.is_some() || self.key.encryption.is_authenticated();
-                if shown { Ok(found) } else { Err(OpenError::CannotDecrypt) }
-            })?;
-            match reading {
-                Reading::Done(found) => return Ok((found, kept)),
-                Reading::Again(attributes) => authenticated = attributes,
-            }
+        keep: &mut impl Keep,
+    ) -> Result<Reading<Found>, OpenError> {
+        let mut tlv = object(mail)?;
+        if Head::read(signed_data::content_info_kind(&mut tlv)?, &mut tlv)? != self.head {
+            return Err(OpenError::Changed);
         }
-        Err(OpenError::Changed)
+        let authenticated = self.authenticated.as_deref().unwrap_or_default();
+        read_content(&mut tlv, &self.key, authenticated, |source| {
+            let found = read_inside(source, self.key.encryption, keep)?;
+            // Where nothing else shows a change, what is not signed may be anything.
+            let shown = found.inner.is_some() || self.outer.is_some() || self.key.encryption.is_authenticated();
+            if shown { Ok(found) } else { Err(OpenError::CannotDecrypt) }
+        })
     }
 }
 
@@ -206,7 +211,7 @@ fn read_inside(
     }
     let mut whole = Zeroizing::new(header.to_vec());
     drain(source, |piece| {
-        whole.extend_from_slice(piece);
+        push_secret(&mut whole, piece);
         Ok(())
     })?;
     let entity = Entity::parse(&whole).map_err(|_| OpenError::Unsigned)?;

@@ -158,7 +158,7 @@ impl fmt::Debug for EncryptedOnly {
 /// Decrypts a mail, or its `application/pkcs7-mime` entity alone, with the card's key (ST914-916).
 pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, OpenError> {
     let mut mail = Cursor::new(mail);
-    let opening = Opening::begin(&mut mail, key, Floor::Today).await?;
+    let mut opening = Opening::begin(&mut mail, key, Floor::Today).await?;
     let room = mail.get_ref().len();
     let (found, content) = opening.read(&mut mail, || Zeroizing::new(Vec::with_capacity(room)))?;
     Ok(Decrypted { found, content })
@@ -172,7 +172,7 @@ pub async fn decrypt_stream<M: BufRead + Seek + Send>(
     key: &dyn PrivateKey,
     floor: Floor,
 ) -> Result<DecryptedStream<M>, OpenError> {
-    let opening = Opening::begin(&mut mail, key, floor).await?;
+    let mut opening = Opening::begin(&mut mail, key, floor).await?;
     let (found, ()) = opening.read(&mut mail, || ())?;
     Ok(DecryptedStream { found, mail, opening })
 }

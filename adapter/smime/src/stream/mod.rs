@@ -100,13 +100,10 @@ impl Keep for () {
     }
 }
 
-/// Into memory, whose room was taken beforehand: growing would leave copies behind.
+/// Into memory. Whoever takes enough room beforehand has it copied nowhere.
 impl Keep for Zeroizing<Vec<u8>> {
     fn put(&mut self, octets: &[u8]) -> Result<(), OpenError> {
-        if self.len() + octets.len() > self.capacity() {
-            return Err(OpenError::TooLarge);
-        }
-        self.extend_from_slice(octets);
+        push_secret(self, octets);
         Ok(())
     }
 }

@@ -144,15 +144,31 @@ pub(super) async fn open_as(
     sender: &str,
     certificates: &[Vec<u8>],
 ) -> Result<Opened, OpenError> {
+    let anchors = anchors();
     decrypt(mail, who).await?.verify(&Verification {
-        anchors: &anchors(),
-        now: now(),
         sender,
-        sender_certificates: certificates,
         recipient: address,
-        recipient_certificate: &who.certificate,
-        allow_unbound: false,
+        ..against(&anchors, certificates, who)
     })
+}
+
+/// What Ichiro holds a mail from Hanako against.
+pub(super) fn against<'a>(anchors: &'a [Vec<u8>], known: &'a [Vec<u8>], key: &'a SoftwareKey) -> Verification<'a> {
+    Verification {
+        anchors,
+        now: now(),
+        sender: "hanako@a.example",
+        sender_certificates: known,
+        recipient: "ichiro@b.example",
+        recipient_certificate: &key.certificate,
+        allow_unbound: false,
+    }
+}
+
+/// Opens as Ichiro a mail from Hanako, whose office may leave out for whom.
+pub(super) async fn open_unbound(mail: &[u8]) -> Result<Opened, OpenError> {
+    let (anchors, known, key) = (anchors(), [fixture!("sender.der").to_vec()], recipient());
+    decrypt(mail, &key).await?.verify(&Verification { allow_unbound: true, ..against(&anchors, &known, &key) })
 }
 
 /// Opens as Ichiro a mail from Hanako.

@@ -5,18 +5,6 @@ use crate::*;
 use proptest::prelude::*;
 use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 
-fn against<'a>(anchors: &'a [Vec<u8>], known: &'a [Vec<u8>], key: &'a SoftwareKey) -> Verification<'a> {
-    Verification {
-        anchors,
-        now: now(),
-        sender: "hanako@a.example",
-        sender_certificates: known,
-        recipient: "ichiro@b.example",
-        recipient_certificate: &key.certificate,
-        allow_unbound: false,
-    }
-}
-
 async fn opened_in_pieces(mail: &[u8], piece: usize) -> Result<(Vec<u8>, Verdict), OpenError> {
     let (key, known) = (recipient(), [fixture!("sender.der").to_vec()]);
     let decrypted = decrypt_stream(BufReader::with_capacity(piece, Cursor::new(mail)), &key, Floor::Today).await?;
@@ -64,6 +52,64 @@ async fn what_others_make_opens_in_pieces() {
         assert_eq!(verdict.encryption, whole.verdict.encryption);
     }
     assert_eq!(opened_in_pieces(fixture!("openssl-unsigned.eml"), 500).await.map(|_| ()), Err(OpenError::Unsigned));
+}
+
+/// An AuthEnvelopedData with an attribute that is authenticated with the content and stands behind it (RFC 5083 2.1).
+fn with_attributes(content: &[u8]) -> Vec<u8> {
+    use aes_gcm::{Aes256Gcm, KeyInit as _, aead::Aead as _, aead::Payload};
+    use algorithm::{Hash, oid};
+    use asn1::tag;
+    let (key, nonce) = ([1; 32], [2; 12]);
+    let padding = key_transport::Padding::Oaep(Hash::Sha256, Hash::Sha256);
+    let certificate = ichiro().certificate;
+    let info = key_transport::make(&key, &path::Fields::of(&certificate).unwrap(), padding, &mut rng()).unwrap();
+    let content_type = [
+        asn1::object_identifier(&oid::ID_CONTENT_TYPE),
+        asn1::value(tag::SET, &[asn1::object_identifier(&oid::ID_DATA)]),
+    ];
+    let attributes = [asn1::sequence(&content_type)];
+    let aad = asn1::value(tag::SET, &attributes);
+    let cipher = Aes256Gcm::new_from_slice(&key).unwrap();
+    let mut text = cipher.encrypt((&nonce).into(), Payload { msg: content, aad: &aad }).unwrap();
+    let mac = text.split_off(content.len());
+    let parameters = asn1::sequence(&[asn1::octet_string(&nonce), asn1::small_integer(16)]);
+    let encrypted = asn1::sequence(&[
+        asn1::object_identifier(&oid::ID_DATA),
+        asn1::algorithm(&oid::AES256_GCM, &parameters),
+        asn1::value(tag::context(0), &[text]),
+    ]);
+    let object = asn1::sequence(&[
+        asn1::small_integer(0),
+        asn1::value(tag::SET, &[info]),
+        encrypted,
+        asn1::value(tag::constructed(1), &attributes),
+        asn1::octet_string(&mac),
+    ]);
+    mime::pkcs7_mime("authEnveloped-data", &signed_data::content_info(&oid::ID_CT_AUTH_ENVELOPED_DATA, &object))
+}
+
+#[tokio::test]
+async fn what_needs_two_readings_comes_out_once() {
+    let signed = sign_detached(&document(30_000), &signing(&sender())).await.unwrap();
+    let made = mail(&with_attributes(&signed));
+    assert!(open(&made).await.unwrap().content.as_slice() == document(30_000));
+    assert!(opened_in_pieces(&made, 1000).await.unwrap().0 == document(30_000));
+}
+
+#[tokio::test]
+async fn lines_that_end_in_lf_may_grow_while_they_are_read() {
+    let text = format!("To: ichiro@b.example\r\n\r\n{}", "1\r\n".repeat(40_000));
+    let signed = sign_detached(text.as_bytes(), &signing(&sender())).await.unwrap();
+    let unix = String::from_utf8(signed).unwrap().replace("\r\n", "\n");
+    let binary = [
+        b"From: hanako@a.example\r\nContent-Type: application/pkcs7-mime; smime-type=authEnveloped-data\r\n\
+            Content-Transfer-Encoding: binary\r\n\r\n"
+            .as_slice(),
+        &enveloped(unix.as_bytes(), &[ichiro()]),
+    ]
+    .concat();
+    assert!(binary.len() < text.len());
+    assert!(open(&binary).await.unwrap().content.as_slice() == text.as_bytes());
 }
 
 #[tokio::test]

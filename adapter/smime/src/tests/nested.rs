@@ -96,19 +96,10 @@ async fn all_of_it_opens_in_pieces_too() {
         (sign_detached(&envelope, &signing(&sender())).await.unwrap(), CONTENT),
         (clear, b"To: ichiro@b.example\r\n\r\n1\r\n"),
     ] {
-        let opened = decrypt_stream(std::io::Cursor::new(mail(&wrapped)), &key, Floor::Today).await.unwrap().verify(
-            &Verification {
-                anchors: &anchors(),
-                now: now(),
-                sender: "hanako@a.example",
-                sender_certificates: &known,
-                recipient: "ichiro@b.example",
-                recipient_certificate: &key.certificate,
-                allow_unbound: false,
-            },
-        );
+        let decrypted = decrypt_stream(std::io::Cursor::new(mail(&wrapped)), &key, Floor::Today).await.unwrap();
+        let opened = decrypted.verify(&against(&anchors(), &known, &key)).unwrap();
         let mut out = Vec::new();
-        opened.unwrap().release(&mut out).unwrap();
+        opened.release(&mut out).unwrap();
         assert_eq!(out, content);
     }
 }

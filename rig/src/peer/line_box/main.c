@@ -9,13 +9,13 @@
  *              scan=MS                 least time of a scan line
  *              rings=N                 answers at this ring
  *              dials=SECONDS to=N      calls by itself at this virtual time
- *   OPTIONS  --delay MS                of the line, one way; 40
- *            --noise level=DBM0,seed=N,towards=A|B,after=FRAME,from=S,until=S    again for more of it
- *            --cut after=FRAME,nth=N,seconds=S,how=silence|hangup    FRAME as T.30 names it; without it after the answer
- *            --refuse busy|no-answer|no-dialtone --refuse-calls N
- *            --factor F --think F      times real time: at most, and while it is a host's turn; 0 and 1
- *            --tick MS                 "tick" on standard output after so much virtual time, "go" is waited for
- *            --calls N                 ends after so many
+ *   OPTIONS  --delay=MS                of the line, one way; 40
+ *            --noise=level=DBM0,seed=N,towards=A|B,after=FRAME,from=S,until=S    again for more of it
+ *            --cut=after=FRAME,nth=N,seconds=S,how=silence|hangup    FRAME as T.30 names it; without it after the answer
+ *            --refuse=busy|no-answer|no-dialtone --refuse-calls=N
+ *            --factor=F --think=F      times real time: at most, and while it is a host's turn; 0 and 1
+ *            --tick=MS                 "tick" on standard output after so much virtual time, "go" is waited for
+ *            --calls=N                 ends after so many
  *            --verbose                 libspandsp's log on standard error
  *
  * Standard input: "dial END NUMBER [FILE.tif]" (a machine), "cut silence", "cut hangup", "go"; its end ends the box.
@@ -98,15 +98,13 @@ int main(int count, char **arguments)
     int at = 1, last_call = 0, refuse_calls = 1 << 30;
     const char *refuse = NULL;
     for (; at < count && strncmp(arguments[at], "--", 2) == 0; at++) {
-        const char *name = arguments[at] + 2;
-        if (strcmp(name, "verbose") == 0) {
+        char *name = arguments[at] + 2, *value = name;
+        strsep(&value, "=");
+        if (strcmp(name, "verbose") == 0)
             verbose = true;
-            continue;
-        }
-        if (at + 1 == count)
+        else if (value == NULL)
             return usage(name);
-        char *value = arguments[++at];
-        if (strcmp(name, "delay") == 0)
+        else if (strcmp(name, "delay") == 0)
             line_delay(atoi(value));
         else if (strcmp(name, "noise") == 0)
             line_noise(value);

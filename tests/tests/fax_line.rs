@@ -115,7 +115,8 @@ fn calls_that_do_not_come_about_or_do_not_last() {
     if !all_here(&[line_box::present]) {
         return;
     }
-    let (sends, receives) = (machine(|_| ()), machine(|_| ()));
+    let folder = tempfile::tempdir().unwrap();
+    let (sends, receives) = (machine(|_| ()), machine(|machine| machine.pages_in = Some(folder.path().join("got.tif"))));
     for (refusal, word) in
         [(Refusal::Busy, "busy"), (Refusal::NoAnswer, "no answer"), (Refusal::NoDialtone, "no dialtone")]
     {

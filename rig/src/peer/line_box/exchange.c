@@ -52,11 +52,7 @@ void exchange_refuse(const char *how, int calls)
 static void connection_ends(const struct end *by, const char *why)
 {
     const char letter[2] = {by != NULL ? by->name : '\0', '\0'};
-    event_begin("down");
-    event_text("why", why);
-    event_text("by", letter);
-    event_number("seconds", answered_at > 0 ? (double)(line_now - answered_at) / RATE : 0);
-    event_end();
+    const double seconds = answered_at > 0 ? (double)(line_now - answered_at) / RATE : 0;
     const bool told = state != CUT;
     state = IDLE;
     caller = NULL;
@@ -69,6 +65,12 @@ static void connection_ends(const struct end *by, const char *why)
         else if (end != by && told && !modem_on_hook(end))
             modem_hangs_up(end);
     }
+    /* Last: by now the machines have told their results. */
+    event_begin("down");
+    event_text("why", why);
+    event_text("by", letter);
+    event_number("seconds", seconds);
+    event_end();
     calls_over++;
 }
 

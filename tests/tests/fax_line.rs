@@ -2,40 +2,17 @@
 //! is the driver's.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sealfax_ifax::page::Page;
-use sealfax_ifax::tiff;
-use sealfax_rig::peer::efax::{self, Efax, EfaxOptions, HEADER_ROWS};
+use sealfax_rig::peer::efax::{self, Efax, EfaxOptions};
 use sealfax_rig::peer::hylafax::{self, Format, HylaFax, HylaFaxOptions};
 use sealfax_rig::peer::line_box::{
     self, Cut, End, EndName, HowCut, LineBox, LineOptions, Machine, Modem, Moment, Noise, Refusal, What,
 };
-use sealfax_rig::peer::process::PeerError;
+use sealfax_tests::fax::{all_here, fixture, pages, pixels, without_header};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Whether all of these are there. Where they have to be (`SEALFAX_STRICT=1`), what is missing is a failure.
-fn all_here(present: &[fn() -> Result<(), PeerError>]) -> bool {
-    let strict = std::env::var_os("SEALFAX_STRICT").is_some_and(|value| value == "1");
-    for one in present {
-        if let Err(missing) = one() {
-            assert!(!strict, "{missing}");
-            eprintln!("unsupported: {missing}");
-            return false;
-        }
-    }
-    true
-}
-
-fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fax").join(name)
-}
-
-fn pages(file: &Path) -> Vec<Page> {
-    tiff::read(&std::fs::read(file).unwrap(), &tiff::Limits::default()).unwrap()
-}
 
 fn machine(change: impl FnOnce(&mut Machine)) -> End {
     let mut machine = Machine::default();
@@ -45,16 +22,7 @@ fn machine(change: impl FnOnce(&mut Machine)) -> End {
 
 /// The same pixels, page by page.
 fn same(got: &[Page], sent: &[Page]) {
-    let shape = |pages: &[Page]| pages.iter().map(|page| (page.height(), page.fingerprint())).collect::<Vec<_>>();
-    assert_eq!(shape(got), shape(sent));
-}
-
-/// What efax sent: its white rows, then the page.
-fn without_header(page: &Page) -> Page {
-    let rows = HEADER_ROWS as usize * page.rows().len() / page.height() as usize;
-    let (header, rest) = page.rows().split_at(rows);
-    assert!(header.iter().all(|octet| *octet == 0), "the header is white");
-    Page::from_rows(page.width(), page.height() - HEADER_ROWS, page.resolution(), rest.to_vec()).unwrap()
+    assert_eq!(pixels(got), pixels(sent));
 }
 
 /// Sends a file from one machine to another, and says how it went: pages, and whether every result was good.
@@ -116,7 +84,8 @@ fn calls_that_do_not_come_about_or_do_not_last() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let (sends, receives) = (machine(|_| ()), machine(|machine| machine.pages_in = Some(folder.path().join("got.tif"))));
+    let (sends, receives) =
+        (machine(|_| ()), machine(|machine| machine.pages_in = Some(folder.path().join("got.tif"))));
     for (refusal, word) in
         [(Refusal::Busy, "busy"), (Refusal::NoAnswer, "no answer"), (Refusal::NoDialtone, "no dialtone")]
     {

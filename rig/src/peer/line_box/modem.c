@@ -2,6 +2,7 @@
 #include "box.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,12 +22,20 @@ static const char *const results[] = {"OK", "CONNECT", "NO CARRIER", "ERROR", "B
 
 static void flush(struct modem *modem)
 {
+    bool any = false;
     while (modem->out_length > 0) {
         const ssize_t taken = write(modem->master, modem->out, modem->out_length);
         if (taken <= 0)
-            return;
+            break;
         modem->out_length -= (size_t)taken;
         memmove(modem->out, modem->out + taken, modem->out_length);
+        any = true;
+    }
+    if (any) {
+        /* What is written to a master comes to the slave by a worker of the kernel's, any time later; on a busy machine seconds
+           of virtual time go by before it runs. Whoever looks at the slave waits for that worker. */
+        struct pollfd slave = {.fd = modem->slave, .events = POLLIN};
+        poll(&slave, 1, 0);
     }
 }
 
@@ -42,13 +51,22 @@ static void say(struct end *end, const void *octets, size_t length)
     flush(modem);
 }
 
+/* What host and modem say to each other in command mode. */
+static void overheard(const struct end *end, char direction, const char *text, int length)
+{
+    if (verbose)
+        fprintf(stderr, "%9.3f modem %c %c %.*s\n", (double)line_now / RATE, end->name, direction, length, text);
+}
+
 static int from_modem(at_state_t *at, void *user, const uint8_t *octets, size_t length)
 {
     struct end *end = user;
     (void)at;
     for (size_t number = 0; number < sizeof results / sizeof *results; number++)
-        if (length == strlen(results[number]) && memcmp(octets, results[number], length) == 0)
+        if (length == strlen(results[number]) && memcmp(octets, results[number], length) == 0) {
             end->modem.owes = false;
+            overheard(end, '>', results[number], (int)length);
+        }
     say(end, octets, length);
     return 0;
 }
@@ -122,13 +140,17 @@ void modem_take(struct end *end)
         const ssize_t taken = read(modem->master, octets, mode == AT_MODE_STUFFED ? sizeof octets : 1);
         if (taken <= 0)
             return;
+        bool asks = false;
         if (mode == AT_MODE_ONHOOK_COMMAND || mode == AT_MODE_OFFHOOK_COMMAND)
-            modem->owes = modem->owes || octets[0] == '\r';
+            asks = octets[0] == '\r';
         else if (mode == AT_MODE_HDLC)
-            modem->owes = modem->owes || (modem->t31->dled && octets[0] == ETX);
+            asks = modem->t31->dled && octets[0] == ETX;
         else if (mode == AT_MODE_DELIVERY)
             /* Any octet breaks reception off, and OK follows (T.31 8.3.3). */
-            modem->owes = true;
+            asks = true;
+        modem->owes = modem->owes || asks;
+        if (asks)
+            overheard(end, '<', at->line, at->line_ptr);
         t31_at_rx(modem->t31, (const char *)octets, (int)taken);
         if (mode == AT_MODE_STUFFED && at->at_rx_mode != AT_MODE_STUFFED)
             /* DLE ETX: OK follows when the carrier is off. */

@@ -60,6 +60,9 @@ impl Called {
             // MCF was lost.
             return self.answer(answer(MCF), without_operator(plain_fcf2(follows)) != EOP);
         }
+        if self.complete {
+            return self.close(Ok(()));
+        }
         let count = (usize::from(last) + 1).max(self.ecm.frames);
         self.ecm.frames = count;
         if let Some(map) = self.ecm.block.missing(count) {

@@ -5,6 +5,7 @@
 //! who cannot pause it lets the line run faster ([`Line::speed`]). A carrier stays in the line for a moment until its
 //! receiver listens, so that a host that is slow against a fast line misses nothing it would have heard on a real one.
 
+mod fax;
 mod modem;
 
 use std::pin::Pin;

@@ -168,8 +168,7 @@ impl Outgoing {
         if let Some(refused) = refused {
             return Err(refused);
         }
-        let agreed = &self.office.config.correspondents.send_signed_only;
-        let signed_only = !missing.is_empty() && missing.iter().all(|address| agreed.hold(address));
+        let signed_only = !missing.is_empty() && missing.iter().all(|address| self.gets_it_readable(address));
         if signed_only && !certificates.is_empty() {
             self.office.failed(
                 "SEND-005",
@@ -185,6 +184,28 @@ impl Outgoing {
             document.signed_only = signed_only;
         }
         Ok(())
+    }
+
+    /// ST611's option, for one who has no certificate: agreed on, and nobody who had one before.
+    fn gets_it_readable(&self, address: &str) -> bool {
+        if !self.office.config.correspondents.send_signed_only.hold(address) {
+            return false;
+        }
+        match self.office.trust.was_sealed_for(address) {
+            Ok(false) => true,
+            Ok(true) => {
+                let text = format!(
+                    "the certificate server says that {address} has no certificate, who had one before: not sent readable; \
+                     have their certificate published again"
+                );
+                self.office.suspicious("SEND-006", text);
+                false
+            }
+            Err(error) => {
+                self.office.failed("LEDGER-001", error.to_string());
+                false
+            }
+        }
     }
 
     /// ST608, ST609. Without a signature (V3), or without encryption (ST611's option), only where every recipient's domain is

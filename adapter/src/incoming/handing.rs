@@ -53,9 +53,11 @@ impl Incoming {
                         }
                         match opened.protection {
                             Protection::EncryptedOnly => marks.push(outer::NOT_PROVEN),
-                            Protection::Unbound => marks.push(outer::NOT_BOUND),
                             Protection::SignedOnly => marks.push(outer::NOT_SEALED),
-                            Protection::Signed | Protection::Legacy => {}
+                            Protection::Signed | Protection::Legacy | Protection::Unbound => {}
+                        }
+                        if !opened.bound {
+                            marks.push(outer::NOT_BOUND);
                         }
                         let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw, &sender);
                         if outer_fields.is_some() {

@@ -153,6 +153,15 @@ impl Page {
         self.rows.get(start..start + stride).unwrap_or_default()
     }
 
+    /// Writes row `y` from its left edge; what does not fit is left out.
+    pub(crate) fn put_row(&mut self, y: u32, line: &[u8]) {
+        let stride = stride(self.width);
+        let start = y as usize * stride;
+        if let Some(row) = self.rows.get_mut(start..start + stride) {
+            row.iter_mut().zip(line).for_each(|(to, from)| *to = *from);
+        }
+    }
+
     /// Every row from the top.
     pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.rows.chunks_exact(stride(self.width).max(1))

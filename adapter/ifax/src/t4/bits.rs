@@ -141,6 +141,20 @@ impl BitWriter {
         self.count % 8
     }
 
+    /// Bits written so far.
+    pub(crate) fn bits(&self) -> usize {
+        self.out.len() * 8 + self.count as usize
+    }
+
+    /// Appends so many zeros.
+    pub(crate) fn fill(&mut self, mut zeros: usize) {
+        while zeros > 0 {
+            let step = zeros.min(32);
+            self.put(0, step as u32);
+            zeros -= step;
+        }
+    }
+
     /// Fills with zeros up to an octet boundary.
     pub(crate) fn align(&mut self) {
         let odd = self.odd_bits();

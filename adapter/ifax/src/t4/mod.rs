@@ -50,6 +50,9 @@ pub struct EncodeOptions {
     pub fill_order: FillOrder,
     /// T.4's parameter K: every K-th line of MR is one-dimensional (2 standard, 4 fine). At least 1.
     pub k: u32,
+    /// Bits that a line has at least, with the EOL after it; what is missing is fill, so that a receiver without memory keeps
+    /// up (T.4, 4.1.3). 0 without EOL and for T.6, where there is no fill.
+    pub line_bits: u32,
 }
 
 impl EncodeOptions {
@@ -60,6 +63,7 @@ impl EncodeOptions {
         rtc: false,
         fill_order: FillOrder::LsbFirst,
         k: 1,
+        line_bits: 0,
     };
 }
 
@@ -134,6 +138,8 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
     let mut writer = BitWriter::with_capacity(page.rows().len() / 8 + 64);
     let (mut current, mut reference) = (Vec::new(), Vec::new());
     let width = page.width();
+    let fills = options.line_bits > 0 && options.eol != Eol::Absent && options.coding != Coding::ModifiedModifiedRead;
+    let mut begin = 0;
     for (number, row) in page.iter_rows().enumerate() {
         line::changes(row, width, &mut current);
         match options.coding {
@@ -142,11 +148,13 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
                     Eol::Absent => writer.align(),
                     _ => put_eol(&mut writer, options.eol, None),
                 }
+                begin = writer.bits();
                 one_d::encode(&mut writer, &current, width);
             }
             Coding::ModifiedRead => {
                 let one_dimensional = (number as u64).is_multiple_of(u64::from(options.k.max(1)));
                 put_eol(&mut writer, options.eol, Some(one_dimensional));
+                begin = writer.bits();
                 if one_dimensional {
                     one_d::encode(&mut writer, &current, width);
                 } else {
@@ -154,6 +162,10 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
                 }
             }
             Coding::ModifiedModifiedRead => two_d::encode(&mut writer, &current, &reference, width),
+        }
+        if fills {
+            let bits = writer.bits() - begin + EOL_BITS as usize;
+            writer.fill((options.line_bits as usize).saturating_sub(bits));
         }
         std::mem::swap(&mut current, &mut reference);
     }

@@ -36,7 +36,7 @@ fn every_coding_comes_back() {
                 if coding == Coding::ModifiedRead && eol == Eol::Absent {
                     continue;
                 }
-                let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4 };
+                let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4, line_bits: 0 };
                 let file = write_with(&pages(), &options).unwrap();
                 assert_eq!(read(&file, &Limits::default()).unwrap(), pages(), "{options:?}");
             }
@@ -162,7 +162,7 @@ fn another_library_agrees_where_it_is_at_hand() {
             for eol in [Eol::Absent, Eol::Unaligned, Eol::OctetAligned] {
                 for fill_order in [FillOrder::MsbFirst, FillOrder::LsbFirst] {
                     if coding != Coding::ModifiedRead || eol != Eol::Absent {
-                        let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4 };
+                        let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4, line_bits: 0 };
                         let name = format!("{coding:?}-{eol:?}-{fill_order:?}.tif");
                         std::fs::write(out.join(name), write_with(&letter, &options).unwrap()).unwrap();
                     }

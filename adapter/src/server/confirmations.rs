@@ -16,6 +16,7 @@ use sealfax_smime::path;
 use crate::flow::desk::Event;
 use crate::flow::{Protection, normal_address};
 use crate::ledger::{Delivered, LedgerError, Owed};
+use crate::notification::{self, Ending};
 use crate::office::Office;
 use crate::outgoing::{hex, origin};
 use crate::trust::Untrusted;
@@ -182,8 +183,19 @@ impl Confirmations {
             confirmation_digest: Digest256::of(confirmation),
             outcome: if delivered.failure.is_none() { Outcome::Delivered } else { Outcome::Failed },
         };
-        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record))? {
+        let ending = match &delivered.failure {
+            None => Ending::Printed(delivered.at),
+            Some(why) => Ending::Returned(why),
+        };
+        let told = transmission.wanted.as_ref().map_or_else(Vec::new, |wanted| {
+            notification::mails(&self.office, wanted, &transmission.message_id, &transmission.recipient, ending)
+        });
+        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record), &told)? {
             return Ok(());
+        }
+        if !told.is_empty() {
+            let kept = format!("{} notification(s) wait for the terminal, which asked for them", told.len());
+            self.office.did(&["D1"], kept);
         }
         let (id, recipient) = (&transmission.message_id, &transmission.recipient);
         match &delivered.failure {

@@ -10,7 +10,7 @@ use sealfax_client::ocsp::CLOCK_SKEW;
 use sealfax_drivers::display::Language;
 use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::Headers;
-use sealfax_ifax::{dsn, mail, mdn, report, tiff};
+use sealfax_ifax::{Page, dsn, mail, mdn, report, tiff};
 use sealfax_smime::path;
 
 use crate::flow::desk::Event;
@@ -257,7 +257,9 @@ impl Confirmations {
             Language::Japanese => report::Language::Japanese,
             Language::English => report::Language::English,
         };
-        let page = report::delivery_report(&deliveries, language, &self.office.config.office);
+        let resolution = self.office.config.confirmations.report_resolution.page();
+        let pages = report::delivery_report(&deliveries, language, &self.office.config.office);
+        let pages: Vec<Page> = pages.iter().map(|page| page.at(resolution)).collect();
         let address = Address::parse(&format!("sealfax@{}", self.office.host())).map_err(|e| words(&e))?;
         let own = Mailbox { name: Some("Sealfax".into()), address };
         let fax = mail::FaxMail {
@@ -268,7 +270,7 @@ impl Confirmations {
             message_id: self.office.message_id().trim_matches(['<', '>']).to_owned(),
             notify: None,
             text: None,
-            pages: tiff::write(&[page]).map_err(|e| words(&e))?,
+            pages: tiff::write(&pages).map_err(|e| words(&e))?,
             boundary: format!("=_{}", self.office.seams.entropy.token()),
         };
         let octets = mail::compose(&fax).map_err(|e| words(&e))?;

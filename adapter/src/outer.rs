@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::flow::{Owner, normal_address};
 use crate::ledger::Handed;
+use crate::notification;
 use crate::office::Office;
 
 /// What is sealed: the terminal's mail, in the name of the card's owner.
@@ -41,6 +42,8 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
         headers.push("Date", &format_date(office.seams.clock.now()))?;
         changed = true;
     }
+    // What the terminal asks for, the adapter answers.
+    changed |= notification::take_requests(&mut headers);
     let octets = if changed {
         let mut octets = headers.to_octets();
         octets.extend_from_slice(b"\r\n");

@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod dsn;
+pub mod extended;
 pub mod fit;
 pub mod header;
 pub mod mail;

@@ -20,6 +20,7 @@ use sealfax_client::ocsp::{CLOCK_SKEW, Location};
 use sealfax_client::seam::{Clock, Network};
 use sealfax_client::tls::{ClientTls, Security, ServerTls, TlsError, TlsName, TlsNetwork};
 use sealfax_drivers::display::Language;
+use sealfax_ifax::Resolution;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
@@ -332,11 +333,39 @@ pub struct ConfirmationConfig {
     pub overdue_seconds: u64,
     /// How soon a failed delivery of a confirmation or a registration is tried again, in seconds.
     pub retry_seconds: u64,
+    /// At which resolution reports are printed.
+    pub report_resolution: ReportResolution,
+}
+
+/// See [`ConfirmationConfig::report_resolution`]: every machine of TIFF-FX profile S prints both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportResolution {
+    /// 204x196 dots per inch.
+    #[default]
+    Fine,
+    /// 204x98: half the octets, and letters as sharp.
+    Standard,
+}
+
+impl ReportResolution {
+    /// The page's.
+    pub const fn page(self) -> Resolution {
+        match self {
+            Self::Fine => Resolution::Fine,
+            Self::Standard => Resolution::Standard,
+        }
+    }
 }
 
 impl Default for ConfirmationConfig {
     fn default() -> Self {
-        Self { batch: 1, overdue_seconds: 24 * 60 * 60, retry_seconds: 30 }
+        Self {
+            batch: 1,
+            overdue_seconds: 24 * 60 * 60,
+            retry_seconds: 30,
+            report_resolution: ReportResolution::default(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::flow::Protection;
 use crate::flow::receiving::{Fetched, MailId, SessionId};
 use crate::header_protection;
 use crate::ledger::{Handed, Owed, Print};
+use crate::notification;
 use crate::outer;
 use crate::outgoing::hex;
 
@@ -64,9 +65,9 @@ impl Incoming {
                             marks.push(outer::NOT_PROTECTED);
                         }
                         let whole = outer_fields.unwrap_or_else(|| header_protection::restore(&opened.content));
-                        outer::marked(&Zeroizing::new(whole), &marks)
+                        notification::without_requests(outer::marked(&Zeroizing::new(whole), &marks))
                     }
-                    (None, Fetched::Plain) => mail.raw.to_vec().into(),
+                    (None, Fetched::Plain) => notification::without_requests(mail.raw.to_vec().into()),
                     _ => continue,
                 };
                 given.push(OpenedMail { id: *mail_id, uid: mail.uid.clone(), octets: Arc::new(octets) });

@@ -76,6 +76,8 @@ pub struct Plan {
     pub built_in: bool,
     /// Each office has a fingerprint reader beside the card's (V2).
     pub fingerprints: bool,
+    /// The fax machines are of T.37 extended mode.
+    pub extended: bool,
 }
 
 impl Default for Plan {
@@ -95,6 +97,7 @@ impl Default for Plan {
             own_directory: false,
             built_in: false,
             fingerprints: false,
+            extended: false,
         }
     }
 }
@@ -258,6 +261,7 @@ impl Region {
                 hold: plan.hold,
                 batch: plan.batch,
                 fingerprints: plan.fingerprints,
+                extended: plan.extended,
                 language: Language::Japanese,
                 keep_pictures: plan.pictures || bench.pictures,
                 cards: bench.cards,

@@ -58,6 +58,8 @@ pub(super) struct SitePlan {
     pub(super) hold: Duration,
     pub(super) batch: usize,
     pub(super) fingerprints: bool,
+    /// The machine is of T.37 extended mode.
+    pub(super) extended: bool,
     pub(super) language: Language,
     pub(super) keep_pictures: bool,
     pub(super) cards: Cards,
@@ -115,7 +117,7 @@ impl Site {
         let letter = plan.letter;
         let adapter_name = format!("adapter-{letter}");
         let machine = format!("fax@{letter}.example");
-        let terminal = IfaxTerminal::new(
+        let mut terminal = IfaxTerminal::new(
             &format!("terminal-{letter}"),
             &machine,
             SocketAddr::new(plan.towards_terminal.ip(), SMTP),
@@ -125,6 +127,9 @@ impl Site {
             &plan.folder,
         )
         .map_err(Failure::infrastructure)?;
+        if plan.extended {
+            terminal = terminal.in_extended_mode();
+        }
         let (adapter, slot) = match (plan.twin.clone(), plan.lab.clone()) {
             (None, None) => {
                 let starting =

@@ -1,4 +1,5 @@
 //! Endpoints: what stands at the ends of the wires and is not under test, as real protocol speakers.
 
 pub mod ifax;
-pub mod scanner;
+
+pub use sealfax_scanner as scanner;

@@ -6,6 +6,7 @@ pub mod curves;
 pub mod delivery;
 pub mod diagnosis;
 pub mod evidence;
+pub mod extended;
 mod forger;
 pub mod mail_tls;
 pub mod own_directory;
@@ -40,6 +41,7 @@ pub fn all() -> Vec<Scenario> {
         delivery::all(),
         curves::all(),
         built_in::all(),
+        extended::all(),
         person::all(),
         servers::all(),
         own_directory::all(),

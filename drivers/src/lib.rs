@@ -1,4 +1,4 @@
-//! Devices of the adapter: lamp, buzzer, button, display, card reader, PIN pad, and whatever else knows people.
+//! Devices of the adapter: lamp, buzzer, button, display, card reader, PIN pad, fax modem, and whatever else knows people.
 //!
 //! Each device is a small trait, real backends and a virtual one, chosen at run time. Nothing here knows of mail.
 
@@ -8,6 +8,7 @@ pub mod card;
 pub mod display;
 pub mod gpio;
 pub mod lamp;
+pub mod modem;
 pub mod pattern;
 pub mod person;
 pub mod pin;

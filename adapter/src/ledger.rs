@@ -4,6 +4,8 @@
 //!
 //! One small redb database; a method returns when its change is on the disk.
 
+mod taken;
+
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -29,7 +31,8 @@ const REPORTS: Table = TableDefinition::new("reports");
 const SEEN: Table = TableDefinition::new("documents handed before");
 const CORRESPONDENTS: Table = TableDefinition::new("keys of correspondents");
 const NOTIFICATIONS: Table = TableDefinition::new("notifications for the fax machine");
-const TABLES: [Table; 8] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS];
+const TAKEN: Table = TableDefinition::new("arrived by telephone, not yet sent");
+const TABLES: [Table; 9] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS, TAKEN];
 
 /// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
 const REMEMBERED: u64 = 10_000;

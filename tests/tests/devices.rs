@@ -85,7 +85,7 @@ fn config(folder: &std::path::Path) -> Config {
     std::fs::write(&anchors, authority.anchor_pem().unwrap()).unwrap();
     let mut config: Config = toml::from_str(include_str!("../../adapter/sealfax-adapter.example.toml")).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (any, any, any);
+    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (Some(any), Some(any), any);
     config.network.notices_from = vec![IpAddr::from([127, 0, 0, 1])];
     (config.network.anchors, config.network.intermediates) = (anchors, None);
     config.data = folder.join("data");

@@ -32,7 +32,7 @@ async fn adapter(folder: &std::path::Path) -> (Adapter, impl Sized) {
     std::fs::write(&anchors, authority.anchor_pem().unwrap()).unwrap();
     let mut config: Config = toml::from_str(include_str!("../../adapter/sealfax-adapter.example.toml")).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (any, any, any);
+    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (Some(any), Some(any), any);
     config.network.notices_from = vec![IpAddr::from([127, 0, 0, 1])];
     // Nobody listens there.
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));

@@ -10,7 +10,7 @@ use sealfax_client::ocsp::CLOCK_SKEW;
 use sealfax_drivers::display::Language;
 use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::Headers;
-use sealfax_ifax::{Page, dsn, mail, mdn, report, tiff};
+use sealfax_ifax::{Page, dsn, mdn, report};
 use sealfax_smime::path;
 
 use crate::flow::desk::Event;
@@ -18,6 +18,7 @@ use crate::flow::{Protection, normal_address};
 use crate::ledger::{Delivered, LedgerError, Owed};
 use crate::notification::{self, Ending};
 use crate::office::Office;
+use crate::outer;
 use crate::outgoing::{hex, origin};
 use crate::trust::Untrusted;
 
@@ -262,18 +263,7 @@ impl Confirmations {
         let pages: Vec<Page> = pages.iter().map(|page| page.at(resolution)).collect();
         let address = Address::parse(&format!("sealfax@{}", self.office.host())).map_err(|e| words(&e))?;
         let own = Mailbox { name: Some("Sealfax".into()), address };
-        let fax = mail::FaxMail {
-            from: own.clone(),
-            to: vec![own],
-            subject: "Delivery report".into(),
-            date: self.office.seams.clock.now(),
-            message_id: self.office.message_id().trim_matches(['<', '>']).to_owned(),
-            notify: None,
-            text: None,
-            pages: tiff::write(&pages).map_err(|e| words(&e))?,
-            boundary: format!("=_{}", self.office.seams.entropy.token()),
-        };
-        let octets = mail::compose(&fax).map_err(|e| words(&e))?;
+        let octets = outer::fax_mail(&self.office, own.clone(), vec![own], "Delivery report", &pages)?;
         String::from_utf8(octets).map_err(|e| words(&e))
     }
 }

@@ -12,8 +12,8 @@ use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, P
 
 use crate::flow::desk::Event;
 use crate::flow::receiving::MailId;
-use crate::ledger::LedgerError;
 use crate::incoming::{Given, Incoming, OpenedMail, Visit};
+use crate::ledger::LedgerError;
 use crate::office::Office;
 
 /// Stands behind the terminal's POP3 port.
@@ -75,6 +75,8 @@ impl MailboxDoor for TerminalPop3 {
                 items.extend(self.reports());
                 Drop::new(self.office.clone(), Some(visit), None, items)
             }
+            // A machine on a telephone line has no mailbox of its own.
+            Given::Ordinary if user.is_empty() => Drop::new(self.office.clone(), None, None, self.reports()),
             Given::Ordinary => {
                 let reports = self.reports();
                 match self.ordinary(user, password).await {

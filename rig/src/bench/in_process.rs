@@ -184,6 +184,7 @@ fn devices(
         display: Box::new(RecordedDisplay::new(log.clone(), name, plan.language, folder, screens.clone())),
         reader,
         pin_pad: Box::new(pad),
+        fax_line: None,
         person: glass.map(|glass| Arc::new(glass) as Arc<dyn PersonProof>),
         style: Style { language: plan.language, ..Style::default() },
         album: album(),

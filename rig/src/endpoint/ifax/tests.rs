@@ -66,8 +66,7 @@ async fn a_taken_mail_is_sent_and_says_so() {
     let script =
         &[("EHLO", "250 hello\r\n"), ("DATA", "354 go\r\n"), (".", "250 2.0.0 taken\r\n"), ("QUIT", "221 bye\r\n")];
     let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-    let lcd =
-        terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+    let lcd = terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
     assert!(lcd.sent, "{lcd:?}");
     let told = String::from_utf8(told.await.unwrap()).unwrap();
     assert!(told.contains("MAIL FROM:<taro@a.example>"), "{told}");
@@ -86,8 +85,7 @@ async fn a_refusal_stands_on_the_lcd() {
         ("QUIT", "221 bye\r\n"),
     ];
     let (at, _told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-    let lcd =
-        terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+    let lcd = terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
     assert_eq!((lcd.sent, lcd.code), (false, Some(550)));
     assert!(lcd.text.contains("no certificate"), "{lcd:?}");
     assert!(log.exercised().contains("ST709"));

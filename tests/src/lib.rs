@@ -3,6 +3,7 @@
 #[cfg(feature = "pcsc")]
 pub mod bridge;
 pub mod cards;
+pub mod fax;
 pub mod labgrid;
 pub mod openssl;
 #[cfg(feature = "pcsc")]

@@ -245,7 +245,8 @@ impl Operator {
                         self.abort().await?;
                         break;
                     }
-                    Some(Answer::Busy) => return Err(EndReason::LineCut(Phase::SetUp)),
+                    // On hook again, so the exchange has cut the line.
+                    Some(Answer::Busy | Answer::Error) => return Err(EndReason::LineCut(Phase::SetUp)),
                     Some(_) if begun => break,
                     Some(_) if Instant::now() >= until => break,
                     Some(_) => {
@@ -359,6 +360,7 @@ impl Operator {
                     self.abort().await?;
                     return Ok(Event::Nothing);
                 }
+                Some(Answer::Busy | Answer::Error) => return Err(EndReason::LineCut(Phase::SetUp)),
                 Some(_) if Instant::now() >= until => return Ok(Event::Nothing),
                 Some(_) => tokio::time::sleep_until((asked + Duration::from_millis(200)).min(until)).await,
             }

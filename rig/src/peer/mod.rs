@@ -2,6 +2,9 @@
 //! loopback, with a folder of its own, and ended when dropped.
 
 pub mod dovecot;
+pub mod efax;
+pub mod hylafax;
+pub mod line_box;
 pub mod openssl_ocsp;
 pub mod pcscd;
 pub mod postfix;

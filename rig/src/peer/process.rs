@@ -107,6 +107,26 @@ impl Process {
         }
     }
 
+    /// Waits for at most `patience` until it has ended by itself.
+    pub fn finished(&mut self, patience: Duration) -> Result<std::process::ExitStatus, PeerError> {
+        let begin = Instant::now();
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Err(error) => return Err(PeerError::broken(self.program, error)),
+                Ok(None) if begin.elapsed() > patience => {
+                    return Err(PeerError::broken(self.program, format!("does not end: {}", self.said())));
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Asks it and its children to end (SIGTERM).
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
     /// Waits until something answers at `at`.
     pub fn wait_for_port(&mut self, at: SocketAddr, patience: Duration) -> Result<(), PeerError> {
         self.wait_until(patience, |_| TcpStream::connect_timeout(&at, Duration::from_millis(200)).ok().map(drop))

@@ -62,6 +62,7 @@ pub struct Called {
     me: Identity,
     pub(super) state: State,
     pub(super) now: Duration,
+    phase: Phase,
     steps: u32,
     /// When identification must be over; `None`: it is.
     identify_until: Option<Duration>,
@@ -108,6 +109,7 @@ impl Called {
             me,
             state: State::Start,
             now: Duration::ZERO,
+            phase: Phase::SetUp,
             steps: 0,
             identify_until: None,
             dcs: None,
@@ -141,15 +143,7 @@ impl Called {
 
     /// In which phase the call is.
     pub fn phase(&self) -> Phase {
-        match self.state {
-            State::Start => Phase::SetUp,
-            State::SendingDis | State::AwaitCheck => Phase::Negotiation,
-            State::AwaitPage => Phase::Message,
-            State::AwaitCommand if self.post.is_none() && self.page.is_none() => Phase::Negotiation,
-            State::Answering { .. } if self.post.is_none() => Phase::Negotiation,
-            State::AwaitCommand | State::Answering { .. } | State::Judging | State::Deciding => Phase::PostMessage,
-            State::Closing | State::Over => Phase::Release,
-        }
+        self.phase
     }
 
     /// What is to be done after `event`, which happened `now`, counted from the call's beginning.
@@ -203,6 +197,7 @@ impl Called {
     /// Phase E: DCN, then the end.
     pub(super) fn close(&mut self, result: Result<(), EndReason>) -> Action {
         self.result = Some(result);
+        self.phase = Phase::Release;
         self.state = State::Closing;
         Action::Frames(answer(DCN))
     }
@@ -213,6 +208,7 @@ impl Called {
 
     /// Phase B: CSI and DIS.
     fn identify(&mut self) -> Action {
+        self.phase = Phase::Negotiation;
         let mut frames = Vec::new();
         if !self.me.number.is_empty() {
             frames.push(Frame::new(CSI, text_field(&self.me.number)));
@@ -238,6 +234,7 @@ impl Called {
 
     pub(super) fn receive_page(&mut self) -> Action {
         let Some(dcs) = self.dcs else { return self.listen() };
+        self.phase = Phase::Message;
         self.state = State::AwaitPage;
         Action::ReceiveFast { rate: dcs.format.rate, long_training: self.long_training, within: T2 }
     }
@@ -322,6 +319,7 @@ impl Called {
                 self.post = None;
                 self.complete = false;
                 self.ecm.new_training();
+                self.phase = Phase::Negotiation;
                 self.state = State::AwaitCheck;
                 Action::ReceiveFast { rate: dcs.format.rate, long_training: true, within: T2 }
             }
@@ -341,6 +339,7 @@ impl Called {
     }
 
     fn page_came(&mut self, octets: Vec<u8>) -> Action {
+        self.phase = Phase::PostMessage;
         self.long_training = false;
         let Some(dcs) = self.dcs else { return self.listen() };
         if dcs.format.ecm {

@@ -1,0 +1,378 @@
+//! Our Class 1 driver and T.30 on a line with far ends nobody here wrote: libspandsp's fax machine, efax, HylaFAX; both ways,
+//! at every speed, in every coding, with noise, and with the line cut in each phase. Pages are compared pixel by pixel.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::time::Duration;
+
+use sealfax_drivers::modem::serial::{self, USUAL_SPEED};
+use sealfax_drivers::modem::{
+    Coding, EndReason, FaxError, FaxLine as _, Identity, Phase, Received as Arrival, Resolution, Scheme, Sent,
+};
+use sealfax_ifax::page::Page;
+use sealfax_rig::peer::efax::{self, Efax, EfaxOptions};
+use sealfax_rig::peer::hylafax::{self, Format, HylaFax, HylaFaxOptions};
+use sealfax_rig::peer::line_box::{
+    self, Cut, End, EndName, HowCut, LineBox, LineOptions, Machine, Modem, Moment, Noise, Refusal, What, on_line_time,
+};
+use sealfax_tests::fax::{Pages, Received, all_here, fixture, pages, pixels, without_header};
+use tokio::time::Instant;
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const NUMBER: &str = "03-3222-2222";
+
+/// At most this rate, these codings.
+fn station(bits: u32, ecm: bool, codings: &[Coding]) -> Identity {
+    let mut me = Identity::new("+81 3 1111 1111");
+    me.capabilities.rates.retain(|rate| rate.bits <= bits && (bits != 9600 || rate.scheme != Scheme::V17));
+    me.capabilities.ecm = ecm;
+    me.capabilities.codings = codings.to_vec();
+    me.capabilities.resolution = Resolution::Fine;
+    me
+}
+
+const ALL: &[Coding] = &[Coding::Mh, Coding::Mr, Coding::Mmr];
+
+/// Our modem at end A, at end B a machine.
+fn line_to(machine: Machine, options: LineOptions) -> LineBox {
+    LineBox::start(&options, [&End::Modem(Modem::default()), &End::Machine(machine)]).unwrap()
+}
+
+async fn send(line: &LineBox, me: &Identity, document: &mut Pages) -> Result<Sent, FaxError> {
+    let mut modem = serial::open(line.port(EndName::A).unwrap(), USUAL_SPEED).unwrap();
+    modem.call(NUMBER, me, None, document).await
+}
+
+/// Has the modem ready, lets `somebody` call, and answers at the first ring.
+async fn receive(
+    line: &LineBox,
+    me: &Identity,
+    tray: &mut Received,
+    somebody: impl FnOnce(),
+) -> Result<Arrival, FaxError> {
+    let mut modem = serial::open(line.port(EndName::A).unwrap(), USUAL_SPEED).unwrap().with_rings(1);
+    modem.diagnose().await?;
+    somebody();
+    modem.wait_for_call().await?;
+    modem.answer(me, tray).await
+}
+
+/// How often a frame was on the line.
+fn frames(line: &LineBox, wanted: &str) -> usize {
+    line.events().iter().filter(|event| matches!(&event.what, What::Frame { name, .. } if name == wanted)).count()
+}
+
+/// Sends a file to a machine: what it got, how we see it, and the line.
+fn sent_to(machine: Machine, options: LineOptions, me: &Identity, file: &str) -> (LineBox, Sent, Vec<Page>) {
+    let folder = tempfile::tempdir().unwrap();
+    let got = folder.path().join("got.tif");
+    let line = line_to(Machine { pages_in: Some(got.clone()), ..machine }, options);
+    let mut document = Pages::new(pages(&fixture(file)));
+    let sent = on_line_time(&line, send(&line, me, &mut document)).unwrap();
+    let sent = sent.unwrap_or_else(|error| panic!("{error:?}\n{:#?}", line.events()));
+    let results = line.call(0, PATIENCE).unwrap();
+    assert!(results.iter().all(|result| result.result == 0), "{results:?}");
+    let got = pages(&got);
+    assert_eq!(pixels(&got), pixels(&pages(&fixture(file))));
+    (line, sent, got)
+}
+
+/// Receives a file from a machine, the same.
+fn received_from(machine: Machine, options: LineOptions, me: &Identity, file: &str) -> (LineBox, Arrival, Received) {
+    let line = line_to(machine, options);
+    let mut tray = Received::default();
+    let call = || line.dial(EndName::B, NUMBER, Some(&fixture(file)));
+    let arrival = on_line_time(&line, receive(&line, me, &mut tray, call)).unwrap();
+    let arrival = arrival.unwrap_or_else(|error| panic!("{error:?}\n{:#?}", line.events()));
+    let results = line.call(0, PATIENCE).unwrap();
+    assert!(results.iter().all(|result| result.result == 0), "{results:?}");
+    assert_eq!(pixels(&tray.pages), pixels(&pages(&fixture(file))));
+    (line, arrival, tray)
+}
+
+/// At each rate: which codings, with error correction or without.
+const MATRIX: [(u32, bool, &[Coding], Coding, &str); 6] = [
+    (4800, false, &[Coding::Mh], Coding::Mh, "mh.tif"),
+    (4800, true, ALL, Coding::Mmr, "mmr.tif"),
+    (9600, false, &[Coding::Mh, Coding::Mr], Coding::Mr, "mr.tif"),
+    (9600, true, ALL, Coding::Mmr, "mmr.tif"),
+    (14_400, false, &[Coding::Mh], Coding::Mh, "multi.tif"),
+    (14_400, true, ALL, Coding::Mmr, "multi.tif"),
+];
+
+#[test]
+fn to_a_machine() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for (bits, ecm, codings, coding, file) in MATRIX {
+        let me = station(bits, ecm, codings);
+        let (line, sent, _) = sent_to(Machine::default(), LineOptions::for_line_time(), &me, file);
+        assert_eq!((sent.format.rate.bits, sent.format.ecm, sent.format.coding), (bits, ecm, coding));
+        assert_eq!((frames(&line, "PPR"), frames(&line, "RTN"), sent.retrainings), (0, 0, 0), "a good line");
+    }
+}
+
+#[test]
+fn from_a_machine() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for (bits, ecm, codings, _, file) in MATRIX {
+        let me = station(bits, ecm, codings);
+        let (line, arrival, tray) = received_from(Machine::default(), LineOptions::for_line_time(), &me, file);
+        assert_eq!((arrival.rate.bits, tray.came[0].ecm), (bits, ecm));
+        assert_eq!((frames(&line, "PPR"), frames(&line, "RTN"), arrival.retrainings), (0, 0, 0), "a good line");
+    }
+}
+
+/// A page that noise damaged: with error correction the frames it took are sent again, without it the page is.
+#[test]
+fn noise_is_repaired() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    let noisy = |towards, seconds, lasts| {
+        let from = Moment { after: Some("CFR"), seconds };
+        let noise = Noise { level: -17.0, seed: 11, towards: Some(towards), from, lasts: Some(lasts) };
+        LineOptions { noise: vec![noise], ..LineOptions::for_line_time() }
+    };
+    for bits in [9600, 14_400] {
+        let me = station(bits, true, ALL);
+        let (line, sent, _) = sent_to(Machine::default(), noisy(EndName::B, 3.0, 2.0), &me, "mmr.tif");
+        assert!(sent.format.ecm && frames(&line, "PPR") > 0, "the noise did nothing");
+        let (line, _, tray) = received_from(Machine::default(), noisy(EndName::A, 3.0, 2.0), &me, "mmr.tif");
+        assert!(tray.came[0].ecm && frames(&line, "PPR") > 0, "the noise did nothing");
+    }
+    // No error correction: RTN, and the page again.
+    let me = station(9600, false, &[Coding::Mh]);
+    let (line, _, tray) = received_from(Machine::default(), noisy(EndName::A, 10.0, 2.0), &me, "mh.tif");
+    assert_eq!((frames(&line, "RTN"), tray.refused), (1, 1));
+    let (line, sent, _) = sent_to(Machine::default(), noisy(EndName::B, 10.0, 8.0), &me, "mh.tif");
+    assert!(frames(&line, "RTN") > 0 && sent.pages == 1, "{sent:?}");
+}
+
+/// Training that fails at the highest rate is tried at lower ones.
+#[test]
+fn a_bad_line_is_slower() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for towards in [EndName::A, EndName::B] {
+        let from = Moment { after: None, seconds: 0.0 };
+        let noise = Noise { level: -34.0, seed: 5, towards: Some(towards), from, lasts: None };
+        let options = LineOptions { noise: vec![noise], ..LineOptions::for_line_time() };
+        let me = station(14_400, true, ALL);
+        let bits = if towards == EndName::B {
+            sent_to(Machine::default(), options, &me, "mmr.tif").1.format.rate.bits
+        } else {
+            received_from(Machine::default(), options, &me, "mmr.tif").1.rate.bits
+        };
+        assert!(bits < 14_400, "{bits}");
+    }
+}
+
+#[test]
+fn calls_that_do_not_come_about() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for refusal in [Refusal::Busy, Refusal::NoAnswer, Refusal::NoDialtone] {
+        let options = LineOptions { refuse: Some((refusal, 1)), ..LineOptions::for_line_time() };
+        let line = line_to(Machine::default(), options);
+        let mut document = Pages::new(pages(&fixture("mmr.tif")));
+        let error = on_line_time(&line, send(&line, &station(14_400, true, ALL), &mut document)).unwrap().unwrap_err();
+        let right = match refusal {
+            Refusal::Busy => matches!(error.reason, EndReason::Busy),
+            Refusal::NoAnswer => matches!(error.reason, EndReason::NoAnswer),
+            Refusal::NoDialtone => matches!(error.reason, EndReason::NoDialTone),
+        };
+        assert!(right && error.pages_confirmed == 0 && document.asked.is_empty(), "{refusal:?}: {error:?}");
+    }
+}
+
+/// Where a line breaks: after a frame, so many seconds later.
+fn cut(after: Option<&'static str>, seconds: f64, how: HowCut) -> LineOptions {
+    let cut = Some(Cut { at: Moment { after, seconds }, nth: 1, how });
+    LineOptions { cut, ..LineOptions::for_line_time() }
+}
+
+/// What became of a call whose line broke, and how long after that our end knew it, in virtual time.
+struct Broken<T> {
+    outcome: Result<T, FaxError>,
+    seconds: f64,
+}
+
+/// From the cut, or for want of one from the end of the connection, until now.
+fn since_cut(line: &LineBox, begun: Instant) -> f64 {
+    let events = line.events();
+    let cut = events.iter().find(|event| match &event.what {
+        What::Cut => true,
+        What::Down { why, .. } => why == "cut",
+        _ => false,
+    });
+    begun.elapsed().as_secs_f64() - cut.expect("the line was cut").at
+}
+
+fn sent_into_a_cut(machine: Machine, options: LineOptions, me: &Identity) -> Broken<Sent> {
+    let line = line_to(machine, options);
+    let mut document = Pages::new(pages(&fixture("mmr.tif")));
+    on_line_time(&line, async {
+        let begun = Instant::now();
+        let outcome = send(&line, me, &mut document).await;
+        Broken { outcome, seconds: since_cut(&line, begun) }
+    })
+    .unwrap()
+}
+
+fn received_from_a_cut(machine: Machine, options: LineOptions, me: &Identity) -> (Broken<Arrival>, usize) {
+    let line = line_to(machine, options);
+    let mut tray = Received::default();
+    let broken = on_line_time(&line, async {
+        let begun = Instant::now();
+        let call = || line.dial(EndName::B, NUMBER, Some(&fixture("mmr.tif")));
+        let outcome = receive(&line, me, &mut tray, call).await;
+        Broken { outcome, seconds: since_cut(&line, begun) }
+    })
+    .unwrap();
+    (broken, tray.pages.len())
+}
+
+/// Cut in each phase of T.30: the sender learns it within the time-outs of T.30, by a typed error that says in which phase, and
+/// a document that was not confirmed is not sent. After the last confirmation (E) it is.
+#[test]
+fn a_line_cut_while_sending() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for ecm in [true, false] {
+        let me = station(14_400, ecm, if ecm { ALL } else { &[Coding::Mh] });
+        for (after, seconds) in
+            [(None, 1.0), (Some("DCS"), 0.5), (Some("CFR"), 5.0), (Some(if ecm { "PPS" } else { "EOP" }), 0.0)]
+        {
+            for how in [HowCut::Silence, HowCut::Hangup] {
+                let broken = sent_into_a_cut(Machine::default(), cut(after, seconds, how), &me);
+                println!("ecm {ecm}, {after:?} + {seconds}, {how:?}: {:.1} s: {:?}", broken.seconds, broken.outcome);
+            }
+        }
+        let broken = sent_into_a_cut(Machine::default(), cut(Some("MCF"), 0.2, HowCut::Silence), &me);
+        println!("MCF {:.1} s {:?}", broken.seconds, broken.outcome);
+    }
+}
+
+#[test]
+fn a_line_cut_while_receiving() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    for ecm in [true, false] {
+        let me = station(14_400, ecm, if ecm { ALL } else { &[Coding::Mh] });
+        for (after, seconds) in
+            [(None, 1.0), (Some("DCS"), 0.5), (Some("CFR"), 5.0), (Some("CFR"), if ecm { 28.0 } else { 53.0 })]
+        {
+            for how in [HowCut::Silence, HowCut::Hangup] {
+                let (broken, pages) = received_from_a_cut(Machine::default(), cut(after, seconds, how), &me);
+                println!(
+                    "ecm {ecm}, {after:?} + {seconds}, {how:?}: {:.1} s: {pages} {:?}",
+                    broken.seconds, broken.outcome
+                );
+            }
+        }
+        let (broken, pages) = received_from_a_cut(Machine::default(), cut(Some("MCF"), 0.2, HowCut::Silence), &me);
+        println!("MCF {:.1} s {pages} {:?}", broken.seconds, broken.outcome);
+    }
+}
+
+/// A pair of hosts at two modems: ours and somebody else's, both in real time.
+fn two_modems() -> LineBox {
+    LineBox::start(&LineOptions::for_real_time(), [&End::Modem(Modem::default()), &End::Modem(Modem::default())])
+        .unwrap()
+}
+
+fn real_time<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(work)
+}
+
+#[test]
+fn to_efax() {
+    if !all_here(&[line_box::present, efax::present]) {
+        return;
+    }
+    for (bits, file) in [(4800, "mh.tif"), (9600, "mr.tif"), (14_400, "multi.tif")] {
+        let line = two_modems();
+        let options = EfaxOptions { rate: bits, ..EfaxOptions::default() };
+        let mut efax = Efax::receive(line.port(EndName::B).unwrap(), options).unwrap();
+        let mut document = Pages::new(pages(&fixture(file)));
+        let sent = real_time(send(&line, &station(bits, true, ALL), &mut document));
+        let sent = sent.unwrap_or_else(|error| panic!("{error:?}\n{}", efax.said()));
+        efax.finished(PATIENCE).unwrap();
+        assert_eq!((sent.format.rate.bits, sent.format.ecm, sent.format.coding), (bits, false, Coding::Mh));
+        let got: Vec<Page> = efax.received().iter().flat_map(|file| pages(file)).collect();
+        assert_eq!(pixels(&got), pixels(&pages(&fixture(file))));
+    }
+}
+
+#[test]
+fn from_efax() {
+    if !all_here(&[line_box::present, efax::present]) {
+        return;
+    }
+    for (bits, file) in [(4800, "mh.tif"), (9600, "mr.tif"), (14_400, "multi.tif")] {
+        let line = two_modems();
+        let port = line.port(EndName::B).unwrap().to_owned();
+        let (mut tray, mut efax) = (Received::default(), None);
+        let options = EfaxOptions { rate: bits, ..EfaxOptions::default() };
+        let call = || efax = Some(Efax::send(&port, "5551234", &pages(&fixture(file)), options).unwrap());
+        let arrival = real_time(receive(&line, &station(bits, true, ALL), &mut tray, call));
+        let mut efax = efax.unwrap();
+        let arrival = arrival.unwrap_or_else(|error| panic!("{error:?}\n{}", efax.said()));
+        efax.finished(PATIENCE).unwrap();
+        assert_eq!(arrival.rate.bits, bits);
+        let got: Vec<Page> = tray.pages.iter().map(without_header).collect();
+        assert_eq!(pixels(&got), pixels(&pages(&fixture(file))));
+    }
+}
+
+/// With HylaFAX: rate, coding, error correction and file.
+const WITH_HYLAFAX: [(u32, Format, bool, Coding, &str); 3] = [
+    (4800, Format::ModifiedHuffman, false, Coding::Mh, "mh.tif"),
+    (9600, Format::ModifiedRead, true, Coding::Mr, "mr.tif"),
+    (14_400, Format::ModifiedModifiedRead, true, Coding::Mmr, "multi.tif"),
+];
+
+#[test]
+fn to_hylafax() {
+    if !all_here(&[line_box::present, hylafax::present]) {
+        return;
+    }
+    for (rate, format, ecm, coding, file) in WITH_HYLAFAX {
+        let line = two_modems();
+        let options = HylaFaxOptions { rate, format, ecm };
+        let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), options).unwrap();
+        hylafax.answer().unwrap();
+        let mut document = Pages::new(pages(&fixture(file)));
+        let sent = real_time(send(&line, &station(rate, true, ALL), &mut document));
+        let sent = sent.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
+        assert_eq!((sent.format.rate.bits, sent.format.ecm, sent.format.coding), (rate, ecm, coding));
+        let got = hylafax.received(PATIENCE).unwrap();
+        assert_eq!(pixels(&pages(&got)), pixels(&pages(&fixture(file))));
+    }
+}
+
+#[test]
+fn from_hylafax() {
+    if !all_here(&[line_box::present, hylafax::present]) {
+        return;
+    }
+    for (rate, format, ecm, coding, file) in WITH_HYLAFAX {
+        let line = two_modems();
+        let sent = pages(&fixture(file));
+        let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), HylaFaxOptions { rate, format, ecm }).unwrap();
+        let mut tray = Received::default();
+        let call = || hylafax.send("5551234", &fixture(file), sent.len()).unwrap();
+        let arrival = real_time(receive(&line, &station(rate, true, ALL), &mut tray, call));
+        let arrival = arrival.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
+        hylafax.sent(PATIENCE).unwrap();
+        assert_eq!((arrival.rate.bits, tray.came[0].ecm, tray.came[0].coding), (rate, ecm, coding));
+        assert_eq!(pixels(&tray.pages), pixels(&sent));
+    }
+}

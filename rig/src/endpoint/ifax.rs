@@ -22,6 +22,8 @@ use sealfax_ifax::mdn::{self, Mdn, MdnError};
 use sealfax_ifax::page::Page;
 use sealfax_ifax::tiff::{self, TiffError};
 
+use super::tray::OutputTray;
+pub use super::tray::PrintedDocument;
 use crate::events::{EventKind, EventLog, Lane};
 
 /// How long the machine waits for its mail server's last word (RFC 5321, 4.5.3.2.6).
@@ -76,19 +78,6 @@ pub struct Lcd {
     pub code: Option<u16>,
     /// The Message-ID the machine gave, without angle brackets.
     pub message_id: String,
-}
-
-/// One document that came out of the machine.
-#[derive(Debug, Clone)]
-pub struct PrintedDocument {
-    /// The mail as fetched.
-    pub mail: Vec<u8>,
-    /// Its pages.
-    pub pages: Vec<Page>,
-    /// The pages as a TIFF file.
-    pub tiff: Vec<u8>,
-    /// Where the TIFF lies, relative to the folder.
-    pub path: String,
 }
 
 /// The machine.
@@ -192,7 +181,7 @@ impl IfaxTerminal {
         };
         let octets = mail::compose(&fax)?;
         self.step(&["ST705", "P1"], "TIFF and MIME made");
-        self.keep(&format!("pages/{}-sent.tif", self.name), &tiff)?;
+        self.tray().keep(&format!("pages/{}-sent.tif", self.name), &tiff)?;
         self.step(&["ST706"], format!("to the mail server at {}", self.smtp));
         let reverse_path = self.from.address.to_string();
         let envelope_id = format!("fax-{token}");
@@ -338,33 +327,11 @@ impl IfaxTerminal {
     /// Decodes, expands, prints (I2).
     fn print(&self, octets: Vec<u8>) -> Result<PrintedDocument, TerminalError> {
         let fax = mail::parse(&octets, &mail::Limits::default())?;
-        let pages = tiff::read(&fax.pages, &tiff::Limits::default())?;
-        let tiff = tiff::write(&pages)?;
-        let path = self.free_name();
-        self.keep(&path, &tiff)?;
-        for (number, page) in pages.iter().enumerate() {
-            let name = path.replace(".tif", &format!("-{}.png", number + 1));
-            self.keep(&name, &picture(page)?)?;
-        }
-        self.step(&["I2"], format!("printed {} page(s)", pages.len()));
-        Ok(PrintedDocument { mail: octets, pages, tiff, path })
+        self.tray().print(tiff::read(&fax.pages, &tiff::Limits::default())?, octets)
     }
 
-    /// The next name in the output tray: nothing printed is ever overwritten.
-    fn free_name(&self) -> String {
-        let names = (1u32..).map(|number| format!("pages/{}-printed-{number}.tif", self.name));
-        let mut free = names.filter(|name| !self.folder.join(name).exists());
-        free.next().unwrap_or_default()
-    }
-
-    fn keep(&self, path: &str, octets: &[u8]) -> Result<(), TerminalError> {
-        let whole = self.folder.join(path);
-        let failed = |source| TerminalError::Tray { path: whole.clone(), source };
-        whole.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
-        std::fs::write(&whole, octets).map_err(failed)?;
-        let kind = EventKind::Artefact { path: path.to_owned() };
-        self.log.write(Lane::Terminal, &self.name, kind, path);
-        Ok(())
+    fn tray(&self) -> OutputTray<'_> {
+        OutputTray { machine: &self.name, folder: &self.folder, log: &self.log }
     }
 }
 
@@ -414,29 +381,6 @@ fn lcd(outcome: Result<Vec<smtp::RecipientResult>, SendError>, message_id: Strin
         Err(error) => (format!("通信エラー / COMMUNICATION ERROR: {error}"), false, None),
     };
     Lcd { text, sent, code, message_id }
-}
-
-/// A page as a bilevel PNG (ISO/IEC 15948), with its resolution.
-fn picture(page: &Page) -> Result<Vec<u8>, TerminalError> {
-    let mut octets = Vec::new();
-    let mut encoder = png::Encoder::new(&mut octets, page.width(), page.height());
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::One);
-    // A machine does not keep people waiting for a picture of what it printed.
-    encoder.set_compression(png::Compression::Fast);
-    let (across, down) = page.resolution().dpi();
-    let per_metre = |dpi: u32| dpi * 10_000 / 254;
-    encoder.set_pixel_dims(Some(png::PixelDimensions {
-        xppu: per_metre(across),
-        yppu: per_metre(down),
-        unit: png::Unit::Meter,
-    }));
-    let mut writer = encoder.write_header()?;
-    // In a page 1 is black, in PNG 0 is.
-    let light: Vec<u8> = page.rows().iter().map(|octet| !octet).collect();
-    writer.write_image_data(&light)?;
-    writer.finish()?;
-    Ok(octets)
 }
 
 #[cfg(test)]

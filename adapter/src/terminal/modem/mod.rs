@@ -12,3 +12,4 @@ mod paper;
 pub(crate) use call::OnRamp;
 pub(crate) use machine::{Machine, run};
 pub use numbers::{Numbers, NumbersError};
+pub use paper::{Inbound, Outbound, PaperError};

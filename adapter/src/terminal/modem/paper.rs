@@ -1,7 +1,7 @@
 //! Between mails and what goes over a telephone line: a mail becomes pages as its receiver can take them, pages that came in
 //! become the machine's mail (the on-ramp and off-ramp of RFC 3249, in one house).
 
-use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution};
+use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution, Tray};
 use sealfax_ifax::address::Mailbox;
 use sealfax_ifax::header::{Headers, decode_words};
 use sealfax_ifax::page::{self, MAX_HEIGHT, Page, PageError};
@@ -21,18 +21,22 @@ const HIDDEN: u32 = 24;
 /// The widths that machines have (T.30, table 2).
 const WIDTHS: [u32; 3] = [1728, 2048, 2432];
 
-/// Pages on their way to the machine.
-pub(super) struct Outbound {
+/// Pages on their way over the line.
+#[derive(Debug)]
+pub struct Outbound {
     pages: Vec<Page>,
     /// Those that it has already.
     there: usize,
 }
 
-/// Why a mail has no pages.
+/// Why a mail has no pages that can be printed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum PaperError {
+#[non_exhaustive]
+pub enum PaperError {
+    /// They cannot be read.
     #[error("its pages cannot be read: {0}")]
     Tiff(#[from] tiff::TiffError),
+    /// With what stands above them they are too high.
     #[error("its pages do not fit on paper: {0}")]
     Page(#[from] PageError),
 }
@@ -40,7 +44,7 @@ pub(super) enum PaperError {
 impl Outbound {
     /// The pages of a mail, each with who sent it, when, what it is about and which it is above it. A mail that is no fax is
     /// printed as its text.
-    pub(super) fn of_mail(octets: &[u8]) -> Result<Self, PaperError> {
+    pub fn of_mail(octets: &[u8]) -> Result<Self, PaperError> {
         let heading = heading(octets);
         let pages = match mail::parse(octets, &mail::Limits::default()) {
             Ok(fax) => tiff::read(&fax.pages, &tiff::Limits::default())?,
@@ -51,8 +55,13 @@ impl Outbound {
         Ok(Self { pages: pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()?, there: 0 })
     }
 
+    /// Pages as they are.
+    pub fn of_pages(pages: Vec<Page>) -> Self {
+        Self { pages, there: 0 }
+    }
+
     /// Without the first pages, which the machine has confirmed; nothing, if that is all of them.
-    pub(super) fn without(mut self, there: usize) -> Option<Self> {
+    pub fn without(mut self, there: usize) -> Option<Self> {
         self.there = there;
         (there < self.pages.len()).then_some(self)
     }
@@ -116,21 +125,22 @@ impl Document for Outbound {
     }
 }
 
-/// Pages that come in.
-#[derive(Default)]
-pub(super) struct Inbound {
+/// Pages that come in over the line.
+#[derive(Debug, Default)]
+pub struct Inbound {
     pages: Vec<Page>,
     octets: usize,
 }
 
 impl Inbound {
     /// All of them.
-    pub(super) fn pages(&self) -> &[Page] {
+    pub fn pages(&self) -> &[Page] {
         &self.pages
     }
+}
 
-    /// The next one.
-    pub(super) fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
+impl Tray for Inbound {
+    fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
         let options = DecodeOptions {
             coding: coding(format.coding),
             lines_aligned: false,

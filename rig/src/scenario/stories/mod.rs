@@ -18,6 +18,7 @@ pub mod sending_door;
 pub mod sending_faults;
 pub mod sending_held;
 pub mod servers;
+pub mod telephone;
 pub mod threats;
 pub mod trust;
 mod wire;
@@ -42,6 +43,7 @@ pub fn all() -> Vec<Scenario> {
         curves::all(),
         built_in::all(),
         extended::all(),
+        telephone::all(),
         person::all(),
         servers::all(),
         own_directory::all(),

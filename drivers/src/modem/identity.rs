@@ -21,7 +21,8 @@ impl Identity {
 /// What a station can do, as receiver and as sender. What every machine can do need not be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {
-    /// The rates, in any order.
+    /// The rates, in any order. As a receiver a scheme is offered with all its rates or not at all, and V.17 only together
+    /// with the other two, for a DIS has no words for less.
     pub rates: Vec<Rate>,
     /// Error correction (Annex A).
     pub ecm: bool,

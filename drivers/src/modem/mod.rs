@@ -20,6 +20,8 @@ pub mod t30;
 pub mod t31;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;

@@ -19,6 +19,8 @@ use super::t31::{CAN, DLE, ETX, Unstuffed, Unstuffer, V21, code, stuffed};
 pub(super) const PROMPT: Duration = Duration::from_secs(5);
 /// A frame of the longest kind takes 7 s at 300 bit/s (T.30, 5.3.6: 3 s and 15 %, makers' frames longer).
 const FRAME: Duration = Duration::from_secs(8);
+/// For silence before and after it was asked for.
+const SILENCE: Duration = Duration::from_millis(800);
 /// Between two octets of a message.
 const GAP: Duration = Duration::from_secs(6);
 /// No page takes longer.
@@ -67,8 +69,9 @@ impl Operator {
             self.read += 1;
             return Ok(Some(*octet));
         }
+        // All of it counts as read until something was read into it: a caller that gives up waiting leaves no zeros.
         self.buffer.resize(4096, 0);
-        self.read = 0;
+        self.read = self.buffer.len();
         let count = match timeout_at(until, self.port.read(&mut self.buffer)).await {
             Err(_) => 0,
             Ok(Ok(0)) => {
@@ -157,8 +160,13 @@ impl Operator {
 
     /// Breaks a reception off (8.3.3) and waits for the modem to be a modem again.
     async fn abort(&mut self) -> Result<(), EndReason> {
-        self.write(&[CAN], PROMPT).await?;
-        let _ = self.result(Instant::now() + Duration::from_secs(2)).await?;
+        for _ in 0..3 {
+            self.write(&[CAN], PROMPT).await?;
+            // A carrier may have come at this very moment; then there is a reception to be broken off again.
+            if self.result(Instant::now() + Duration::from_secs(2)).await? != Some(Answer::Connect) {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -183,7 +191,8 @@ impl Operator {
             (_, None) => format!("+FTS={}", self.quirks.silence_sent),
         };
         self.send_command(&command).await?;
-        if self.result(Instant::now() + Duration::from_secs(3)).await?.is_none() {
+        // On a line that hisses there is no silence to be heard; the far end does not wait for ever (T4).
+        if self.result(Instant::now() + SILENCE).await?.is_none() {
             self.abort().await?;
         }
         Ok(())

@@ -177,7 +177,8 @@ async fn the_plainest_machine() {
 async fn what_the_far_end_lacks_is_not_used() {
     let wish = PageWish { width: 2432, resolution: Resolution::Superfine };
     type Lack = fn(&mut Capabilities);
-    let lacks: [(Lack, fn(&PageFormat) -> bool); 7] = [
+    type Seen = fn(&PageFormat) -> bool;
+    let lacks: [(Lack, Seen); 7] = [
         (|far| far.codings.retain(|coding| *coding != Coding::Mmr), |format| format.coding == Coding::Mr && format.ecm),
         (|far| far.codings = vec![Coding::Mh, Coding::Mmr], |format| format.coding == Coding::Mmr),
         (|far| far.resolution = Resolution::Fine, |format| format.resolution == Resolution::Fine && format.k == 4),
@@ -468,4 +469,77 @@ async fn diagnosis() {
     let diagnosis = Class1::new(first).diagnose().await.unwrap();
     assert_eq!((diagnosis.has_class_1, diagnosis.treated_as, diagnosis.shows_caller), (true, "simulated", true));
     assert_eq!(diagnosis.rates, Rate::STEPS);
+}
+
+/// A line that runs faster than the clock, without paused time: what a bench without system packages uses.
+#[tokio::test]
+async fn a_fast_line_in_real_time() {
+    for ecm in [false, true] {
+        let mut ours = station("1");
+        ours.capabilities.ecm = ecm;
+        let mut document = Made::of(&[30_000, 20_000], FINE);
+        let mut tray = Kept::default();
+        let on = Line { speed: 2000.0, ..Line::default() };
+        let (sent, received) = call(on, &ours, &station("2"), None, &mut document, &mut tray).await;
+        sent.unwrap();
+        received.unwrap();
+        assert_arrived(&document, &tray);
+    }
+}
+
+/// A block that cannot be corrected: the rate goes down (CTC), and a page that stays damaged is not called sent.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_corrected_is_not_sent() {
+    let mut given_up = 0;
+    for seed in 0..6 {
+        let mut document = Made::of(&[500, 30_000], FINE);
+        let mut tray = Kept::default();
+        let on = Line { seed, bit_errors: 1e-3, ..Line::default() };
+        let (sent, received) = call(on, &station("1"), &station("2"), None, &mut document, &mut tray).await;
+        match sent {
+            Ok(sent) => {
+                assert!(sent.retrainings > 0);
+                received.unwrap();
+                assert_arrived(&document, &tray);
+            }
+            Err(error) => {
+                given_up += 1;
+                assert!(matches!(error.code(), "FAX-041" | "FAX-030"), "{error:?}");
+                assert!(received.is_err() && tray.pages.len() == error.pages_confirmed);
+            }
+        }
+    }
+    assert!(given_up > 0);
+}
+
+/// A wait that is broken off does no harm to what comes after.
+#[tokio::test(start_paused = true)]
+async fn waiting_may_be_broken_off() {
+    let (first, second) = line(Line::default());
+    let (mut caller, mut called) = (Class1::new(first), Class1::new(second));
+    for milliseconds in [0, 1, 700, 5000] {
+        let wait = tokio::time::timeout(Duration::from_millis(milliseconds), called.wait_for_call());
+        assert!(wait.await.is_err());
+    }
+    let mut document = Made::of(&[3000], FINE);
+    // A call that is given up half-way, and another one.
+    let (ours, theirs) = (station("1"), station("2"));
+    for seconds in [5, 16] {
+        let mut tray = Kept::default();
+        let both = async {
+            tokio::join!(caller.call("5", &ours, None, &mut document), async {
+                called.wait_for_call().await?;
+                called.answer(&theirs, &mut tray).await
+            })
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(seconds), both).await.is_err());
+    }
+    let mut tray = Kept::default();
+    let (sent, received) = tokio::join!(caller.call("5", &ours, None, &mut document), async {
+        called.wait_for_call().await?;
+        called.answer(&theirs, &mut tray).await
+    });
+    sent.unwrap();
+    received.unwrap();
+    assert_arrived(&document, &tray);
 }

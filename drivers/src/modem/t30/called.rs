@@ -155,7 +155,7 @@ impl Called {
                 EndReason::LineCut(_) => EndReason::LineCut(self.phase()),
                 other => other,
             };
-            let result = self.result.take().unwrap_or(if self.complete { Ok(()) } else { Err(reason) });
+            let result = self.result.take().unwrap_or(Err(reason));
             return self.end(result);
         }
         if !matches!(self.state, State::Closing | State::Over) && (now > LONGEST_CALL || self.steps > MOST_STEPS) {
@@ -189,9 +189,10 @@ impl Called {
         }
     }
 
+    /// Who has said yes to a document keeps to it, whatever comes after.
     fn end(&mut self, result: Result<(), EndReason>) -> Action {
         self.state = State::Over;
-        Action::End(result)
+        Action::End(if self.complete { Ok(()) } else { result })
     }
 
     /// Phase E: DCN, then the end.
@@ -284,9 +285,12 @@ impl Called {
         };
         self.silences = 0;
         let fcf = plain(frame.fcf);
+        if self.complete && !matches!(without_operator(fcf), EOP | PPS | RR | CRP) {
+            // DCN, or what does not belong after the last page: the document is here.
+            return self.end(Ok(()));
+        }
         match fcf {
             DCS => self.instructed(&frame.fif),
-            DCN if self.complete => self.end(Ok(())),
             DCN if self.hole.is_some() => {
                 let result = self.hole.take().map_or(Ok(()), Err);
                 self.end(result)
@@ -311,13 +315,16 @@ impl Called {
 
     /// DCS: what comes now.
     fn instructed(&mut self, field: &[u8]) -> Action {
+        if self.holding_since.is_some() {
+            // Instead of waiting any longer it begins again: the same pages would come twice.
+            return self.close(Err(EndReason::Refused));
+        }
         match Dcs::parse(field, &self.me.capabilities) {
             Ok(dcs) => {
                 self.identify_until = None;
                 self.dcs = Some(dcs);
                 self.page = None;
                 self.post = None;
-                self.complete = false;
                 self.ecm.new_training();
                 self.phase = Phase::Negotiation;
                 self.state = State::AwaitCheck;
@@ -354,14 +361,14 @@ impl Called {
     /// MPS, EOM or EOP without error correction.
     fn post_message(&mut self, post: u8) -> Action {
         let Some(dcs) = self.dcs else { return self.listen() };
-        if let Some(octets) = self.page.take() {
+        if let Some(octets) = self.page.take().filter(|_| !self.complete) {
             self.post = Some(post);
             return self.deliver(dcs.format, octets);
         }
         if self.state == State::AwaitCommand && self.holding_since.is_some() && self.post == Some(post) {
             return self.ask(GRACE);
         }
-        if self.post == Some(post) && self.now.saturating_sub(self.answered_at) < SOON {
+        if self.complete || (self.post == Some(post) && self.now.saturating_sub(self.answered_at) < SOON) {
             let again = self.last_answer.clone();
             let then_page = post == MPS && again.first().is_some_and(|frame| frame.fcf == MCF);
             return self.answer(again, then_page);

@@ -58,6 +58,9 @@ impl Called {
             // MCF was lost.
             return self.answer(answer(MCF), without_operator(plain_fcf2(follows)) != EOP);
         }
+        if self.complete {
+            return self.close(Ok(()));
+        }
         let count = usize::from(last) + 1;
         if let Some(map) = self.ecm.block.missing(count) {
             let ones = map.iter().map(|octet| octet.count_ones()).sum::<u32>();

@@ -128,12 +128,11 @@ impl Dis {
     /// The information field of a DIS that says what we can do.
     pub fn field(ours: &Capabilities) -> Vec<u8> {
         let mut bits = Bits(vec![0; 3]);
-        let any = |scheme| ours.rates.iter().any(|rate| rate.scheme == scheme);
+        let offers = |scheme| offered(ours).iter().any(|rate| rate.scheme == scheme && *rate != Rate::LOWEST);
         bits.set(10);
-        let v17 = any(Scheme::V17);
-        bits.set_if(v17 || any(Scheme::V29), 11);
-        bits.set_if(v17 || ours.rates.iter().any(|rate| rate.scheme == Scheme::V27ter && rate.bits == 4800), 12);
-        bits.set_if(v17, 14);
+        bits.set_if(offers(Scheme::V29), 11);
+        bits.set_if(offers(Scheme::V27ter), 12);
+        bits.set_if(offers(Scheme::V17), 14);
         bits.set_if(ours.resolution >= Resolution::Fine, 15);
         bits.set_if(ours.codings.contains(&Coding::Mr), 16);
         bits.set_if(ours.width == 2048, 17);
@@ -242,7 +241,7 @@ impl Dcs {
     pub fn parse(field: &[u8], ours: &Capabilities) -> Result<Self, &'static str> {
         let has = |bit| Bits::has(field, bit);
         let rate = rate_of(field).ok_or("an unknown rate")?;
-        if rate != Rate::LOWEST && !ours.rates.contains(&rate) {
+        if !offered(ours).contains(&rate) {
             return Err("another rate");
         }
         let ecm = has(27);
@@ -329,6 +328,20 @@ pub fn rate_of(field: &[u8]) -> Option<Rate> {
     Rate::STEPS.into_iter().find(|rate| rate_bits(*rate) == wanted)
 }
 
+/// The rates that a DIS can offer: a scheme with all its rates, V.17 only together with the other two.
+fn offered(ours: &Capabilities) -> Vec<Rate> {
+    let all = |scheme| Rate::STEPS.iter().filter(|rate| rate.scheme == scheme).all(|rate| ours.rates.contains(rate));
+    let v27ter = all(Scheme::V27ter);
+    let v29 = all(Scheme::V29);
+    let v17 = v27ter && v29 && all(Scheme::V17);
+    let has = |rate: &Rate| match rate.scheme {
+        Scheme::V27ter => v27ter || *rate == Rate::LOWEST,
+        Scheme::V29 => v29,
+        Scheme::V17 => v17,
+    };
+    Rate::STEPS.into_iter().filter(has).collect()
+}
+
 /// The rates both have, best first; never empty, for everybody has the lowest.
 pub fn common_rates(ours: &Capabilities, theirs: &Capabilities) -> Vec<Rate> {
     let has = |all: &Capabilities, rate: &Rate| *rate == Rate::LOWEST || all.rates.contains(rate);
@@ -360,6 +373,18 @@ mod tests {
         // Bit 27 set, bit 24 not.
         assert!(!Dis::parse(&[0x00, 0x02, 0x00, 0x04]).capabilities.ecm);
         assert!(Dis::parse(&[0x00, 0x02, 0x80, 0x04]).capabilities.ecm);
+    }
+
+    #[test]
+    fn a_scheme_is_offered_whole_or_not() {
+        let mut ours = Capabilities::default();
+        ours.rates.retain(|rate| rate.bits <= 9600);
+        // V.29 and V.27ter.
+        assert_eq!(Dis::field(&ours).get(1).map(|octet| octet & 0x3C), Some(0x0C));
+        ours.rates = vec![Rate::STEPS[0]];
+        assert_eq!(Dis::field(&ours).get(1).map(|octet| octet & 0x3C), Some(0));
+        assert_eq!(offered(&ours), [Rate::LOWEST]);
+        assert_eq!(offered(&Capabilities::default()), Rate::STEPS);
     }
 
     #[test]

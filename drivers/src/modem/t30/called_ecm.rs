@@ -17,6 +17,8 @@ const MOST_OCTETS: usize = 32 << 20;
 #[derive(Default)]
 pub(super) struct EcmReception {
     block: Block,
+    /// How many frames the block has: what its first PPS says. The PPS of frames that are sent again may count those alone.
+    frames: usize,
     page: Vec<u8>,
     /// Page and block of the partial page that was confirmed last.
     confirmed: Option<(u8, u8)>,
@@ -61,7 +63,8 @@ impl Called {
         if self.complete {
             return self.close(Ok(()));
         }
-        let count = usize::from(last) + 1;
+        let count = (usize::from(last) + 1).max(self.ecm.frames);
+        self.ecm.frames = count;
         if let Some(map) = self.ecm.block.missing(count) {
             let ones = map.iter().map(|octet| octet.count_ones()).sum::<u32>();
             self.ecm.repeated += ones.saturating_sub(u32::try_from(256 - count).unwrap_or(0));
@@ -72,6 +75,7 @@ impl Called {
 
     fn block_complete(&mut self, follows: u8, page: u8, block: u8, count: usize, dcs: super::dis::Dcs) -> Action {
         let received = std::mem::take(&mut self.ecm.block);
+        self.ecm.frames = 0;
         self.ecm.page.extend(received.octets(count, dcs.format.coding));
         self.ecm.confirmed = Some((page, block));
         if self.ecm.page.len() > MOST_OCTETS {

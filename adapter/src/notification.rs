@@ -17,8 +17,7 @@ use crate::office::Office;
 use crate::outer;
 
 /// The fields by which a mail asks its reader's program for a notification (RFC 8098 clause 2).
-const REQUESTS: [&str; 3] =
-    ["Disposition-Notification-To", "Disposition-Notification-Options", "Return-Receipt-To"];
+const REQUESTS: [&str; 3] = ["Disposition-Notification-To", "Disposition-Notification-Options", "Return-Receipt-To"];
 
 /// What the machine wants to hear of one recipient.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -64,8 +63,7 @@ impl Wanted {
                 success,
                 failure,
             };
-            (wanted.disposition_to.is_some() || wanted.status_to.is_some())
-                .then(|| (normal_address(recipient), wanted))
+            (wanted.disposition_to.is_some() || wanted.status_to.is_some()).then(|| (normal_address(recipient), wanted))
         };
         envelope.forward_paths.iter().filter_map(of).collect()
     }
@@ -91,9 +89,7 @@ pub(crate) fn mails(
     let message_id = message_id.trim_matches(['<', '>']);
     let boundary = || format!("=_{}", office.seams.entropy.token());
     let mut mails = Vec::new();
-    if let (Some(to), Ending::Printed(at), Ok(address)) =
-        (&wanted.disposition_to, ending, Address::parse(recipient))
-    {
+    if let (Some(to), Ending::Printed(at), Ok(address)) = (&wanted.disposition_to, ending, Address::parse(recipient)) {
         let notification = mdn::Mdn {
             reporting_ua: format!("{}; Sealfax", office.host()),
             original_recipient: Some(address.clone()),
@@ -130,10 +126,9 @@ pub(crate) fn mails(
             }],
         };
         let (subject, text) = match ending {
-            Ending::Printed(at) => (
-                "Delivered",
-                format!("配達されました / Delivered: {recipient}\n{}\n", format_date(at)),
-            ),
+            Ending::Printed(at) => {
+                ("Delivered", format!("配達されました / Delivered: {recipient}\n{}\n", format_date(at)))
+            }
             Ending::Returned(_) => ("Not delivered", format!("不達 / Not delivered: {recipient}\n")),
         };
         mails.extend(dsn::compose(&told, &text, &boundary()).ok().and_then(|entity| {
@@ -143,14 +138,7 @@ pub(crate) fn mails(
     mails
 }
 
-fn in_a_mail(
-    office: &Office,
-    from: &str,
-    to: &str,
-    subject: &str,
-    message_id: &str,
-    entity: &[u8],
-) -> Option<String> {
+fn in_a_mail(office: &Office, from: &str, to: &str, subject: &str, message_id: &str, entity: &[u8]) -> Option<String> {
     let fields = [
         ("From", from.to_owned()),
         ("To", to.to_owned()),

@@ -171,9 +171,8 @@ impl FaxNumber {
         if number.is_empty() || number.len() > 15 {
             return Err(bad());
         }
-        let fits = |digits: &str| {
-            (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'#')
-        };
+        let fits =
+            |digits: &str| (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'#');
         if let Some(digits) = subaddress.filter(|digits| !fits(digits)) {
             return Err(AddressError::Subaddress(shorten(digits)));
         }

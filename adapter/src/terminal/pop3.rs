@@ -12,8 +12,8 @@ use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, P
 
 use crate::flow::desk::Event;
 use crate::flow::receiving::MailId;
-use crate::ledger::LedgerError;
 use crate::incoming::{Given, Incoming, OpenedMail, Visit};
+use crate::ledger::LedgerError;
 use crate::office::Office;
 
 /// Stands behind the terminal's POP3 port.

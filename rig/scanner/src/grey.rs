@@ -198,9 +198,8 @@ fn taps(old: u32, new: u32) -> Vec<Tap> {
             let (from, to) = (from.clamp(0.0, f64::from(old)), to.clamp(0.0, f64::from(old)));
             let first = (from.floor() as u32).min(old - 1);
             let last = ((to.ceil() as u32).max(first + 1) - 1).min(old - 1);
-            let shares: Vec<f64> = (first..=last)
-                .map(|x| (to.min(f64::from(x + 1)) - from.max(f64::from(x))).max(0.0))
-                .collect();
+            let shares: Vec<f64> =
+                (first..=last).map(|x| (to.min(f64::from(x + 1)) - from.max(f64::from(x))).max(0.0)).collect();
             let whole: f64 = shares.iter().sum();
             let mut weights: Vec<u32> = shares
                 .iter()
@@ -222,7 +221,8 @@ fn across(row: &[u8], columns: &[Tap]) -> Vec<u16> {
         .iter()
         .map(|tap| {
             let covered = row.get(tap.first as usize..).unwrap_or_default();
-            let sum: u64 = covered.iter().zip(&tap.weights).map(|(level, weight)| u64::from(*level) * u64::from(*weight)).sum();
+            let sum: u64 =
+                covered.iter().zip(&tap.weights).map(|(level, weight)| u64::from(*level) * u64::from(*weight)).sum();
             (sum >> 8).min(u64::from(u16::MAX)) as u16
         })
         .collect()

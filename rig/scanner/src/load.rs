@@ -3,8 +3,8 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use crate::error::{DocumentError, ScanError};
 use crate::MAX_OCTETS;
+use crate::error::{DocumentError, ScanError};
 
 pub(crate) fn load(path: &Path) -> Result<Vec<u8>, ScanError> {
     let open = std::fs::File::open(path).map_err(|source| match source.kind() {

@@ -24,7 +24,12 @@ pub(crate) fn pages(data: Vec<u8>, resolution: Resolution) -> Result<Vec<Page>, 
     let draw = move || std::panic::catch_unwind(AssertUnwindSafe(|| draw(data, resolution)));
     let drawn = std::thread::Builder::new().name("pdf".into()).stack_size(STACK).spawn(draw);
     let gave_up = || DocumentError::Pdf("the renderer gave up".into());
-    drawn.map_err(|error| DocumentError::Pdf(error.to_string()))?.join().ok().and_then(Result::ok).ok_or_else(gave_up)?
+    drawn
+        .map_err(|error| DocumentError::Pdf(error.to_string()))?
+        .join()
+        .ok()
+        .and_then(Result::ok)
+        .ok_or_else(gave_up)?
 }
 
 fn draw(data: Vec<u8>, resolution: Resolution) -> Result<Vec<Page>, DocumentError> {

@@ -177,12 +177,8 @@ fn a_photograph_is_no_burden_on_the_line() {
 #[test]
 fn a_pdf_is_drawn_in_true_size_on_the_sheet_it_has() {
     // An A4 sheet whose left half is black, a letter sheet, one that lies, and a slip of paper.
-    let sheets = [
-        (595, 842, "0 0 297.5 842"),
-        (612, 792, "0 0 306 792"),
-        (842, 595, "0 0 421 595"),
-        (144, 144, "0 0 144 144"),
-    ];
+    let sheets =
+        [(595, 842, "0 0 297.5 842"), (612, 792, "0 0 306 792"), (842, 595, "0 0 421 595"), (144, 144, "0 0 144 144")];
     let pages = scanned(pdf(&sheets));
     let sizes: Vec<(u32, u32)> = pages.iter().map(|page| (page.width(), page.height())).collect();
     assert_eq!(sizes, [(1728, 2292), (1728, 2156), (1728, 2292), (1728, 2292)]);

@@ -13,10 +13,12 @@ use sealfax_client::seam::Seams;
 use sealfax_client::smtp::{self, Connection, Outgoing, SendError};
 use sealfax_client::smtp_server::{Dsn, Notify, RecipientDsn, Return};
 use sealfax_ifax::address::{Address, AddressError, Mailbox};
-use sealfax_ifax::extended::{Awaited, FEATURES_FIELD, Notification, NotificationError, PROFILE_S_FEATURES, State, Waiting};
+use sealfax_ifax::extended::{
+    Awaited, FEATURES_FIELD, Notification, NotificationError, PROFILE_S_FEATURES, State, Waiting,
+};
 use sealfax_ifax::header::{Headers, format_date};
-use sealfax_ifax::mdn::{self, Mdn, MdnError};
 use sealfax_ifax::mail::{self, FaxMail, MailError};
+use sealfax_ifax::mdn::{self, Mdn, MdnError};
 use sealfax_ifax::page::Page;
 use sealfax_ifax::tiff::{self, TiffError};
 
@@ -123,7 +125,16 @@ impl IfaxTerminal {
         log: EventLog,
         folder: &Path,
     ) -> Result<Self, TerminalError> {
-        Ok(Self { name: name.to_owned(), from: mailbox(from)?, smtp, pop3, seams, log, folder: folder.to_path_buf(), extended: None })
+        Ok(Self {
+            name: name.to_owned(),
+            from: mailbox(from)?,
+            smtp,
+            pop3,
+            seams,
+            log,
+            folder: folder.to_path_buf(),
+            extended: None,
+        })
     }
 
     /// The same machine in extended mode (RFC 2532): it asks for notifications of both kinds, waits for them, and gives
@@ -141,9 +152,8 @@ impl IfaxTerminal {
 
     /// The notifications that the machine has fetched, as they came.
     pub fn notifications(&self) -> Vec<Vec<u8>> {
-        let taken = |extended: &Arc<Mutex<Extended>>| {
-            extended.lock().unwrap_or_else(PoisonError::into_inner).taken.clone()
-        };
+        let taken =
+            |extended: &Arc<Mutex<Extended>>| extended.lock().unwrap_or_else(PoisonError::into_inner).taken.clone();
         self.extended.as_ref().map(taken).unwrap_or_default()
     }
 
@@ -213,8 +223,7 @@ impl IfaxTerminal {
             return smtp::send(network, self.smtp, &self.name, reverse_path, to, octets).await;
         }
         let mut connection = Connection::open_asking(network, self.smtp, &self.name).await?;
-        let outgoing =
-            Outgoing { reverse_path, recipients: to, mail: octets, all_or_nothing: false, utf8: false, dsn };
+        let outgoing = Outgoing { reverse_path, recipients: to, mail: octets, all_or_nothing: false, utf8: false, dsn };
         let results = connection.transact(outgoing).await?;
         connection.quit().await;
         Ok(results)

@@ -187,7 +187,10 @@ mod tests {
         };
         for n in [0, 1, 15, 16, 30, 31, 100] {
             let listed = sheets(&vec![delivery.clone(); n]);
-            assert_eq!(listed.iter().flat_map(|sheet| sheet.rows.clone()).collect::<Vec<_>>(), (0..n).collect::<Vec<_>>());
+            assert_eq!(
+                listed.iter().flat_map(|sheet| sheet.rows.clone()).collect::<Vec<_>>(),
+                (0..n).collect::<Vec<_>>()
+            );
             assert_eq!(listed.len(), n.div_ceil(if n <= 15 { 15 } else { 30 }).max(1), "{n}");
         }
     }

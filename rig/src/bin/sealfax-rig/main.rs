@@ -8,10 +8,10 @@ use std::process::ExitCode;
 
 use arguments::{ArchName, Arguments, Command, TwinCommand};
 use clap::Parser;
+use sealfax_ifax::{Resolution, tiff};
 use sealfax_rig::bench_peers;
 use sealfax_rig::compare::Comparison;
 use sealfax_rig::demo::{self, live};
-use sealfax_ifax::{Resolution, tiff};
 use sealfax_rig::endpoint::scanner;
 use sealfax_rig::lab::command::{self, BenchFileArgument};
 use sealfax_rig::package;

@@ -66,14 +66,53 @@ async fn a_taken_mail_is_sent_and_says_so() {
     let script =
         &[("EHLO", "250 hello\r\n"), ("DATA", "354 go\r\n"), (".", "250 2.0.0 taken\r\n"), ("QUIT", "221 bye\r\n")];
     let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-    let lcd =
-        terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+    let lcd = terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
     assert!(lcd.sent, "{lcd:?}");
     let told = String::from_utf8(told.await.unwrap()).unwrap();
     assert!(told.contains("MAIL FROM:<taro@a.example>"), "{told}");
     assert!(told.contains("image/tiff"), "{told}");
     let steps: Vec<_> = log.exercised().into_iter().filter(|id| id.starts_with("ST")).collect();
     assert_eq!(steps, ["ST701", "ST702", "ST703", "ST704", "ST705", "ST706", "ST707", "ST708"]);
+}
+
+#[tokio::test]
+async fn in_extended_mode_it_asks_and_hears() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
+    let script = &[
+        ("EHLO", "250-hello\r\n250 DSN\r\n"),
+        ("DATA", "354 go\r\n"),
+        (".", "250 2.0.0 taken\r\n"),
+        ("QUIT", "221 bye\r\n"),
+    ];
+    let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
+    let machine = terminal(at, folder.path(), &log).in_extended_mode();
+    let to = "hanako@b.example";
+    let lcd = machine.send(&[to.into()], &[page()], "Offer").await.unwrap();
+    assert!(lcd.sent, "{lcd:?}");
+    let told = String::from_utf8(told.await.unwrap()).unwrap();
+    for asked in
+        ["RET=HDRS ENVID=fax-", "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;hanako@b.example", "Disposition-Notification-To: "]
+    {
+        assert!(told.contains(asked), "{asked}: {told}");
+    }
+    assert_eq!(machine.confirmed(&lcd.message_id, to), Some(State::Awaited));
+
+    let recipient = Address::parse(to).unwrap();
+    let notification = Mdn {
+        reporting_ua: String::new(),
+        original_recipient: None,
+        final_recipient: recipient.clone(),
+        original_message_id: lcd.message_id.clone(),
+        disposition: mdn::Disposition::printed(),
+        received_content_mic: None,
+        extensions: Vec::new(),
+        enclosed: None,
+        text: mdn::verified_text(&recipient, "today"),
+        boundary: "b".into(),
+    };
+    assert!(machine.is_news(&mdn::compose(&notification).unwrap()));
+    assert_eq!(machine.confirmed(&lcd.message_id, to), Some(State::Processed));
+    assert_eq!(machine.notifications().len(), 1);
 }
 
 #[tokio::test]
@@ -86,8 +125,7 @@ async fn a_refusal_stands_on_the_lcd() {
         ("QUIT", "221 bye\r\n"),
     ];
     let (at, _told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-    let lcd =
-        terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
+    let lcd = terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
     assert_eq!((lcd.sent, lcd.code), (false, Some(550)));
     assert!(lcd.text.contains("no certificate"), "{lcd:?}");
     assert!(log.exercised().contains("ST709"));

@@ -19,7 +19,8 @@ for resolution in fine:196 standard:98; do
   scan "$T/pages.pdf" "$T/ours.tif" --resolution "${resolution%:*}"
   tiffinfo "$T/ours.tif" 2>"$T/warnings" >/dev/null; test ! -s "$T/warnings" || { cat "$T/warnings"; exit 1; }
   pdftoppm -mono -rx 204 -ry "${resolution#*:}" "$T/pages.pdf" "$T/theirs"
-  # The lying page is turned on ours.
+  # A letter sheet is half a millimetre wider than a line of T.4; the lying page is turned on ours.
+  pdftoppm -mono -scale-to-x 1728 -scale-to-y $(( (2149 * ${resolution#*:} + 98) / 196 )) -f 2 -l 2 "$T/pages.pdf" "$T/theirs"
   pdftoppm -mono -rx "${resolution#*:}" -ry 204 -f 3 -l 3 "$T/pages.pdf" "$T/theirs"
   for number in 1 2 3 4; do
     "$magick" "$T/ours.tif[$((number - 1))]" -depth 1 "$T/ours-$number.pbm"

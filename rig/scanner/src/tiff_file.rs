@@ -67,13 +67,16 @@ fn pictures(data: &[u8], resolution: Resolution) -> Result<Vec<Page>, Other> {
     let mut limits = Limits::default();
     limits.decoding_buffer_size = 512 << 20;
     limits.intermediate_buffer_size = 128 << 20;
-    let mut decoder = Decoder::new(Cursor::new(data))?.with_limits(limits);
+    let mut data = data.to_vec();
+    let palettes = palettes_as_greys(&mut data);
+    let mut decoder = Decoder::new(Cursor::new(data.as_slice()))?.with_limits(limits);
     let mut pages = Vec::new();
     loop {
         if pages.len() >= MAX_PAGES {
             return Err(DocumentError::Pages(pages.len() + 1).into());
         }
-        pages.push(place::picture(picture(&mut decoder)?, resolution)?);
+        let palette = palettes.get(pages.len()).copied().unwrap_or(false);
+        pages.push(place::picture(picture(&mut decoder, palette)?, resolution)?);
         if !decoder.more_images() {
             return Ok(pages);
         }
@@ -81,7 +84,41 @@ fn pictures(data: &[u8], resolution: Resolution) -> Result<Vec<Page>, Other> {
     }
 }
 
-fn picture(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Grey, Other> {
+/// The decoder knows no palettes (TIFF 6.0 section 5), but their codes are laid out like greys: where PhotometricInterpretation
+/// says palette it is made to say grey, and each page's answer is whether that was so.
+fn palettes_as_greys(data: &mut [u8]) -> Vec<bool> {
+    const PHOTOMETRIC: u16 = 262;
+    let little = data.starts_with(b"II");
+    let two = |data: &[u8], at: usize| -> Option<u16> {
+        let octets: [u8; 2] = data.get(at..at.checked_add(2)?)?.try_into().ok()?;
+        Some(if little { u16::from_le_bytes(octets) } else { u16::from_be_bytes(octets) })
+    };
+    let four = |data: &[u8], at: usize| -> Option<usize> {
+        let octets: [u8; 4] = data.get(at..at.checked_add(4)?)?.try_into().ok()?;
+        Some(if little { u32::from_le_bytes(octets) } else { u32::from_be_bytes(octets) } as usize)
+    };
+    let mut palettes = Vec::new();
+    let mut next = four(data, 4);
+    while let Some(at) = next.filter(|at| *at != 0 && palettes.len() < MAX_PAGES) {
+        let Some(entries) = two(data, at).map(usize::from) else { break };
+        let mut palette = false;
+        for entry in 0..entries {
+            let field = at + 2 + entry * 12;
+            if two(data, field) == Some(PHOTOMETRIC) && two(data, field + 8) == Some(3) {
+                palette = true;
+                let grey: [u8; 2] = if little { [1, 0] } else { [0, 1] };
+                if let Some(value) = data.get_mut(field + 8..field + 10) {
+                    value.copy_from_slice(&grey);
+                }
+            }
+        }
+        palettes.push(palette);
+        next = four(data, at + 2 + entries * 12);
+    }
+    palettes
+}
+
+fn picture(decoder: &mut Decoder<Cursor<&[u8]>>, palette: bool) -> Result<Grey, Other> {
     let number = |decoder: &mut Decoder<Cursor<&[u8]>>, tag: Tag| -> Result<Option<u16>, Other> {
         Ok(decoder.find_tag_unsigned::<u16>(tag)?)
     };
@@ -94,7 +131,7 @@ fn picture(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Grey, Other> {
     let color = decoder.colortype()?;
     let planes = number(decoder, Tag::PlanarConfiguration)?.unwrap_or(1);
     let samples = match color {
-        ColorType::Gray(_) | ColorType::Palette(_) => 1,
+        ColorType::Gray(_) => 1,
         ColorType::GrayA(_) => 2,
         ColorType::RGB(_) | ColorType::YCbCr(_) => 3,
         ColorType::RGBA(_) | ColorType::CMYK(_) => 4,
@@ -103,10 +140,7 @@ fn picture(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Grey, Other> {
     if planes != 1 && samples > 1 {
         return Err(unknown("its colours are in planes"));
     }
-    let palette = match color {
-        ColorType::Palette(_) => decoder.get_tag_u16_vec(Tag::ColorMap)?,
-        _ => Vec::new(),
-    };
+    let palette = if palette { decoder.get_tag_u16_vec(Tag::ColorMap)? } else { Vec::new() };
     let density = density(decoder);
     let orientation = number(decoder, Tag::Orientation)?.unwrap_or(1);
     let decoded = decoder.read_image()?;
@@ -126,9 +160,10 @@ fn picture(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Grey, Other> {
                     let at = x * bits;
                     let octet = u32::from(row.get((at / 8) as usize).copied().unwrap_or(0));
                     let code = octet.checked_shr(8u32.saturating_sub(bits + at % 8)).unwrap_or(0) & ((1 << bits) - 1);
-                    *pixel = match color {
-                        ColorType::Palette(_) => from_palette(code as usize, &palette),
-                        _ => (code * 255 / ((1 << bits) - 1)) as u8,
+                    *pixel = if palette.is_empty() {
+                        (code * 255 / ((1 << bits) - 1)) as u8
+                    } else {
+                        from_palette(code as usize, &palette)
                     };
                 }
             }
@@ -156,7 +191,7 @@ fn picture(decoder: &mut Decoder<Cursor<&[u8]>>) -> Result<Grey, Other> {
 
 fn level(color: ColorType, sample: &[u8], palette: &[u16]) -> u8 {
     match (color, sample) {
-        (ColorType::Palette(_), [code]) => from_palette(usize::from(*code), palette),
+        (_, [code]) if !palette.is_empty() => from_palette(usize::from(*code), palette),
         (ColorType::CMYK(_), [c, m, y, k]) => {
             let light = |ink: u8| ((u32::from(255 - ink) * u32::from(255 - *k) + 127) / 255) as u8;
             grey::luminance(light(*c), light(*m), light(*y))

@@ -320,6 +320,7 @@ mod tests {
             hold: Duration::from_secs(9),
             batch: 3,
             fingerprints: false,
+            extended: false,
             correspondents: CorrespondentsConfig::default(),
             language: Language::English,
             keep_pictures: false,

@@ -129,7 +129,7 @@ fn any_number_is_reported_on_as_few_sheets_as_hold_it() {
 fn letters_are_as_sharp_with_half_the_lines() {
     // Drawn on even lines at twice its size, a pixel of the font is two lines: one of them says it all.
     let mut fine = Page::a4(Resolution::Fine);
-    crate::text::draw(&mut fine, 100, 110, "Delivered 配達済み 2026-11-22", Style { scale: 2, bold: false });
+    draw(&mut fine, 100, 110, "Delivered 配達済み 2026-11-22", Style { scale: 2, bold: false });
     let coarse = fine.at(Resolution::Standard);
     let twice = coarse.at(Resolution::Fine);
     // All that differs are the rounded corners, which half the lines cannot have.

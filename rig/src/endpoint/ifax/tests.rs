@@ -76,6 +76,46 @@ async fn a_taken_mail_is_sent_and_says_so() {
 }
 
 #[tokio::test]
+async fn in_extended_mode_it_asks_and_hears() {
+    let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
+    let script = &[
+        ("EHLO", "250-hello\r\n250 DSN\r\n"),
+        ("DATA", "354 go\r\n"),
+        (".", "250 2.0.0 taken\r\n"),
+        ("QUIT", "221 bye\r\n"),
+    ];
+    let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
+    let machine = terminal(at, folder.path(), &log).in_extended_mode();
+    let to = "hanako@b.example";
+    let lcd = machine.send(&[to.into()], &[page()], "Offer").await.unwrap();
+    assert!(lcd.sent, "{lcd:?}");
+    let told = String::from_utf8(told.await.unwrap()).unwrap();
+    for asked in
+        ["RET=HDRS ENVID=fax-", "NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;hanako@b.example", "Disposition-Notification-To: "]
+    {
+        assert!(told.contains(asked), "{asked}: {told}");
+    }
+    assert_eq!(machine.confirmed(&lcd.message_id, to), Some(State::Awaited));
+
+    let recipient = Address::parse(to).unwrap();
+    let notification = Mdn {
+        reporting_ua: String::new(),
+        original_recipient: None,
+        final_recipient: recipient.clone(),
+        original_message_id: lcd.message_id.clone(),
+        disposition: mdn::Disposition::printed(),
+        received_content_mic: None,
+        extensions: Vec::new(),
+        enclosed: None,
+        text: mdn::verified_text(&recipient, "today"),
+        boundary: "b".into(),
+    };
+    assert!(machine.is_news(&mdn::compose(&notification).unwrap()));
+    assert_eq!(machine.confirmed(&lcd.message_id, to), Some(State::Processed));
+    assert_eq!(machine.notifications().len(), 1);
+}
+
+#[tokio::test]
 async fn a_refusal_stands_on_the_lcd() {
     let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
     let script = &[

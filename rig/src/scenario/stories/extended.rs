@@ -4,7 +4,7 @@ use sealfax_drivers::display::ScreenKind;
 use sealfax_ifax::extended::State;
 use sealfax_ifax::{dsn, extended};
 
-use super::evidence::{journal, nowhere_in_clear};
+use super::evidence::{did, journal, nowhere_in_clear};
 use super::sending::WITHOUT_MAILBOX;
 use super::wire::{Talk, count, is_trouble, registered};
 use super::{SUBJECT, note, receives, taro_sends};
@@ -13,6 +13,7 @@ use crate::bench::region::{Plan, Region};
 use crate::bench::site::SMTP;
 use crate::events::{Event, EventLog};
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
+use crate::world::network::Side;
 
 /// The stories of this file.
 pub fn all() -> Vec<Scenario> {
@@ -45,9 +46,15 @@ async fn confirmed(bench: Bench) -> Result<(), Failure> {
     let asked = region.sent_mails().into_iter().find(|mail| mail.from == "terminal-a");
     let asked = asked.ok_or_else(|| Failure::expectation("a mail from the machine"))?;
     expect(says(&asked.octets, "Disposition-Notification-To: "), "the machine asks for a notification")?;
+    let wishes = |side| region.capture.contains(side, b"NOTIFY=SUCCESS,FAILURE");
+    expect(wishes(Side::Terminal), "and for one of delivery")?;
+    expect(!wishes(Side::Network), "its wishes go no further than the adapter")?;
     let known = |state| a.terminal.confirmed(&lcd.message_id, HANAKO.address) == Some(state);
     let early = a.receive().await.map_err(Failure::expectation)?;
     expect(early.is_empty() && known(State::Awaited), "before it is printed there is nothing to tell")?;
+
+    // Before there is a report, whose white lines are like anybody's.
+    nowhere_in_clear(&region)?;
 
     b.sees(ScreenKind::Arrived).await?;
     let printed = receives(&region, 'b', &hanako).await?;
@@ -70,7 +77,6 @@ async fn confirmed(bench: Bench) -> Result<(), Failure> {
         expect(!secret, "in a notification is nothing of the document")?;
         expect(says(mail, &lcd.message_id), "but which one it is about")?;
     }
-    nowhere_in_clear(&region)?;
     registered(&region, 1).await?;
 
     // A machine that answers for its reader all the same is refused at once, not kept waiting for a card.
@@ -96,6 +102,7 @@ async fn returned(bench: Bench) -> Result<(), Failure> {
     journal(&region, "adapter-a", mark, "SEND-004").await?;
     let a = region.site('a')?;
     a.sees(ScreenKind::NotSent).await?;
+    did(&region, "adapter-a", mark, &["C10"]).await?;
     let papers = a.receive().await.map_err(Failure::expectation)?;
     expect(papers.len() == 1, "the report on paper says so too")?;
     let state = a.terminal.confirmed(&lcd.message_id, address);

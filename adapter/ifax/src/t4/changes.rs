@@ -17,10 +17,38 @@ const ROOM: usize = 8192;
 const SLACK: usize = 1024;
 const _: () = assert!(FIRST + MAX_WIDTH as usize + 1 + SLACK + ENDS < ROOM);
 
+/// Far more than any line has, and as many more than [`ROOM`] as are read at once.
+pub(super) struct Entries([u16; ROOM + AT_ONCE]);
+
+impl Entries {
+    /// The entry at an index.
+    #[inline(always)]
+    pub(super) fn at(&self, index: usize) -> u32 {
+        self.0.get(index % ROOM).map_or(0, |at| u32::from(*at))
+    }
+
+    /// Sets an entry.
+    #[inline(always)]
+    pub(super) fn set(&mut self, index: usize, at: u32) {
+        if let Some(entry) = self.0.get_mut(index % ROOM) {
+            *entry = at as u16;
+        }
+    }
+
+    /// Sets [`AT_ONCE`] entries to those of another list.
+    #[inline(always)]
+    pub(super) fn copy(&mut self, index: usize, other: &Self, from: usize) {
+        let entries = other.0.get(from % ROOM..).and_then(<[u16]>::first_chunk::<AT_ONCE>);
+        let to = self.0.get_mut(index % ROOM..).and_then(<[u16]>::first_chunk_mut::<AT_ONCE>);
+        if let (Some(entries), Some(to)) = (entries, to) {
+            *to = *entries;
+        }
+    }
+}
+
 /// Changing elements in ascending order; those with even numbers turn black, for a line begins white. Behind them stands the width.
 pub(super) struct Changes {
-    /// Far longer than any list, and as much longer than [`ROOM`] as is read at once.
-    at: Box<[u16; ROOM + AT_ONCE]>,
+    entries: Box<Entries>,
     /// One behind the last entry.
     end: usize,
 }
@@ -28,7 +56,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Of a white line.
     pub(super) fn new(width: u32) -> Self {
-        let mut changes = Self { at: Box::new([0; _]), end: FIRST };
+        let mut changes = Self { entries: Box::new(Entries([0; _])), end: FIRST };
         changes.finish(width);
         changes
     }
@@ -37,14 +65,19 @@ impl Changes {
         self.end = FIRST;
     }
 
+    /// Its entries, and those behind them.
+    pub(super) fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// As [`Changes::entries`]; what is set behind the end is none until [`Changes::set_end`] says so.
+    pub(super) fn entries_mut(&mut self) -> &mut Entries {
+        &mut self.entries
+    }
+
     /// One behind the index of the last entry.
     pub(super) fn end(&self) -> usize {
         self.end
-    }
-
-    /// More entries than any line of this width can have.
-    pub(super) fn is_too_long(&self, width: u32) -> bool {
-        self.end > FIRST + width as usize + 1
     }
 
     /// The list ends before this index, up to which entries were set.
@@ -52,37 +85,18 @@ impl Changes {
         self.end = end;
     }
 
-    /// The entry at an index.
-    #[inline(always)]
-    pub(super) fn entry(&self, index: usize) -> u32 {
-        self.at.get(index % ROOM).map_or(0, |at| u32::from(*at))
-    }
-
-    /// Sets an entry, perhaps behind the end.
-    #[inline(always)]
-    pub(super) fn set(&mut self, index: usize, at: u32) {
-        if let Some(entry) = self.at.get_mut(index % ROOM) {
-            *entry = at as u16;
-        }
-    }
-
-    /// Sets [`AT_ONCE`] entries to those of another list.
-    #[inline(always)]
-    pub(super) fn copy(&mut self, index: usize, other: &Self, from: usize) {
-        let entries = other.at.get(from % ROOM..).and_then(<[u16]>::first_chunk::<AT_ONCE>);
-        let to = self.at.get_mut(index % ROOM..).and_then(<[u16]>::first_chunk_mut::<AT_ONCE>);
-        if let (Some(entries), Some(to)) = (entries, to) {
-            *to = *entries;
-        }
+    /// More entries than any line of this width can have.
+    pub(super) fn is_too_long(&self, width: u32) -> bool {
+        self.end > FIRST + width as usize + 1
     }
 
     /// Appends a changing element; a run of no pixels inside the line joins its neighbours.
     #[inline]
     pub(super) fn change(&mut self, at: u32) {
-        if self.end > FIRST && self.entry(self.end - 1) == at {
+        if self.end > FIRST && self.entries.at(self.end - 1) == at {
             self.end -= 1;
         } else {
-            self.set(self.end, at);
+            self.entries.set(self.end, at);
             self.end += 1;
         }
     }
@@ -91,34 +105,31 @@ impl Changes {
     pub(super) fn take(&mut self, edges: &Edges, width: u32) {
         self.clear();
         edges.each(|at| {
-            self.set(self.end, at);
+            self.entries.set(self.end, at);
             self.end += 1;
         });
         self.finish(width);
     }
 
-    /// The line is complete. What stands at its end is no change. False if the list does not ascend.
-    pub(super) fn finish(&mut self, width: u32) -> bool {
-        while self.end > FIRST && self.entry(self.end - 1) >= width {
+    /// The line is complete. What stands at its end is no change.
+    pub(super) fn finish(&mut self, width: u32) {
+        while self.end > FIRST && self.entries.at(self.end - 1) >= width {
             self.end -= 1;
         }
         for index in self.end..self.end + ENDS {
-            self.set(index, width);
+            self.entries.set(index, width);
         }
-        let (list, next) = (self.list(), self.list().get(1..).unwrap_or_default());
-        // All of them, for that is done many at once.
-        list.iter().zip(next).fold(true, |ascends, (at, next)| ascends & (at < next))
     }
 
     /// The list.
     pub(super) fn list(&self) -> &[u16] {
-        self.at.get(FIRST..self.end).unwrap_or_default()
+        self.entries.0.get(FIRST..self.end).unwrap_or_default()
     }
 }
 
 impl Reference for Changes {
     fn turn(&self, to_black: bool, from: u32) -> u32 {
         let index = FIRST + self.list().partition_point(|at| u32::from(*at) < from);
-        self.entry(if to_black == (index % 2 == FIRST % 2) { index } else { index + 1 })
+        self.entries.at(if to_black == (index % 2 == FIRST % 2) { index } else { index + 1 })
     }
 }

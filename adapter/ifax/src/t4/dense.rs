@@ -97,7 +97,7 @@ fn step_by_step(
             match passed {
                 1..64 => (other, same) = (same << passed, other << passed),
                 64..0x8000_0000 => (other, same) = (0, 0),
-                // A run of no pixels, or a1 not behind a0.
+                // a1 is not behind a0.
                 _ => return Err(Damaged),
             }
             black = !black;

@@ -71,9 +71,8 @@ impl Edges {
         }
     }
 
-    /// Takes over an ascending list of all changes.
+    /// Of a new row, takes over the ascending list of all changes.
     pub(super) fn take(&mut self, changes: &[u16]) {
-        self.clear();
         let (mut word, mut number) = (0u64, 0);
         for at in changes {
             let here = usize::from(at / 64);
@@ -116,13 +115,15 @@ impl Edges {
         }
     }
 
-    /// Paints the row, and begins a new one.
+    /// Paints a row that is white, and begins a new one.
     pub(super) fn paint(&mut self, row: &mut [u8]) {
+        if self.words.iter().fold(0, |any, word| any | word) == 0 {
+            return;
+        }
+        // Each word by itself first, for that is done for several at once.
+        self.words.iter_mut().for_each(|word| *word = turned(*word));
         let mut black = 0u64;
-        let mut words = self.words.iter_mut().map(|word| {
-            let pixels = pixels(std::mem::take(word), &mut black);
-            pixels.to_be_bytes()
-        });
+        let mut words = self.words.iter_mut().map(|word| follow(std::mem::take(word), &mut black).to_be_bytes());
         let mut octets = row.chunks_exact_mut(8);
         for (octets, word) in octets.by_ref().zip(words.by_ref()) {
             octets.copy_from_slice(&word);
@@ -140,10 +141,15 @@ impl Edges {
     }
 }
 
-/// Pixels from changes, and whether the last one before and, then, here is black, in each bit.
+/// Pixels from changes, behind a white one.
 #[inline(always)]
-fn pixels(edges: u64, black: &mut u64) -> u64 {
-    let turned = [1, 2, 4, 8, 16, 32].into_iter().fold(edges, |turned, shift| turned ^ turned >> shift);
+fn turned(edges: u64) -> u64 {
+    [1, 2, 4, 8, 16, 32].into_iter().fold(edges, |pixels, shift| pixels ^ pixels >> shift)
+}
+
+/// Those pixels behind others, of which the last one, in each bit, is black or not.
+#[inline(always)]
+fn follow(turned: u64, black: &mut u64) -> u64 {
     let pixels = turned ^ *black;
     *black = 0u64.wrapping_sub(pixels & 1);
     pixels
@@ -169,7 +175,7 @@ impl Turns {
         self.to_white.clear();
         let mut black = 0u64;
         for edges in &edges.words {
-            let pixels = pixels(*edges, &mut black);
+            let pixels = follow(turned(*edges), &mut black);
             self.to_black.push(edges & pixels);
             self.to_white.push(edges & !pixels);
         }

@@ -27,7 +27,7 @@ pub(super) enum Step {
     Modes { zeros: u8, then: Option<Mode> },
     /// Half a pass: to b1, and from there to what is b1 then, which was b2.
     HalfPass { first: bool },
-    /// A run of a horizontal mode, of less than 64 pixels.
+    /// A run of a horizontal mode, of 1 to 63 pixels.
     Run { first: bool, pixels: u8 },
 }
 
@@ -111,9 +111,11 @@ const fn looks(most_zeros: usize) -> Looks {
                 first = firsts[expected * SIZE + (i << bits) % SIZE];
             }
             let fits = first.bits > 0 && bits + first.bits <= BITS;
+            // One to the left may stand before the last zero, which is not to be; so it is a step of its own, whose place is asked.
             let joins = fits && (zeros == 0 || most_zeros > 1) && zeros < MOST_ZEROS;
             let number = match first.mode {
-                Mode::Vertical(i8::MIN..=-1 | 1..) if joins => 8 * zeros + number_of(first.mode),
+                Mode::Vertical(1..) if joins => 8 * zeros + number_of(first.mode),
+                Mode::Vertical(..0) if fits && zeros == 0 => number_of(first.mode),
                 Mode::Pass if joins && most_zeros > 1 => 8 * zeros + PASS,
                 _ if zeros > 0 => {
                     first = First { mode: Mode::None, pixels: 0, bits: 0 };
@@ -173,7 +175,7 @@ const fn firsts() -> [First; EXPECTED * SIZE] {
             let colour = if expected % 3 == 0 { 0 } else { 1 };
             // Where the code word of the mode is the last one, what is looked up here is cut off, and does not fit.
             let run = runs[colour][(next << first.bits) % SIZE];
-            let known = run.len > 0 && run.run as usize <= MOST_PIXELS[colour];
+            let known = run.run > 0 && run.run as usize <= MOST_PIXELS[colour];
             first.pixels = run.run as usize;
             first.bits = if known { first.bits + run.len as u32 } else { 0 };
         }

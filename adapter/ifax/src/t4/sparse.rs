@@ -4,8 +4,10 @@
 //! vertical modes of no distance in a row and one more, which may stand aside. This, a pass and a run differ in numbers alone,
 //! and all are taken in one way, without a branch: see [`Action`].
 
+use std::hint::select_unpredictable;
+
 use super::bits::BitReader;
-use super::changes::{Changes, FIRST};
+use super::changes::{Changes, Entries, FIRST};
 use super::looks::{Batch, NUMBERS, STREAKS, Step, step};
 use super::one_d::Damaged;
 use super::two_d::{self, Mode, Start, decode_mode, decode_run};
@@ -65,18 +67,17 @@ pub(super) fn decode(
 ) -> Result<(), Damaged> {
     // In registers while the line is read.
     let mut local = *reader;
-    let regular = step_by_step(&mut local, above, width, out).is_ok() && out.finish(width);
-    if regular {
+    if step_by_step(&mut local, above, width, out).is_ok() {
         *reader = local;
-        return Ok(());
+    } else {
+        out.clear();
+        two_d::decode(reader, above, width, Start::default(), |at| out.change(at))?;
     }
-    out.clear();
-    two_d::decode(reader, above, width, Start::default(), |at| out.change(at))?;
     out.finish(width);
     Ok(())
 }
 
-/// Does so if the line has nothing irregular. Whether its changing elements ascend is not asked.
+/// Does so if the line has nothing irregular.
 #[inline(always)]
 fn step_by_step(
     reader: &mut BitReader<'_>,
@@ -102,43 +103,43 @@ fn step_by_step(
     while next <= width {
         let begin = *reader;
         batch.read(&STREAKS, reader);
-        let mut end = out.end();
-        for (number, step) in batch.numbers().iter().enumerate() {
+        let (mut end, here, there) = (out.end(), out.entries_mut(), above.entries());
+        let mut steps = batch.numbers().iter();
+        while let Some(step) = steps.next() {
             let Some(action) = ACTIONS.get(usize::from(*step)) else { break };
-            out.copy(end, above, b1);
+            here.copy(end, there, b1);
             let last = b1 + usize::from(action.above) - 1;
-            let from = if action.is_run { next } else { above.entry(last) };
+            let from = select_unpredictable(action.is_run, next, there.at(last));
             let a1 = from.wrapping_add_signed(i32::from(action.distance));
-            out.set(end + usize::from(action.last), a1);
-            if a1 >= width || last > above.end() {
-                // Perhaps the line ends here, or a1 would stand before it.
-                let zeros = b1 + usize::from(action.zeros);
-                if action.zeros > 0 && zeros > above.end() {
-                    // It ends at one of the zeros: that for which b1 is the width.
+            here.set(end + usize::from(action.last), a1);
+            if !(next..width).contains(&a1) || last > above.end() {
+                // Perhaps the line ends here.
+                let done = batch.numbers().len() - steps.len();
+                if action.zeros > 0 && b1 + usize::from(action.zeros) > above.end() {
+                    // At one of the zeros: that for which b1 is the width.
                     let made = b1.max(above.end()) - b1 + 1;
                     out.set_end(end + made);
                     *reader = begin;
-                    batch.give_back_all_but(number, reader);
+                    batch.give_back_all_but(done - 1, reader);
                     reader.skip(made as u32);
                     return Ok(());
-                }
-                if a1 > width {
-                    return Err(Damaged);
                 }
                 if a1 == width && !action.is_first_run {
                     out.set_end(end + usize::from(action.made));
                     *reader = begin;
-                    batch.give_back_all_but(number + 1, reader);
+                    batch.give_back_all_but(done, reader);
                     return Ok(());
+                }
+                if !(next..width).contains(&a1) {
+                    return Err(Damaged);
                 }
             }
             next = a1 + 1;
             end += usize::from(action.made);
-            b1 = find_b1(above, last - 1, next.min(width));
+            b1 = find_b1(there, last - 1, next);
         }
         out.set_end(end);
-        if next > width || out.is_too_long(width) {
-            // A first run to the end of the line, without the second one; or nonsense.
+        if out.is_too_long(width) {
             return Err(Damaged);
         }
         if batch.is_stuck() {
@@ -150,8 +151,8 @@ fn step_by_step(
 
 /// The index of b1 from this one on, of the same parity.
 #[inline(always)]
-fn find_b1(above: &Changes, mut index: usize, next: u32) -> usize {
-    while above.entry(index) < next {
+fn find_b1(above: &Entries, mut index: usize, next: u32) -> usize {
+    while above.at(index) < next {
         index += 2;
     }
     index
@@ -176,7 +177,7 @@ fn unusual(
         false => decode_mode(reader, above, width, a0, change)?,
     };
     let back = usize::from(start.black != a0.black);
-    *b1 = find_b1(above, *b1 - back, start.next.min(width));
+    *b1 = find_b1(above.entries(), *b1 - back, start.next.min(width));
     *next = start.next;
     batch.expect_mode(start.black);
     Ok(())

@@ -183,3 +183,6 @@ pub(super) fn decode_run(
     change(end);
     Ok(Start { next: end + 1, black: !a0.black })
 }
+
+#[cfg(test)]
+mod tests;

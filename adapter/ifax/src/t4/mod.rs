@@ -3,13 +3,18 @@
 //! one above (T.4 leaves it to the receiver) and is counted in [`CopyQuality`].
 
 mod bits;
+mod changes;
 mod codes;
+mod dense;
 mod line;
+mod looks;
 mod one_d;
+mod sparse;
 mod two_d;
 
 pub use bits::FillOrder;
 use bits::{BitReader, BitWriter};
+use changes::Changes;
 
 use crate::page::{MAX_HEIGHT, MAX_WIDTH, Page, stride};
 
@@ -210,12 +215,13 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
     let mut decoder = Decoder {
         reader: BitReader::new(data, options.fill_order),
         width: options.width,
-        rows: Vec::with_capacity(stride(options.width) * options.height.unwrap_or_default() as usize),
+        // A line that is white needs not be painted.
+        rows: vec![0; stride(options.width) * options.height.unwrap_or_default() as usize],
         height: 0,
         stop: options.height.unwrap_or(limit),
         edges: line::Edges::new(options.width),
-        above: Above::default(),
-        current: Vec::new(),
+        above: Above::new(options.width),
+        current: Changes::new(options.width),
         two_dimensional: options.coding != Coding::ModifiedHuffman,
         quality: CopyQuality::default(),
         consecutive: 0,
@@ -236,7 +242,6 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
     }
     if let Some(height) = options.height {
         decoder.quality.missing_lines = height - decoder.height;
-        decoder.rows.resize(stride(options.width) * height as usize, 0);
         decoder.height = height;
     }
     Ok(Decoded { rows: decoder.rows, height: decoder.height, quality: decoder.quality })
@@ -252,7 +257,7 @@ struct Decoder<'a> {
     edges: line::Edges,
     /// What the next line may refer to.
     above: Above,
-    current: Vec<u32>,
+    current: Changes,
     two_dimensional: bool,
     quality: CopyQuality,
     consecutive: u32,
@@ -262,21 +267,25 @@ struct Decoder<'a> {
 const DENSE: u32 = 5;
 
 /// The line above, for those that refer to it: a list of its changing elements, or, of a dense one, a bit for each pixel.
-#[derive(Default)]
 struct Above {
     is_dense: bool,
-    changes: Vec<u32>,
+    changes: Changes,
     turns: line::Turns,
 }
 
 impl Above {
+    /// Of the first line: it is white.
+    fn new(width: u32) -> Self {
+        Self { is_dense: false, changes: Changes::new(width), turns: line::Turns::new(width) }
+    }
+
     /// It is the line that is about to be painted.
     fn take(&mut self, edges: &line::Edges, width: u32) {
         self.is_dense = edges.count() > width / DENSE;
         if self.is_dense {
-            self.turns.take(edges, width);
+            self.turns.take(edges);
         } else {
-            edges.list(width, &mut self.changes);
+            self.changes.take(edges, width);
         }
     }
 }
@@ -366,13 +375,16 @@ impl Decoder<'_> {
     fn two_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
         let (reader, edges) = (&mut self.reader, &mut self.edges);
         if self.above.is_dense {
-            two_d::decode_dense(reader, &self.above.turns, self.width, edges)?;
+            dense::decode(reader, &self.above.turns, self.width, edges)?;
             self.above.take(edges, self.width);
             return Ok(());
         }
-        two_d::decode(reader, &self.above.changes, self.width, edges, &mut self.current)?;
-        if self.current.len() as u32 > self.width / DENSE {
-            self.above.take(edges, self.width);
+        sparse::decode(reader, &self.above.changes, self.width, &mut self.current)?;
+        let changes = self.current.list();
+        edges.take(changes);
+        self.above.is_dense = changes.len() > (self.width / DENSE) as usize;
+        if self.above.is_dense {
+            self.above.turns.take(edges);
         } else {
             std::mem::swap(&mut self.current, &mut self.above.changes);
         }
@@ -388,18 +400,28 @@ impl Decoder<'_> {
     }
 
     fn good(&mut self) {
-        self.edges.paint(self.width, &mut self.rows);
+        let row = self.begin_row();
+        self.edges.paint(self.rows.get_mut(row).unwrap_or_default());
         self.height += 1;
         self.consecutive = 0;
+    }
+
+    /// Where the next row stands, white.
+    fn begin_row(&mut self) -> std::ops::Range<usize> {
+        let stride = stride(self.width);
+        let start = stride * self.height as usize;
+        if self.rows.len() < start + stride {
+            self.rows.resize(start + stride, 0);
+        }
+        start..start + stride
     }
 
     /// Repeats the line above, white at the top.
     fn damaged(&mut self) {
         self.edges.clear();
-        let stride = stride(self.width);
-        match self.rows.len().checked_sub(stride) {
-            Some(above) => self.rows.extend_from_within(above..),
-            None => self.rows.resize(stride, 0),
+        let row = self.begin_row();
+        if let Some(above) = row.start.checked_sub(row.len()) {
+            self.rows.copy_within(above..row.start, row.start);
         }
         self.height += 1;
         self.consecutive += 1;

@@ -81,7 +81,7 @@ async fn both_ends(bench: Bench, kind: Telephone) -> Result<(), Failure> {
 
     b.sees(ScreenKind::Arrived).await?;
     b.lamp(true).await?;
-    evidence::nowhere_in_clear(&region)?;
+    evidence::pages_nowhere_in_clear(&region, &pages)?;
     b.insert(&jiro);
     b.sees(ScreenKind::WrongCard).await?;
     b.pull(&jiro);

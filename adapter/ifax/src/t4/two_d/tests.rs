@@ -47,9 +47,9 @@ impl ByDefinition<'_> {
     /// The one that stands next; behind the data stand zeros.
     fn code_word<T: Copy>(&mut self, words: impl Iterator<Item = (T, &'static str)>) -> Option<T> {
         let stands = |code: &str| {
-            code.bytes().enumerate().all(|(i, bit)| {
-                (bit == b'1') == self.bits.get(self.position + i).copied().unwrap_or_default()
-            })
+            code.bytes()
+                .enumerate()
+                .all(|(i, bit)| (bit == b'1') == self.bits.get(self.position + i).copied().unwrap_or_default())
         };
         let (meaning, code) = words.into_iter().find(|(_, code)| stands(code))?;
         self.position = (self.position + code.len()).min(self.bits.len() + 1);

@@ -82,6 +82,7 @@ pub fn hands(config: &Config) -> Result<Hands, DisplayError> {
     if let Some(config) = &config.display {
         hands.display = Some(bare(config)?);
     }
+    hands.modem = config.terminal.modem.as_ref().map(|modem| Box::new(modem.line()) as Box<dyn FaxLine>);
     Ok(hands)
 }
 

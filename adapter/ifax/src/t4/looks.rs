@@ -114,8 +114,8 @@ const fn looks(most_zeros: usize) -> Looks {
             // One to the left may stand before the last zero, which is not to be; so it is a step of its own, whose place is asked.
             let joins = fits && (zeros == 0 || most_zeros > 1) && zeros < MOST_ZEROS;
             let number = match first.mode {
-                Mode::Vertical(1..) if joins => 8 * zeros + number_of(first.mode),
-                Mode::Vertical(..0) if fits && zeros == 0 => number_of(first.mode),
+                Mode::Vertical(right) if right > 0 && joins => 8 * zeros + number_of(first.mode),
+                Mode::Vertical(left) if left < 0 && fits && zeros == 0 => number_of(first.mode),
                 Mode::Pass if joins && most_zeros > 1 => 8 * zeros + PASS,
                 _ if zeros > 0 => {
                     first = First { mode: Mode::None, pixels: 0, bits: 0 };

@@ -1,21 +1,21 @@
 //! A fax line with a Class 1 modem on it: sets the modem up, waits for calls, dials, and lets T.30 run (ITU-T T.31).
 
+mod set_up;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::{Instant, timeout};
 
-use super::at::{Answer, codes, dial_string, has_class_1};
+use super::at::{Answer, dial_string};
 use super::error::{EndReason, FaxError};
 use super::format::{PageFormat, Rate};
 use super::identity::Identity;
 use super::operate::{Last, Operator};
 use super::port::{Plain, Port};
-use super::quirks::Quirks;
 use super::t30::called::Called;
 use super::t30::caller::{Caller, Order};
 use super::t30::{Action, Event};
-use super::t31::rates;
 use super::{Arrived, Diagnosis, Document, FaxLine, IncomingCall, Password, Received, Sent, Tray};
 
 /// From one ring to the next it takes at most this long; later, the caller has given up.
@@ -57,79 +57,6 @@ impl Class1 {
     pub fn with_rings(mut self, rings: u32) -> Self {
         self.rings = rings.max(1);
         self
-    }
-
-    /// Has the modem ready for commands, asked once what it is.
-    async fn ready(&mut self) -> Result<(), EndReason> {
-        if self.astray {
-            self.operator.resynchronise().await?;
-            self.operator.ask("H0").await?;
-            self.astray = false;
-        }
-        if self.diagnosis.is_none() {
-            self.set_up().await?;
-        }
-        Ok(())
-    }
-
-    /// Silent settings do no harm where a modem does not know them; Class 1 it must have.
-    async fn set_up(&mut self) -> Result<(), EndReason> {
-        let operator = &mut self.operator;
-        operator.ask("E0V1Q0").await?;
-        let mut identification: Vec<String> = Vec::new();
-        for question in ["+FMI?", "+FMM?", "I", "I3"] {
-            let (_, texts) = operator.ask(question).await?;
-            for text in texts {
-                if !identification.contains(&text) {
-                    identification.push(text);
-                }
-            }
-        }
-        operator.quirks = Quirks::of(&identification.join(" "));
-        for setting in operator.quirks.init {
-            operator.ask(setting).await?;
-        }
-        let classes = operator.ask("+FCLASS=?").await?.1.join(" ");
-        if !has_class_1(&classes) {
-            return Err(EndReason::NoClass1 { classes });
-        }
-        self.class_1().await?;
-        let operator = &mut self.operator;
-        let send = codes(&operator.ask("+FTM=?").await?.1.join(","));
-        let receive = codes(&operator.ask("+FRM=?").await?.1.join(","));
-        if let Some(adaptive) = operator.quirks.adaptive {
-            operator.ask(adaptive).await?;
-        }
-        let mut shows_caller = false;
-        for setting in operator.quirks.caller_id {
-            if operator.ask(setting).await?.0 == Answer::Ok {
-                shows_caller = true;
-                break;
-            }
-        }
-        let rates = rates(&send, &receive);
-        let treated_as = operator.quirks.name;
-        self.diagnosis =
-            Some(Diagnosis { identification, classes, has_class_1: true, rates, treated_as, shows_caller });
-        Ok(())
-    }
-
-    async fn class_1(&mut self) -> Result<(), EndReason> {
-        match self.operator.ask("+FCLASS=1").await?.0 {
-            Answer::Ok => Ok(()),
-            other => Err(EndReason::ModemRefuses { command: "AT+FCLASS=1".to_owned(), answer: format!("{other:?}") }),
-        }
-    }
-
-    /// What we are, cut down to what the modem can do.
-    fn able(&self, me: &Identity) -> Identity {
-        let mut me = me.clone();
-        if let Some(diagnosis) = &self.diagnosis
-            && !diagnosis.rates.is_empty()
-        {
-            me.capabilities.rates.retain(|rate| diagnosis.rates.contains(rate));
-        }
-        me
     }
 
     /// Phase E: the line is given back, whatever happened on it.

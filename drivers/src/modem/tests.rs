@@ -1,6 +1,9 @@
 //! Whole calls between two of our own stations over the simulated line, in paused time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod bad_lines;
+mod calls;
+
 use std::time::Duration;
 
 use super::simulated::{Cut, Exchange, Line, line};
@@ -215,73 +218,6 @@ async fn pages_of_different_kinds() {
     }
 }
 
-/// Training steps down to what the line carries.
-#[tokio::test(start_paused = true)]
-async fn training_steps_down() {
-    for (carries, bits, scheme) in [
-        (12_000, 12_000, Scheme::V17),
-        (9600, 9600, Scheme::V17),
-        (7200, 7200, Scheme::V17),
-        (4800, 4800, Scheme::V27ter),
-        (2400, 2400, Scheme::V27ter),
-    ] {
-        let mut document = Made::of(&[3000], FINE);
-        let mut tray = Kept::default();
-        let on = Line { carries, ..Line::default() };
-        let (sent, received) = call(on, &station("1"), &station("2"), None, &mut document, &mut tray).await;
-        let sent = sent.unwrap();
-        assert_eq!((sent.format.rate.bits, sent.format.rate.scheme), (bits, scheme));
-        assert!(sent.retrainings > 0);
-        assert_eq!(received.unwrap().rate, sent.format.rate);
-        assert_arrived(&document, &tray);
-    }
-    let on = Line { carries: 300, ..Line::default() };
-    let mut document = Made::of(&[3000], FINE);
-    let (sent, received) = call(on, &station("1"), &station("2"), None, &mut document, &mut Kept::default()).await;
-    assert_eq!(sent.unwrap_err().code(), "FAX-030");
-    assert_eq!(received.unwrap_err().code(), "FAX-022");
-}
-
-/// Noise that breaks every third frame or so is repaired, with frames of 256 and of 64 octets, over several blocks.
-#[tokio::test(start_paused = true)]
-async fn error_correction_repairs() {
-    for (short_frames, seed) in [(false, 1), (true, 2), (false, 3), (true, 4)] {
-        let mut theirs = station("2");
-        theirs.capabilities.short_frames = short_frames;
-        let mut document = Made::of(&[80_000, 2000], FINE);
-        let mut tray = Kept::default();
-        let on = Line { seed, bit_errors: 1e-4, ..Line::default() };
-        let (sent, received) = call(on, &station("1"), &theirs, None, &mut document, &mut tray).await;
-        sent.unwrap();
-        let received = received.unwrap();
-        assert_arrived(&document, &tray);
-        assert!(received.arrived.pages[0].frames_repeated > 10);
-    }
-}
-
-/// Commands and answers at 300 bit/s that are damaged are repeated.
-#[tokio::test(start_paused = true)]
-async fn damaged_commands_are_repeated() {
-    let mut whole = 0;
-    for seed in 0..40 {
-        let mut document = Made::of(&[3000, 4000], FINE);
-        let mut tray = Kept::default();
-        let mut ours = station("1");
-        ours.capabilities.ecm = seed % 2 == 0;
-        let on = Line { seed, frame_errors: 0.12, ..Line::default() };
-        let (sent, received) = call(on, &ours, &station("2"), None, &mut document, &mut tray).await;
-        // A page is never lost that was said to have arrived.
-        let confirmed = sent.as_ref().map_or_else(|error| error.pages_confirmed, |sent| sent.pages);
-        assert!(tray.pages.len() >= confirmed, "{seed}: {sent:?} {received:?}");
-        if sent.is_ok() {
-            received.unwrap();
-            assert_arrived(&document, &tray);
-            whole += 1;
-        }
-    }
-    assert!(whole >= 30, "{whole} of 40");
-}
-
 /// RTN has a page sent again, RTP takes it and trains anew.
 #[tokio::test(start_paused = true)]
 async fn pages_are_sent_again() {
@@ -342,135 +278,6 @@ async fn the_last_page_waits_for_a_decision() {
     }
 }
 
-/// The line is cut after each frame, and in the midst of messages; silently, and with the modem being told.
-#[tokio::test(start_paused = true)]
-async fn cut_in_every_phase() {
-    use Phase::{Message, Negotiation, PostMessage};
-    let after = |fcf, count| Cut::AfterFrame { fcf, count };
-    for told in [false, true] {
-        for ecm in [false, true] {
-            let post = after(if ecm { frame::PPS } else { frame::MPS }, 1);
-            // Where the sender and the receiver are when they notice: at once if they are told, else by their time-outs.
-            // Who sends into a dead line notices when nobody answers.
-            for (cut, at_once, in_silence, confirmed) in [
-                (after(frame::DIS, 1), [Negotiation, Negotiation], [Negotiation, Negotiation], 0),
-                (after(frame::TSI, 1), [Negotiation, Negotiation], [Negotiation, Negotiation], 0),
-                (after(frame::DCS, 1), [Negotiation, Negotiation], [Negotiation, Negotiation], 0),
-                (Cut::AfterOctets(500), [Negotiation, Negotiation], [Negotiation, Negotiation], 0),
-                (after(frame::CFR, 1), [Message, Message], [PostMessage, Message], 0),
-                (Cut::AfterOctets(6000), [PostMessage, PostMessage], [PostMessage, PostMessage], 0),
-                (post, [PostMessage, PostMessage], [PostMessage, Message], 0),
-                (after(frame::MCF, 1), [Message, Message], [PostMessage, Message], 1),
-                (Cut::AfterOctets(50_000), [PostMessage, PostMessage], [PostMessage, PostMessage], 1),
-            ] {
-                let mut ours = station("1");
-                ours.capabilities.ecm = ecm;
-                let mut document = Made::of(&[30_000, 30_000], FINE);
-                let mut tray = Kept::default();
-                let on = Line { cut: Some(cut), cut_is_told: told, ..Line::default() };
-                let (sent, received) = call(on, &ours, &station("2"), None, &mut document, &mut tray).await;
-                let (sent, received) = (sent.unwrap_err(), received.unwrap_err());
-                let context = format!("{cut:?}, told {told}, ecm {ecm}: {sent:?} {received:?}");
-                let (code, phases) = if told { ("FAX-021", at_once) } else { ("FAX-020", in_silence) };
-                assert_eq!(sent.pages_confirmed, confirmed, "{context}");
-                assert_eq!((sent.code(), sent.phase()), (code, Some(phases[0])), "{context}");
-                if received.code() == "FAX-015" {
-                    // Nobody ever said anything.
-                    assert!(!told && phases[1] == Negotiation, "{context}");
-                } else {
-                    assert_eq!((received.code(), received.phase()), (code, Some(phases[1])), "{context}");
-                }
-            }
-        }
-    }
-}
-
-/// The last page's MCF is lost with the line: who sent does not know, and says so; who received has it all.
-#[tokio::test(start_paused = true)]
-async fn cut_after_the_last_confirmation() {
-    let on = Line { cut: Some(Cut::AfterFrame { fcf: frame::EOP, count: 1 }), ..Line::default() };
-    let mut ours = station("1");
-    ours.capabilities.ecm = false;
-    let mut document = Made::of(&[3000], FINE);
-    let (sent, received) = call(on, &ours, &station("2"), None, &mut document, &mut Kept::default()).await;
-    let error = sent.unwrap_err();
-    assert_eq!((error.code(), error.phase(), error.pages_confirmed), ("FAX-020", Some(Phase::PostMessage), 0));
-    received.unwrap();
-}
-
-/// What an exchange says instead of ringing, and what is no number.
-#[tokio::test(start_paused = true)]
-async fn calls_that_are_not_answered() {
-    for (exchange, number, code) in [
-        (Exchange::Busy, "1", "FAX-012"),
-        (Exchange::NobodyLifts, "1", "FAX-013"),
-        (Exchange::VoiceAnswers, "1", "FAX-014"),
-        (Exchange::NoDialTone, "1", "FAX-011"),
-        (Exchange::Rings, "1;ATZ", "FAX-010"),
-        (Exchange::Rings, "1", "FAX-013"),
-    ] {
-        let (first, _second) = line(Line { exchange, ..Line::default() });
-        let mut caller = Class1::new(first);
-        let mut document = Made::of(&[10], FINE);
-        let error = caller.call(number, &station("1"), None, &mut document).await.unwrap_err();
-        assert_eq!(error.code(), code, "{exchange:?}");
-        assert!(!error.advice().english.is_empty() && !error.advice().japanese.is_empty());
-        // The modem is there for the next call.
-        assert!(caller.diagnose().await.unwrap().has_class_1);
-    }
-}
-
-/// Who calls and what was dialled; a call that nobody answers is forgotten; a voice call is answered and given up.
-#[tokio::test(start_paused = true)]
-async fn incoming_calls() {
-    let numbers = |caller: &str, dialled: &str| Line {
-        caller_number: Some(caller.to_owned()),
-        dialled_number: Some(dialled.to_owned()),
-        ..Line::default()
-    };
-    let (first, second) = line(numbers("0312", "104"));
-    let (mut caller, mut called) = (Class1::new(first), Class1::new(second));
-    let mut document = Made::of(&[10], FINE);
-    let (ours, theirs) = (station("1"), station("2"));
-    let (sent, _) = tokio::join!(caller.call("5", &ours, None, &mut document), async {
-        let call = called.wait_for_call().await.unwrap();
-        assert_eq!((call.caller.as_deref(), call.dialled.as_deref()), (Some("0312"), Some("104")));
-        called.answer(&theirs, &mut Kept::default()).await.unwrap();
-    });
-    sent.unwrap();
-    // The same two modems once more, the other way round.
-    let mut document = Made::of(&[10], FINE);
-    let (sent, _) = tokio::join!(called.call("5", &ours, None, &mut document), async {
-        caller.wait_for_call().await.unwrap();
-        caller.answer(&theirs, &mut Kept::default()).await.unwrap();
-    });
-    sent.unwrap();
-    // Nobody rings any more.
-    let error = caller.answer(&theirs, &mut Kept::default()).await.unwrap_err();
-    assert_eq!(error.code(), "FAX-016");
-}
-
-/// A subaddress is asked for only where the far end knows them: else the document would reach anybody.
-#[tokio::test(start_paused = true)]
-async fn no_subaddress_no_document() {
-    let mut theirs = station("2");
-    theirs.capabilities.subaddress = false;
-    let mut document = Made::of(&[10], FINE);
-    let mut tray = Kept::default();
-    let (sent, received) = call(Line::default(), &station("1"), &theirs, Some("42"), &mut document, &mut tray).await;
-    assert_eq!(sent.unwrap_err().code(), "FAX-033");
-    assert_eq!(received.unwrap_err().code(), "FAX-022");
-    assert!(tray.pages.is_empty());
-}
-
-#[tokio::test(start_paused = true)]
-async fn diagnosis() {
-    let (first, _second) = line(Line::default());
-    let diagnosis = Class1::new(first).diagnose().await.unwrap();
-    assert_eq!((diagnosis.has_class_1, diagnosis.treated_as, diagnosis.shows_caller), (true, "simulated", true));
-    assert_eq!(diagnosis.rates, Rate::STEPS);
-}
-
 /// A line that runs faster than the clock, without paused time: what a bench without system packages uses.
 #[tokio::test]
 async fn a_fast_line_in_real_time() {
@@ -485,61 +292,4 @@ async fn a_fast_line_in_real_time() {
         received.unwrap();
         assert_arrived(&document, &tray);
     }
-}
-
-/// A block that cannot be corrected: the rate goes down (CTC), and a page that stays damaged is not called sent.
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_corrected_is_not_sent() {
-    let mut given_up = 0;
-    for seed in 0..6 {
-        let mut document = Made::of(&[500, 30_000], FINE);
-        let mut tray = Kept::default();
-        let on = Line { seed, bit_errors: 1e-3, ..Line::default() };
-        let (sent, received) = call(on, &station("1"), &station("2"), None, &mut document, &mut tray).await;
-        match sent {
-            Ok(sent) => {
-                assert!(sent.retrainings > 0);
-                received.unwrap();
-                assert_arrived(&document, &tray);
-            }
-            Err(error) => {
-                given_up += 1;
-                assert!(matches!(error.code(), "FAX-041" | "FAX-030"), "{error:?}");
-                assert!(received.is_err() && tray.pages.len() == error.pages_confirmed);
-            }
-        }
-    }
-    assert!(given_up > 0);
-}
-
-/// A wait that is broken off does no harm to what comes after.
-#[tokio::test(start_paused = true)]
-async fn waiting_may_be_broken_off() {
-    let (first, second) = line(Line::default());
-    let (mut caller, mut called) = (Class1::new(first), Class1::new(second));
-    for milliseconds in [0, 1, 700, 5000] {
-        let wait = tokio::time::timeout(Duration::from_millis(milliseconds), called.wait_for_call());
-        assert!(wait.await.is_err());
-    }
-    let mut document = Made::of(&[3000], FINE);
-    // A call that is given up half-way, and another one.
-    let (ours, theirs) = (station("1"), station("2"));
-    for seconds in [5, 16] {
-        let mut tray = Kept::default();
-        let both = async {
-            tokio::join!(caller.call("5", &ours, None, &mut document), async {
-                called.wait_for_call().await?;
-                called.answer(&theirs, &mut tray).await
-            })
-        };
-        assert!(tokio::time::timeout(Duration::from_secs(seconds), both).await.is_err());
-    }
-    let mut tray = Kept::default();
-    let (sent, received) = tokio::join!(caller.call("5", &ours, None, &mut document), async {
-        called.wait_for_call().await?;
-        called.answer(&theirs, &mut tray).await
-    });
-    sent.unwrap();
-    received.unwrap();
-    assert_arrived(&document, &tray);
 }

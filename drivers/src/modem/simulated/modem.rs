@@ -1,4 +1,4 @@
-//! One simulated modem: AT commands and service class 1 (ITU-T T.31, clauses 7 and 8) over the simulated line.
+//! One simulated modem: AT commands (ITU-T V.250), calls, and the line's signals; service class 1 is in `fax`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{Exchange, Passed, Shared, Signal, scaled};
-use crate::modem::format::Scheme;
-use crate::modem::hdlc::{FINAL, fcs};
-use crate::modem::t31::{self, Unstuffed, Unstuffer, V21, stuffed};
+use crate::modem::t31::{self, V21};
 
 /// A carrier that ended before anybody listened is gone after this time on the line, or on the clock.
 const LINGERS: Duration = Duration::from_millis(300);
@@ -19,28 +17,24 @@ const LINGERS: Duration = Duration::from_millis(300);
 const RINGING: Duration = Duration::from_secs(6);
 /// CED and the silence around it.
 const CED: Duration = Duration::from_millis(3000);
-/// Flags before the first frame.
-const PREAMBLE: Duration = Duration::from_millis(1000);
-/// How long a host may leave the line without data.
-const STARVED: Duration = Duration::from_secs(5);
 
 /// The host has gone.
-struct Gone;
+pub(super) struct Gone;
 
-type Going<T> = Result<T, Gone>;
+pub(super) type Going<T> = Result<T, Gone>;
 
 pub(super) struct Modem {
     host: DuplexStream,
     send: UnboundedSender<Passed>,
     receive: UnboundedReceiver<Passed>,
-    heard: VecDeque<Passed>,
+    pub(super) heard: VecDeque<Passed>,
     shared: Arc<Mutex<Shared>>,
     speed: f64,
     echo: bool,
     off_hook: bool,
     rings: bool,
     /// The far end's V.21 carrier is on and is being listened to.
-    listening: bool,
+    pub(super) listening: bool,
     /// An octet of the host that was seen and not taken yet.
     kept: Option<u8>,
     /// The far modem was taken away.
@@ -48,7 +42,7 @@ pub(super) struct Modem {
 }
 
 /// What woke an operation.
-enum Woken {
+pub(super) enum Woken {
     Host,
     Signal(Signal),
 }
@@ -233,184 +227,14 @@ impl Modem {
         self.listening = false;
     }
 
-    async fn dead(&mut self) -> Going<()> {
+    pub(super) async fn dead(&mut self) -> Going<()> {
         self.off_hook = false;
         self.listening = false;
         self.say("NO CARRIER").await
     }
 
-    /// `+FTH=3`: frames until a final one.
-    async fn send_frames(&mut self) -> Going<()> {
-        self.emit(Signal::Carrier(V21));
-        self.say("CONNECT").await?;
-        self.pass_time(PREAMBLE).await;
-        loop {
-            let mut frame = Vec::new();
-            let mut unstuffer = Unstuffer::default();
-            loop {
-                let Ok(octet) = timeout(STARVED, self.octet()).await else {
-                    self.emit(Signal::Off);
-                    return self.say("ERROR").await;
-                };
-                match unstuffer.take(octet?) {
-                    Unstuffed::Octet(octet) => frame.push(octet),
-                    Unstuffed::TwoDle => frame.extend([t31::DLE, t31::DLE]),
-                    Unstuffed::End => break,
-                    Unstuffed::Nothing => {}
-                }
-                frame.truncate(512);
-            }
-            let last = frame.get(1).is_none_or(|control| control & FINAL != 0);
-            if !frame.is_empty() {
-                let check = fcs(&frame);
-                frame.extend(check);
-                self.pass_time(Duration::from_micros(26_667) * u32::try_from(frame.len()).unwrap_or(0)).await;
-                self.emit(Signal::Frame(frame));
-            }
-            if last {
-                self.emit(Signal::Off);
-                return self.say("OK").await;
-            }
-            self.say("CONNECT").await?;
-        }
-    }
-
-    /// `+FRH=3`: one frame, with its FCS.
-    async fn receive_frames(&mut self) -> Going<()> {
-        loop {
-            match self.woken(true).await? {
-                Woken::Host => {
-                    self.octet().await?;
-                    return self.say("OK").await;
-                }
-                Woken::Signal(Signal::Carrier(code)) => {
-                    self.listening = code == V21;
-                }
-                Woken::Signal(Signal::Frame(mut frame)) if self.listening => {
-                    let damaged = {
-                        let mut shared = self.shared();
-                        let chance = shared.line.frame_errors;
-                        shared.happens(chance)
-                    };
-                    if let (true, Some(octet)) = (damaged, frame.last_mut()) {
-                        *octet ^= 0x40;
-                    }
-                    self.say("CONNECT").await?;
-                    self.write(&stuffed(&frame)).await?;
-                    return self.say(if damaged { "ERROR" } else { "OK" }).await;
-                }
-                Woken::Signal(Signal::Off) if self.listening => {
-                    self.listening = false;
-                    return self.say("NO CARRIER").await;
-                }
-                Woken::Signal(Signal::Dead) => return self.dead().await,
-                Woken::Signal(_) => {}
-            }
-        }
-    }
-
-    /// `+FTM`: a message.
-    async fn send_message(&mut self, code: u8) -> Going<()> {
-        let Some((rate, long)) = t31::rate(code) else { return self.say("ERROR").await };
-        self.emit(Signal::Carrier(code));
-        self.say("CONNECT").await?;
-        let training = match (rate.scheme, long) {
-            (Scheme::V17, true) => 1393,
-            (Scheme::V17, false) => 142,
-            (Scheme::V29, _) => 253,
-            (Scheme::V27ter, _) => 943,
-        };
-        self.pass_time(Duration::from_millis(training)).await;
-        // About a fifth of a second at a time.
-        let chunk = usize::try_from(rate.bits / 40).unwrap_or(1).max(1);
-        let mut unstuffer = Unstuffer::default();
-        let mut octets = Vec::with_capacity(chunk + 1);
-        loop {
-            let Ok(octet) = timeout(STARVED, self.octet()).await else {
-                self.emit(Signal::Off);
-                return self.say("ERROR").await;
-            };
-            let mut end = false;
-            match unstuffer.take(octet?) {
-                Unstuffed::Octet(octet) => octets.push(octet),
-                Unstuffed::TwoDle => octets.extend([t31::DLE, t31::DLE]),
-                Unstuffed::End => end = true,
-                Unstuffed::Nothing => {}
-            }
-            if octets.len() >= chunk || (end && !octets.is_empty()) {
-                let bits = u64::try_from(octets.len()).unwrap_or(0) * 8;
-                self.pass_time(Duration::from_secs_f64(bits as f64 / f64::from(rate.bits))).await;
-                self.emit(Signal::Octets(std::mem::take(&mut octets)));
-            }
-            if end {
-                self.emit(Signal::Off);
-                return self.say("OK").await;
-            }
-        }
-    }
-
-    /// `+FRM`: a message.
-    async fn receive_message(&mut self, code: u8) -> Going<()> {
-        let Some((rate, _)) = t31::rate(code) else { return self.say("ERROR").await };
-        self.listening = false;
-        let mut trained = false;
-        loop {
-            match self.woken(true).await? {
-                Woken::Host => {
-                    self.octet().await?;
-                    if trained {
-                        self.write(&[t31::DLE, t31::ETX]).await?;
-                    }
-                    return self.say("OK").await;
-                }
-                Woken::Signal(Signal::Carrier(V21)) => {
-                    self.heard.push_front(Passed { signal: Signal::Carrier(V21), at: Instant::now() });
-                    return self.say("+FCERROR").await;
-                }
-                Woken::Signal(Signal::Carrier(heard)) if heard == code => {
-                    trained = true;
-                    self.say("CONNECT").await?;
-                }
-                Woken::Signal(Signal::Octets(mut octets)) if trained => {
-                    self.shared().damage(&mut octets, rate.bits);
-                    let mut data = stuffed(&octets);
-                    data.truncate(data.len() - 2);
-                    self.write(&data).await?;
-                }
-                Woken::Signal(Signal::Off) if trained => {
-                    self.write(&[t31::DLE, t31::ETX]).await?;
-                    return self.say("NO CARRIER").await;
-                }
-                Woken::Signal(Signal::Dead) => {
-                    if trained {
-                        self.write(&[t31::DLE, t31::ETX]).await?;
-                    }
-                    return self.dead().await;
-                }
-                Woken::Signal(_) => {}
-            }
-        }
-    }
-
-    /// `+FRS`: until the line has been still for that long.
-    async fn await_silence(&mut self, silence: Duration) -> Going<()> {
-        while self.listening {
-            match self.woken(true).await? {
-                Woken::Host => {
-                    self.octet().await?;
-                    return self.say("OK").await;
-                }
-                Woken::Signal(Signal::Off) => self.listening = false,
-                Woken::Signal(Signal::Dead) => return self.dead().await,
-                Woken::Signal(_) => {}
-            }
-        }
-        self.pass_time(silence).await;
-        self.say("OK").await
-    }
-
     /// Waits for the host or, if `signals`, for the line, whichever comes first. The host's octet is left where it is.
-    async fn woken(&mut self, signals: bool) -> Going<Woken> {
+    pub(super) async fn woken(&mut self, signals: bool) -> Going<Woken> {
         loop {
             if self.kept.is_some() {
                 return Ok(Woken::Host);
@@ -449,14 +273,14 @@ impl Modem {
         }
     }
 
-    async fn octet(&mut self) -> Going<u8> {
+    pub(super) async fn octet(&mut self) -> Going<u8> {
         match self.kept.take() {
             Some(octet) => Ok(octet),
             None => self.host.read_u8().await.map_err(|_| Gone),
         }
     }
 
-    fn emit(&mut self, signal: Signal) {
+    pub(super) fn emit(&mut self, signal: Signal) {
         let (dead, told) = {
             let mut shared = self.shared();
             if shared.is_cut {
@@ -473,15 +297,15 @@ impl Modem {
         }
     }
 
-    fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
+    pub(super) fn shared(&self) -> std::sync::MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn pass_time(&self, duration: Duration) {
+    pub(super) async fn pass_time(&self, duration: Duration) {
         sleep(scaled(duration, self.speed)).await;
     }
 
-    async fn say(&mut self, answer: &str) -> Going<()> {
+    pub(super) async fn say(&mut self, answer: &str) -> Going<()> {
         self.write(format!("\r\n{answer}\r\n").as_bytes()).await
     }
 
@@ -491,7 +315,7 @@ impl Modem {
         self.say("OK").await
     }
 
-    async fn write(&mut self, octets: &[u8]) -> Going<()> {
+    pub(super) async fn write(&mut self, octets: &[u8]) -> Going<()> {
         self.host.write_all(octets).await.map_err(|_| Gone)
     }
 }

@@ -58,7 +58,7 @@ impl Called {
         }
         if self.ecm.confirmed == Some((page, block)) && self.ecm.block.is_empty() {
             // MCF was lost.
-            return self.answer(answer(MCF), without_operator(plain_fcf2(follows)) != EOP);
+            return self.answer(answer(MCF), matches!(without_operator(plain_fcf2(follows)), NULL | MPS));
         }
         if self.complete {
             return self.close(Ok(()));

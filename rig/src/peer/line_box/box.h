@@ -37,6 +37,7 @@ struct modem {
     int master, slave;          /* the slave is kept open: a host that closes it does not end the modem */
     bool clear_to_send;         /* the modem takes octets from the host */
     bool owes;                  /* the host has asked and the modem has not answered yet */
+    const char *result;         /* the last one it gave */
     uint8_t *out;               /* towards the host, not taken by the pseudo terminal yet */
     size_t out_length;
     bool tells_caller;          /* NMBR= and NDID= come after the first RING */

@@ -65,6 +65,7 @@ static int from_modem(at_state_t *at, void *user, const uint8_t *octets, size_t 
     for (size_t number = 0; number < sizeof results / sizeof *results; number++)
         if (length == strlen(results[number]) && memcmp(octets, results[number], length) == 0) {
             end->modem.owes = false;
+            end->modem.result = results[number];
             overheard(end, '>', results[number], (int)length);
         }
     say(end, octets, length);
@@ -198,7 +199,15 @@ void modem_rings(struct end *end, int ring, const char *from, const char *to)
 
 void modem_hangs_up(struct end *end)
 {
+    end->modem.result = NULL;
     modem_event(end, AT_CALL_EVENT_HANGUP);
+    /* libspandsp's says nothing while it transmits; any other modem does (V.250 6.3.1). */
+    if (end->modem.result == NULL) {
+        const char *lost = "NO CARRIER";
+        say(end, "\r\n", 2);
+        from_modem(NULL, end, (const uint8_t *)lost, strlen(lost));
+        say(end, "\r\n", 2);
+    }
     end->wants_hangup = false;
     end->modem.clear_to_send = true;
     end->modem.owes = false;

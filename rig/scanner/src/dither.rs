@@ -28,6 +28,8 @@ const INK: u8 = 12;
 enum Tile {
     /// Nothing but paper and ink, no matter how.
     Plain,
+    /// A light or dark shade without any detail: of a photograph beside it, or of a form.
+    Tone,
     Text,
     Photograph,
 }
@@ -50,6 +52,7 @@ static TONE: LazyLock<Vec<i32>> = LazyLock::new(|| {
 
 /// The page, as large as the picture.
 pub(crate) fn halftone(grey: &Grey, resolution: Resolution) -> Result<Page, PageError> {
+    let grey = &on_white_paper(grey);
     let mut page = Page::blank(grey.width, grey.height, resolution)?;
     let map = Map::of(grey);
     let cells = grey.width.div_ceil(CELL) as usize;
@@ -93,6 +96,26 @@ pub(crate) fn halftone(grey: &Grey, resolution: Resolution) -> Result<Page, Page
     Ok(page)
 }
 
+/// Paper that is not quite white becomes so: the level that a quarter of the picture has, if it is a light one.
+fn on_white_paper(grey: &Grey) -> Grey {
+    let mut counts = [0u64; 256];
+    for level in &grey.pixels {
+        if let Some(count) = counts.get_mut(usize::from(*level)) {
+            *count += 1;
+        }
+    }
+    let of_paper = |paper: usize| -> u64 { counts.iter().skip(paper.saturating_sub(8)).take(17).sum() };
+    let paper = (200..=255usize).max_by_key(|level| counts.get(*level).copied().unwrap_or(0)).unwrap_or(255);
+    let mut lifted = grey.clone();
+    if of_paper(paper) * 4 >= grey.pixels.len() as u64 {
+        let white = (paper as u32).saturating_sub(6).max(1);
+        for level in &mut lifted.pixels {
+            *level = (u32::from(*level) * 255 / white).min(255) as u8;
+        }
+    }
+    lifted
+}
+
 fn spread(row: &mut [i32], at: usize, share: i32) {
     if let Some(cell) = row.get_mut(at) {
         *cell += share;
@@ -115,27 +138,37 @@ struct Map {
 impl Map {
     fn of(grey: &Grey) -> Self {
         let (across, down) = (grey.width.div_ceil(TILE), grey.height.div_ceil(TILE));
-        let first: Vec<Tile> = (0..down)
+        let mut tiles: Vec<Tile> = (0..down)
             .flat_map(|ty| (0..across).map(move |tx| (tx, ty)))
             .map(|(tx, ty)| judge(grey, tx * TILE, ty * TILE))
             .collect();
         let across = across as usize;
-        let mut tiles = first.clone();
-        // Between photographs there is photograph: a tile at its rim, or one of its white or black places.
-        for ty in 0..down as usize {
-            for tx in 0..across {
-                let photographs = (ty.saturating_sub(1)..=ty + 1)
-                    .flat_map(|y| (tx.saturating_sub(1)..=tx + 1).map(move |x| (x, y)))
-                    .filter(|(x, y)| *x < across && first.get(y * across + x) == Some(&Tile::Photograph))
-                    .count();
-                let at = ty * across + tx;
-                let enough = match first.get(at) {
-                    Some(Tile::Text) => photographs >= 4,
-                    _ => photographs >= 1,
-                };
-                if let Some(tile) = tiles.get_mut(at).filter(|_| enough) {
+        // A photograph goes on in its shadows and lights, as far as there is any tone.
+        let of = |tiles: &[Tile], wanted| -> Vec<usize> {
+            tiles.iter().enumerate().filter(|(_, tile)| **tile == wanted).map(|(at, _)| at).collect()
+        };
+        let mut open = of(&tiles, Tile::Photograph);
+        while let Some(at) = open.pop() {
+            let x = at % across.max(1);
+            let left = (x > 0).then(|| at - 1);
+            let right = (x + 1 < across).then_some(at + 1);
+            for next in [left, right, at.checked_sub(across), Some(at + across)].into_iter().flatten() {
+                if let Some(tile) = tiles.get_mut(next).filter(|tile| **tile == Tile::Tone) {
                     *tile = Tile::Photograph;
+                    open.push(next);
                 }
+            }
+        }
+        // What looks like text amid a photograph is an edge in it.
+        let seen = tiles.clone();
+        for at in of(&tiles, Tile::Text) {
+            let (x, y) = (at % across.max(1), at / across.max(1));
+            let around = (y.saturating_sub(1)..=y + 1)
+                .flat_map(|y| (x.saturating_sub(1)..=x + 1).map(move |x| (x, y)))
+                .filter(|(x, y)| *x < across && seen.get(y * across + x) == Some(&Tile::Photograph))
+                .count();
+            if let Some(tile) = tiles.get_mut(at).filter(|_| around >= 4) {
+                *tile = Tile::Photograph;
             }
         }
         Self { across, tiles }
@@ -150,12 +183,13 @@ impl Map {
 /// Text has few greys, and they lie between black and white: smoothed edges. A photograph's greys lie among greys.
 fn judge(grey: &Grey, left: u32, top: u32) -> Tile {
     let (right, bottom) = ((left + TILE).min(grey.width), (top + TILE).min(grey.height));
-    let (mut greys, mut among, mut light) = (0, 0, 0);
+    let (mut greys, mut among, mut light, mut sum) = (0, 0, 0, 0);
     for y in top..bottom {
         for x in left..right {
             let level = grey.at(x, y);
             light += u32::from(level > 207);
-            if (48..=207).contains(&level) {
+            sum += u32::from(level);
+            if (72..=207).contains(&level) {
                 greys += 1;
                 // Of its neighbours to the right and below: as grey as itself, or an edge away?
                 let near = |other: u8| other.abs_diff(level) <= 40;
@@ -165,8 +199,10 @@ fn judge(grey: &Grey, left: u32, top: u32) -> Tile {
     }
     let area = (right - left) * (bottom - top);
     if greys == 0 {
-        // Light shading is paper to a fax; dots in it would only be in the way of the words.
-        return Tile::Plain;
+        // Light shading by itself is paper to a fax; dots in it would only be in the way of the words.
+        let mean = sum / area.max(1);
+        let tone = (u32::from(INK)..u32::from(PAPER)).contains(&mean);
+        return if tone { Tile::Tone } else { Tile::Plain };
     }
     let mostly_paper = light * 3 > area * 2;
     if greys * 3 > area || (among * 8 > area && !mostly_paper) { Tile::Photograph } else { Tile::Text }
@@ -195,7 +231,8 @@ mod tests {
     #[test]
     fn a_grey_is_as_dark_on_paper_as_on_the_screen() {
         let mut before = 1.1;
-        for level in (16..=240).step_by(16) {
+        // Darker and lighter ones by themselves are ink and paper.
+        for level in (80..200).step_by(16) {
             let page = halftone(&picture(256, 256, |_, _| level as u8), Resolution::Fine).unwrap();
             let black = share(&page);
             // What shines from paper with that share of black, dots grown, is the light that the level stands for.
@@ -241,6 +278,31 @@ mod tests {
     fn light_shading_is_paper_and_words_on_it_are_words() {
         let page = halftone(&picture(64, 64, |x, _| if x % 16 < 3 { 0 } else { 225 }), Resolution::Fine).unwrap();
         assert!((0..64).all(|x| page.pixel(x, 5) == (x % 16 < 3)));
+    }
+
+    #[test]
+    fn a_photograph_keeps_its_lights_and_shadows() {
+        // From black to white across the page: no step where a tile would end.
+        let page = halftone(&picture(1024, 128, |x, _| (x / 4) as u8), Resolution::Fine).unwrap();
+        let shares: Vec<f64> = (0..1024 / 32)
+            .map(|band| {
+                let of_band = (0..128).flat_map(|y| (band * 32..band * 32 + 32).map(move |x| (x, y)));
+                of_band.filter(|(x, y)| page.pixel(*x, *y)).count() as f64 / (32.0 * 128.0)
+            })
+            .collect();
+        for pair in shares.windows(2) {
+            assert!(pair[1] <= pair[0] + 0.01 && pair[0] - pair[1] < 0.09, "{shares:?}");
+        }
+    }
+
+    #[test]
+    fn grey_paper_is_white() {
+        let page = halftone(
+            &picture(128, 64, |x, y| if x % 16 < 3 { 30 } else { 212 + ((x + y) % 5) as u8 }),
+            Resolution::Fine,
+        );
+        let page = page.unwrap();
+        assert!((0..128).all(|x| page.pixel(x, 5) == (x % 16 < 3)));
     }
 
     proptest! {

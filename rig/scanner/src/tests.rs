@@ -82,7 +82,6 @@ fn grey_tiff(compression: Compression) -> Vec<u8> {
     encoder.write_image::<colortype::RGB8>(64, 80, &red).unwrap();
     let deep: Vec<u16> = (0..64u32 * 80).map(|i| if i % 64 < 32 { 0 } else { 65_535 }).collect();
     encoder.write_image::<colortype::Gray16>(64, 80, &deep).unwrap();
-    drop(encoder);
     out.into_inner()
 }
 

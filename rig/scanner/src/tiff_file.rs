@@ -18,7 +18,11 @@ const FAX_CODES: [u16; 3] = [2, 3, 4];
 pub(crate) fn pages(data: &[u8], resolution: Resolution) -> Result<Vec<Page>, DocumentError> {
     let limits = fax::Limits { pages: MAX_PAGES, ..fax::Limits::default() };
     match fax::read(data, &limits) {
-        Ok(pages) => pages.into_iter().map(|page| fitted(page, resolution)).collect(),
+        Ok(pages) => {
+            let mut said = if pages.iter().all(|page| page.width() == A4_WIDTH) { Vec::new() } else { densities(data) };
+            said.resize(pages.len(), None);
+            pages.into_iter().zip(said).map(|(page, said)| fitted(page, said, resolution)).collect()
+        }
         Err(error) => match pictures(data, resolution) {
             Ok(pages) => Ok(pages),
             // Of a fax the fax reader knows better what is wrong.
@@ -28,8 +32,21 @@ pub(crate) fn pages(data: &[u8], resolution: Resolution) -> Result<Vec<Page>, Do
     }
 }
 
+/// What each page says of its size, as far as that can be read.
+fn densities(data: &[u8]) -> Vec<Option<Density>> {
+    let mut said = Vec::new();
+    let Ok(mut decoder) = Decoder::new(Cursor::new(data)) else { return said };
+    while said.len() < MAX_PAGES {
+        said.push(density(&mut decoder));
+        if !decoder.more_images() || decoder.next_image().is_err() {
+            break;
+        }
+    }
+    said
+}
+
 /// A fax page of another width is fitted like a picture.
-fn fitted(page: Page, resolution: Resolution) -> Result<Page, DocumentError> {
+fn fitted(page: Page, said: Option<Density>, resolution: Resolution) -> Result<Page, DocumentError> {
     if page.width() == A4_WIDTH {
         return Ok(page);
     }
@@ -41,7 +58,7 @@ fn fitted(page: Page, resolution: Resolution) -> Result<Page, DocumentError> {
     }
     let (across, down) = page.resolution().dpi();
     // The wider lines of T.4 are of wider sheets (B4, A3), unless they are of finer dots.
-    grey.density = Some(Density { across: f64::from(across), down: f64::from(down) });
+    grey.density = said.or(Some(Density { across: f64::from(across), down: f64::from(down) }));
     place::picture(grey, resolution)
 }
 

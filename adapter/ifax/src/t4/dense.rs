@@ -44,12 +44,7 @@ const fn actions() -> [Action; NUMBERS] {
 }
 
 /// Reads a line of exactly `width` pixels below this one.
-pub(super) fn decode(
-    reader: &mut BitReader<'_>,
-    above: &Turns,
-    width: u32,
-    edges: &mut Edges,
-) -> Result<(), Damaged> {
+pub(super) fn decode(reader: &mut BitReader<'_>, above: &Turns, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
     // In registers while the line is read.
     let mut local = *reader;
     if step_by_step(&mut local, above, width, edges).is_ok() {
@@ -64,12 +59,7 @@ pub(super) fn decode(
 
 /// Does so if the line has nothing irregular.
 #[inline(always)]
-fn step_by_step(
-    reader: &mut BitReader<'_>,
-    above: &Turns,
-    width: u32,
-    edges: &mut Edges,
-) -> Result<(), Damaged> {
+fn step_by_step(reader: &mut BitReader<'_>, above: &Turns, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
     let mut a0 = Start::default();
     let mut batch = Batch::new();
     reader.fill();

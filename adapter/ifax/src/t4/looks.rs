@@ -44,6 +44,11 @@ const RUNS: [usize; EXPECTED] = [8 * MOST_ZEROS + 8, 136, 156, 176];
 /// Most pixels of those runs of white and of black that a look is long enough for.
 const MOST_PIXELS: [usize; 2] = [63, 18];
 
+/// Of the run that comes next, by what is expected.
+const fn is_white_run(expected: usize) -> bool {
+    matches!(expected, 0 | 3)
+}
+
 /// As many as there are numbers of steps.
 pub(super) const NUMBERS: usize = 256;
 
@@ -54,7 +59,7 @@ pub(super) const fn step(number: usize) -> (Step, u8) {
         expected -= 1;
         if number >= RUNS[expected] {
             let pixels = (number - RUNS[expected]) % 64;
-            let table = if expected % 3 == 0 { &WHITE } else { &BLACK };
+            let table = if is_white_run(expected) { &WHITE } else { &BLACK };
             let (first, bits) = (expected < 2, word(table[pixels].1).len);
             return (Step::Run { first, pixels: pixels as u8 }, if first { bits + 3 } else { bits });
         }
@@ -115,7 +120,7 @@ const fn looks(most_zeros: usize) -> Looks {
             let joins = fits && (zeros == 0 || most_zeros > 1) && zeros < MOST_ZEROS;
             let number = match first.mode {
                 Mode::Vertical(1..) if joins => 8 * zeros + number_of(first.mode),
-                Mode::Vertical(..0) if fits && zeros == 0 => number_of(first.mode),
+                Mode::Vertical(..=-1) if fits && zeros == 0 => number_of(first.mode),
                 Mode::Pass if joins && most_zeros > 1 => 8 * zeros + PASS,
                 _ if zeros > 0 => {
                     first = First { mode: Mode::None, pixels: 0, bits: 0 };
@@ -172,7 +177,7 @@ const fn firsts() -> [First; EXPECTED * SIZE] {
             }
         }
         if matches!(first.mode, Mode::Horizontal) {
-            let colour = if expected % 3 == 0 { 0 } else { 1 };
+            let colour = if is_white_run(expected) { 0 } else { 1 };
             // Where the code word of the mode is the last one, what is looked up here is cut off, and does not fit.
             let run = runs[colour][(next << first.bits) % SIZE];
             let known = run.run > 0 && run.run as usize <= MOST_PIXELS[colour];

@@ -33,8 +33,7 @@ struct Action {
 static ACTIONS: [Action; NUMBERS] = actions();
 
 const fn actions() -> [Action; NUMBERS] {
-    let nothing =
-        Action { above: 1, made: 0, last: 0, distance: 0, is_run: false, zeros: 0, is_first_run: false };
+    let nothing = Action { above: 1, made: 0, last: 0, distance: 0, is_run: false, zeros: 0, is_first_run: false };
     let mut out = [nothing; NUMBERS];
     let mut number = 0;
     while number < NUMBERS {
@@ -79,12 +78,7 @@ pub(super) fn decode(
 
 /// Does so if the line has nothing irregular.
 #[inline(always)]
-fn step_by_step(
-    reader: &mut BitReader<'_>,
-    above: &Changes,
-    width: u32,
-    out: &mut Changes,
-) -> Result<(), Damaged> {
+fn step_by_step(reader: &mut BitReader<'_>, above: &Changes, width: u32, out: &mut Changes) -> Result<(), Damaged> {
     out.clear();
     // One behind a0, and the index of b1. Its parity is the colour of a0.
     let (mut next, mut b1) = (0, FIRST);

@@ -47,9 +47,9 @@ impl ByDefinition<'_> {
     /// The one that stands next; behind the data stand zeros.
     fn code_word<T: Copy>(&mut self, words: impl Iterator<Item = (T, &'static str)>) -> Option<T> {
         let stands = |code: &str| {
-            code.bytes().enumerate().all(|(i, bit)| {
-                (bit == b'1') == self.bits.get(self.position + i).copied().unwrap_or_default()
-            })
+            code.bytes()
+                .enumerate()
+                .all(|(i, bit)| (bit == b'1') == self.bits.get(self.position + i).copied().unwrap_or_default())
         };
         let (meaning, code) = words.into_iter().find(|(_, code)| stands(code))?;
         self.position = (self.position + code.len()).min(self.bits.len() + 1);
@@ -254,7 +254,7 @@ proptest! {
     ) {
         // A line like the one above, a little aside, with some of another one in it.
         let (above, other) = (line(width, &above), line(width, &other));
-        let pixel = |x: usize| if x / noise % 3 == 0 { other[x] } else { x >= shift && above[x - shift] };
+        let pixel = |x: usize| if (x / noise).is_multiple_of(3) { other[x] } else { x >= shift && above[x - shift] };
         let mut bits = coded(&(0..width).map(pixel).collect::<Vec<_>>(), &above);
         for flip in flips {
             let at = flip.index(bits.len());

@@ -13,7 +13,7 @@ use super::two_d::{MODES, Mode};
 /// Bits at which one look is taken. More make larger tables, which no longer stay near the processor.
 const BITS: u32 = 10;
 const SIZE: usize = 1 << BITS;
-/// Most steps of one look.
+/// Most steps of one look: as many as fit into it.
 const MOST_STEPS: u32 = 6;
 /// Looks of a batch. Where it ends is never foreseen, so it is long; but where the line ends, the rest of it is in vain.
 const LOOKS: usize = 10;
@@ -35,7 +35,7 @@ pub(super) enum Step {
 const ZEROS_ALONE: usize = 3;
 const PASS: usize = 7;
 const MOST_ZEROS: usize = 8;
-/// Numbers that no zeros have: none, and too many.
+/// Two that no zeros give: none of them alone, and too many.
 const HALF_PASS: [usize; 2] = [ZEROS_ALONE, 8 * MOST_ZEROS];
 /// What may be expected: a mode where a0 is white, or black, or the second run of a horizontal mode where it is white, or black.
 const EXPECTED: usize = 4;
@@ -116,10 +116,10 @@ const fn looks(most_zeros: usize) -> Looks {
                 first = firsts[expected * SIZE + (i << bits) % SIZE];
             }
             let fits = first.bits > 0 && bits + first.bits <= BITS;
-            // One to the left may stand before the last zero, which is not to be; so it is a step of its own, whose place is asked.
             let joins = fits && (zeros == 0 || most_zeros > 1) && zeros < MOST_ZEROS;
             let number = match first.mode {
                 Mode::Vertical(1..) if joins => 8 * zeros + number_of(first.mode),
+                // To the left it may stand before the last zero, which is damage: it is a step of its own, so that its place is asked.
                 Mode::Vertical(..=-1) if fits && zeros == 0 => number_of(first.mode),
                 Mode::Pass if joins && most_zeros > 1 => 8 * zeros + PASS,
                 _ if zeros > 0 => {
@@ -149,7 +149,7 @@ const fn looks(most_zeros: usize) -> Looks {
     Looks(out)
 }
 
-/// The first code word of a look: a mode, or a run, with that of the horizontal mode if it is the first one.
+/// The code word that a look begins with: a mode, or a run, with the horizontal mode before it if it is the first of its runs.
 #[derive(Clone, Copy)]
 struct First {
     mode: Mode,
@@ -204,7 +204,7 @@ const fn step_bits() -> [u8; NUMBERS] {
 
 /// Steps that were read ahead.
 pub(super) struct Batch {
-    /// Each look's behind those of the one before, with what stands behind them, so there is room for one more.
+    /// Those of each look behind those of the one before. All [`MOST_STEPS`] and more are written of a look, so there is room behind.
     numbers: [u8; LOOKS * MOST_STEPS as usize + 8],
     count: usize,
     expected: usize,

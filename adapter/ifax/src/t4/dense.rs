@@ -57,7 +57,7 @@ pub(super) fn decode(reader: &mut BitReader<'_>, above: &Turns, width: u32, edge
     Ok(())
 }
 
-/// Does so if the line has nothing irregular.
+/// Does so if the line has nothing irregular; if it has, what was read is worth nothing.
 #[inline(always)]
 fn step_by_step(reader: &mut BitReader<'_>, above: &Turns, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
     let mut a0 = Start::default();
@@ -87,7 +87,7 @@ fn step_by_step(reader: &mut BitReader<'_>, above: &Turns, width: u32, edges: &m
             match passed {
                 1..64 => (other, same) = (same << passed, other << passed),
                 64..0x8000_0000 => (other, same) = (0, 0),
-                // a1 is not behind a0.
+                // a1 is not right of a0.
                 _ => return Err(Damaged),
             }
             black = !black;

@@ -71,7 +71,7 @@ impl Edges {
         }
     }
 
-    /// Of a new row, takes over the ascending list of all changes.
+    /// Takes over the ascending list of all changes of a row that was just begun.
     pub(super) fn take(&mut self, changes: &[u16]) {
         let (mut word, mut number) = (0u64, 0);
         for at in changes {

@@ -13,7 +13,7 @@ use super::two_d::{MODES, Mode};
 /// Bits at which one look is taken. More make larger tables, which no longer stay near the processor.
 const BITS: u32 = 10;
 const SIZE: usize = 1 << BITS;
-/// Most steps of one look.
+/// Most steps of one look: as many as fit into it.
 const MOST_STEPS: u32 = 6;
 /// Looks of a batch. Where it ends is never foreseen, so it is long; but where the line ends, the rest of it is in vain.
 const LOOKS: usize = 10;
@@ -35,7 +35,7 @@ pub(super) enum Step {
 const ZEROS_ALONE: usize = 3;
 const PASS: usize = 7;
 const MOST_ZEROS: usize = 8;
-/// Numbers that no zeros have: none, and too many.
+/// Two that no zeros give: none of them alone, and too many.
 const HALF_PASS: [usize; 2] = [ZEROS_ALONE, 8 * MOST_ZEROS];
 /// What may be expected: a mode where a0 is white, or black, or the second run of a horizontal mode where it is white, or black.
 const EXPECTED: usize = 4;
@@ -43,6 +43,11 @@ const EXPECTED: usize = 4;
 const RUNS: [usize; EXPECTED] = [8 * MOST_ZEROS + 8, 136, 156, 176];
 /// Most pixels of those runs of white and of black that a look is long enough for.
 const MOST_PIXELS: [usize; 2] = [63, 18];
+
+/// Of the run that comes next, by what is expected.
+const fn is_white_run(expected: usize) -> bool {
+    matches!(expected, 0 | 3)
+}
 
 /// As many as there are numbers of steps.
 pub(super) const NUMBERS: usize = 256;
@@ -54,7 +59,7 @@ pub(super) const fn step(number: usize) -> (Step, u8) {
         expected -= 1;
         if number >= RUNS[expected] {
             let pixels = (number - RUNS[expected]) % 64;
-            let table = if expected % 3 == 0 { &WHITE } else { &BLACK };
+            let table = if is_white_run(expected) { &WHITE } else { &BLACK };
             let (first, bits) = (expected < 2, word(table[pixels].1).len);
             return (Step::Run { first, pixels: pixels as u8 }, if first { bits + 3 } else { bits });
         }
@@ -111,11 +116,11 @@ const fn looks(most_zeros: usize) -> Looks {
                 first = firsts[expected * SIZE + (i << bits) % SIZE];
             }
             let fits = first.bits > 0 && bits + first.bits <= BITS;
-            // One to the left may stand before the last zero, which is not to be; so it is a step of its own, whose place is asked.
             let joins = fits && (zeros == 0 || most_zeros > 1) && zeros < MOST_ZEROS;
             let number = match first.mode {
-                Mode::Vertical(right) if right > 0 && joins => 8 * zeros + number_of(first.mode),
-                Mode::Vertical(left) if left < 0 && fits && zeros == 0 => number_of(first.mode),
+                Mode::Vertical(1..) if joins => 8 * zeros + number_of(first.mode),
+                // To the left it may stand before the last zero, which is damage: it is a step of its own, so that its place is asked.
+                Mode::Vertical(..=-1) if fits && zeros == 0 => number_of(first.mode),
                 Mode::Pass if joins && most_zeros > 1 => 8 * zeros + PASS,
                 _ if zeros > 0 => {
                     first = First { mode: Mode::None, pixels: 0, bits: 0 };
@@ -144,7 +149,7 @@ const fn looks(most_zeros: usize) -> Looks {
     Looks(out)
 }
 
-/// The first code word of a look: a mode, or a run, with that of the horizontal mode if it is the first one.
+/// The code word that a look begins with: a mode, or a run, with the horizontal mode before it if it is the first of its runs.
 #[derive(Clone, Copy)]
 struct First {
     mode: Mode,
@@ -172,7 +177,7 @@ const fn firsts() -> [First; EXPECTED * SIZE] {
             }
         }
         if matches!(first.mode, Mode::Horizontal) {
-            let colour = if expected % 3 == 0 { 0 } else { 1 };
+            let colour = if is_white_run(expected) { 0 } else { 1 };
             // Where the code word of the mode is the last one, what is looked up here is cut off, and does not fit.
             let run = runs[colour][(next << first.bits) % SIZE];
             let known = run.run > 0 && run.run as usize <= MOST_PIXELS[colour];
@@ -199,7 +204,7 @@ const fn step_bits() -> [u8; NUMBERS] {
 
 /// Steps that were read ahead.
 pub(super) struct Batch {
-    /// Each look's behind those of the one before, with what stands behind them, so there is room for one more.
+    /// Those of each look behind those of the one before. All [`MOST_STEPS`] and more are written of a look, so there is room behind.
     numbers: [u8; LOOKS * MOST_STEPS as usize + 8],
     count: usize,
     expected: usize,

@@ -2,6 +2,7 @@
 //! Pure, bounded before allocation, and never failing on damaged data: a line that cannot be read repeats the
 //! one above (T.4 leaves it to the receiver) and is counted in [`CopyQuality`].
 
+mod above;
 mod bits;
 mod changes;
 mod codes;
@@ -12,9 +13,9 @@ mod one_d;
 mod sparse;
 mod two_d;
 
+use above::Above;
 pub use bits::FillOrder;
 use bits::{BitReader, BitWriter};
-use changes::Changes;
 
 use crate::page::{MAX_HEIGHT, MAX_WIDTH, Page, stride};
 
@@ -221,7 +222,6 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
         stop: options.height.unwrap_or(limit),
         edges: line::Edges::new(options.width),
         above: Above::new(options.width),
-        current: Changes::new(options.width),
         two_dimensional: options.coding != Coding::ModifiedHuffman,
         quality: CopyQuality::default(),
         consecutive: 0,
@@ -257,37 +257,9 @@ struct Decoder<'a> {
     edges: line::Edges,
     /// What the next line may refer to.
     above: Above,
-    current: Changes,
     two_dimensional: bool,
     quality: CopyQuality,
     consecutive: u32,
-}
-
-/// Pixels from change to change below which a line is dense: a dithered picture, not text.
-const DENSE: u32 = 5;
-
-/// The line above, for those that refer to it: a list of its changing elements, or, of a dense one, a bit for each pixel.
-struct Above {
-    is_dense: bool,
-    changes: Changes,
-    turns: line::Turns,
-}
-
-impl Above {
-    /// Of the first line: it is white.
-    fn new(width: u32) -> Self {
-        Self { is_dense: false, changes: Changes::new(width), turns: line::Turns::new(width) }
-    }
-
-    /// It is the line that is about to be painted.
-    fn take(&mut self, edges: &line::Edges, width: u32) {
-        self.is_dense = edges.count() > width / DENSE;
-        if self.is_dense {
-            self.turns.take(edges);
-        } else {
-            self.changes.take(edges, width);
-        }
-    }
 }
 
 impl Decoder<'_> {
@@ -367,28 +339,13 @@ impl Decoder<'_> {
     fn one_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
         one_d::decode(&mut self.reader, self.width, &mut self.edges)?;
         if self.two_dimensional {
-            self.above.take(&self.edges, self.width);
+            self.above.take(&self.edges);
         }
         Ok(())
     }
 
     fn two_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
-        let (reader, edges) = (&mut self.reader, &mut self.edges);
-        if self.above.is_dense {
-            dense::decode(reader, &self.above.turns, self.width, edges)?;
-            self.above.take(edges, self.width);
-            return Ok(());
-        }
-        sparse::decode(reader, &self.above.changes, self.width, &mut self.current)?;
-        let changes = self.current.list();
-        edges.take(changes);
-        self.above.is_dense = changes.len() > (self.width / DENSE) as usize;
-        if self.above.is_dense {
-            self.above.turns.take(edges);
-        } else {
-            std::mem::swap(&mut self.current, &mut self.above.changes);
-        }
-        Ok(())
+        self.above.decode_next(&mut self.reader, &mut self.edges)
     }
 
     fn coded(&mut self, line: impl FnOnce(&mut Self) -> Result<(), one_d::Damaged>) -> bool {

@@ -1,8 +1,10 @@
 //! Reading a line of two-dimensional coding (T.4 clause 4.2, T.6 clause 2.2) below one with few changing elements, such as text has.
 //!
-//! Most of such a line stands as in the line above or near it, so its changing elements are copied from there, as many as there are
-//! vertical modes of no distance in a row and one more, which may stand aside. This, a pass and a run differ in numbers alone,
-//! and all are taken in one way, without a branch: see [`Action`].
+//! Most of such a line stands as in the line above or near it. So its changing elements are copied from there, [`AT_ONCE`] of them
+//! whether as many are wanted or not; wanted are as many as there are V(0) in a row, and the last one may be moved aside. A pass and
+//! a run differ from that in numbers alone ([`Action`]), so that no step needs a branch.
+//!
+//! [`AT_ONCE`]: super::changes::AT_ONCE
 
 use std::hint::select_unpredictable;
 
@@ -12,7 +14,7 @@ use super::looks::{Batch, NUMBERS, STREAKS, Step, step};
 use super::one_d::Damaged;
 use super::two_d::{self, Mode, Start, decode_mode, decode_run};
 
-/// What a step does, in numbers.
+/// What a step does, in numbers; eight octets apart, which the processor knows how to count.
 #[derive(Clone, Copy)]
 #[repr(align(8))]
 struct Action {
@@ -76,7 +78,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Does so if the line has nothing irregular.
+/// Does so if the line has nothing irregular; if it has, what was read is worth nothing.
 #[inline(always)]
 fn step_by_step(reader: &mut BitReader<'_>, above: &Changes, width: u32, out: &mut Changes) -> Result<(), Damaged> {
     out.clear();

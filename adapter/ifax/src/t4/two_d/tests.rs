@@ -254,7 +254,7 @@ proptest! {
     ) {
         // A line like the one above, a little aside, with some of another one in it.
         let (above, other) = (line(width, &above), line(width, &other));
-        let pixel = |x: usize| if x / noise % 3 == 0 { other[x] } else { x >= shift && above[x - shift] };
+        let pixel = |x: usize| if (x / noise).is_multiple_of(3) { other[x] } else { x >= shift && above[x - shift] };
         let mut bits = coded(&(0..width).map(pixel).collect::<Vec<_>>(), &above);
         for flip in flips {
             let at = flip.index(bits.len());

@@ -106,6 +106,7 @@ impl Document for Pages {
             rtc: true,
             fill_order: FillOrder::LsbFirst,
             k: format.k,
+            line_bits: format.minimum_line_bits(),
         };
         Ok(t4::encode(self.pages.get(number).ok_or("there is no such page")?, &options))
     }

@@ -278,3 +278,62 @@ impl From<EndReason> for FaxError {
         Self { reason, pages_confirmed: 0, far_end: None }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// One of each.
+    fn all() -> Vec<EndReason> {
+        let text = || "x".to_owned();
+        vec![
+            EndReason::Port(std::io::ErrorKind::NotFound.into()),
+            EndReason::ModemSilent { command: text() },
+            EndReason::ModemRefuses { command: text(), answer: text() },
+            EndReason::NoClass1 { classes: text() },
+            EndReason::BadNumber,
+            EndReason::NoDialTone,
+            EndReason::Busy,
+            EndReason::NoAnswer,
+            EndReason::NotAFax,
+            EndReason::NobodyCalling,
+            EndReason::CallGone,
+            EndReason::Silent(Phase::Message),
+            EndReason::LineCut(Phase::Message),
+            EndReason::FarEndHungUp(Phase::Message),
+            EndReason::TrainingFailed(Rate::LOWEST),
+            EndReason::CannotReceive,
+            EndReason::Incompatible { what: "another width" },
+            EndReason::NoSubaddress,
+            EndReason::PollingRefused,
+            EndReason::PageRefused { page: 1, tries: 4 },
+            EndReason::Uncorrectable { page: 1, rate: Rate::LOWEST },
+            EndReason::NotReady,
+            EndReason::Protocol { phase: Phase::Message, what: text() },
+            EndReason::Document { page: 1, source: "x".into() },
+            EndReason::Refused,
+            EndReason::PageTooLong,
+            EndReason::CallTooLong,
+        ]
+    }
+
+    /// Each reason has a code of its own, a sentence, and advice in both languages that fits a screen.
+    #[test]
+    fn codes_and_advice() {
+        let all = all();
+        let codes: BTreeSet<_> = all.iter().map(EndReason::code).collect();
+        assert_eq!(codes.len(), all.len());
+        for reason in all {
+            let advice = reason.advice();
+            assert!(reason.code().starts_with("FAX-0") && !reason.to_string().is_empty());
+            assert!(advice.english.is_ascii() && (20..120).contains(&advice.english.len()), "{}", advice.english);
+            assert!((5..40).contains(&advice.japanese.chars().count()), "{}", advice.japanese);
+            let error = FaxError::from(reason);
+            assert_eq!(error.pages_confirmed, 0);
+            assert!(error.to_string().ends_with(error.advice().english));
+        }
+    }
+}

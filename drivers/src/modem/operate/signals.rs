@@ -15,6 +15,8 @@ use crate::modem::t31::{DLE, Unstuffed, Unstuffer, V21, code, stuffed};
 
 /// A frame of the longest kind takes 7 s at 300 bit/s (T.30, 5.3.6: 3 s and 15 %, makers' frames longer).
 const FRAME: Duration = Duration::from_secs(8);
+/// No frame takes longer.
+const LONGEST_FRAME: Duration = Duration::from_secs(15);
 /// For silence before and after it was asked for.
 const SILENCE: Duration = Duration::from_millis(800);
 /// Between two octets of a message.
@@ -123,7 +125,7 @@ impl Operator {
                 }
             }
             self.last = Last::Received;
-            let (octets, complete) = self.message(FRAME, MAX_FRAME * 2).await?;
+            let (octets, complete) = self.message(FRAME, LONGEST_FRAME, MAX_FRAME * 2).await?;
             if !complete {
                 self.abort().await?;
                 damaged = true;
@@ -160,10 +162,10 @@ impl Operator {
     }
 
     /// Octets until DLE ETX; false: they stopped before it.
-    async fn message(&mut self, gap: Duration, most: usize) -> Result<(Vec<u8>, bool), EndReason> {
+    async fn message(&mut self, gap: Duration, longest: Duration, most: usize) -> Result<(Vec<u8>, bool), EndReason> {
         let mut octets = Vec::new();
         let mut unstuffer = Unstuffer::default();
-        let end = Instant::now() + LONGEST_PAGE;
+        let end = Instant::now() + longest;
         loop {
             let Some(octet) = self.octet((Instant::now() + gap).min(end)).await? else { return Ok((octets, false)) };
             match unstuffer.take(octet) {
@@ -232,7 +234,7 @@ impl Operator {
             }
         }
         self.last = Last::Received;
-        let (octets, complete) = self.message(GAP, MOST_OCTETS).await?;
+        let (octets, complete) = self.message(GAP, LONGEST_PAGE, MOST_OCTETS).await?;
         if octets.len() > MOST_OCTETS {
             return Err(EndReason::PageTooLong);
         }

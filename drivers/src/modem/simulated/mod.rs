@@ -9,7 +9,7 @@ mod fax;
 mod modem;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ pub enum Cut {
     AfterOctets(u64),
 }
 
-/// A telephone line.
+/// A telephone line. Begins as [`Line::default`], a good one in real time, and is changed field by field.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Line {
@@ -186,6 +186,35 @@ impl Shared {
 pub struct SimModem {
     stream: DuplexStream,
     modem: JoinHandle<()>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl SimModem {
+    /// A hand on the line, to change it while it is in use.
+    pub fn line(&self) -> LineInHand {
+        LineInHand { shared: Arc::clone(&self.shared) }
+    }
+}
+
+/// A line that may be changed while it is in use.
+#[derive(Debug, Clone)]
+pub struct LineInHand {
+    shared: Arc<Mutex<Shared>>,
+}
+
+impl LineInHand {
+    /// Changes it; its speed stays what it was. A line that was cut is whole again, and what its next cut waits for is
+    /// counted anew.
+    pub fn change(&self, change: impl FnOnce(&mut Line)) {
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut shared.line);
+        (shared.is_cut, shared.octets, shared.frames) = (false, 0, 0);
+    }
+
+    /// Cuts it now, silently.
+    pub fn cut(&self) {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner).is_cut = true;
+    }
 }
 
 impl Drop for SimModem {
@@ -204,7 +233,7 @@ pub fn line(line: Line) -> (SimModem, SimModem) {
     let end = |send, receive| {
         let (stream, host) = tokio::io::duplex(4096);
         let modem = Modem::new(host, send, receive, Arc::clone(&shared), speed);
-        SimModem { stream, modem: tokio::spawn(modem.run()) }
+        SimModem { stream, modem: tokio::spawn(modem.run()), shared: Arc::clone(&shared) }
     };
     (end(to_second, from_second), end(to_first, from_first))
 }

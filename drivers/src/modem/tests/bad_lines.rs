@@ -120,7 +120,10 @@ async fn cut_in_every_phase() {
                 let mut document = Made::of(&[30_000, 30_000], FINE);
                 let mut tray = Kept::default();
                 let on = Line { cut: Some(cut), cut_is_told: told, ..Line::default() };
+                let begun = tokio::time::Instant::now();
                 let (sent, received) = call(on, &ours, &station("2"), None, &mut document, &mut tray).await;
+                // T1 is the longest of the time-outs, and before the cut there were two pages at most: on the line's time.
+                assert!(begun.elapsed() < Duration::from_secs(100), "{cut:?}: {:?}", begun.elapsed());
                 let (sent, received) = (sent.unwrap_err(), received.unwrap_err());
                 let context = format!("{cut:?}, told {told}, ecm {ecm}: {sent:?} {received:?}");
                 let (code, phases) = if told { ("FAX-021", at_once) } else { ("FAX-020", in_silence) };
@@ -148,4 +151,36 @@ async fn cut_after_the_last_confirmation() {
     let error = sent.unwrap_err();
     assert_eq!((error.code(), error.phase(), error.pages_confirmed), ("FAX-020", Some(Phase::PostMessage), 0));
     received.unwrap();
+}
+
+/// After a cut both modems are good for the next call, over the same line.
+#[tokio::test(start_paused = true)]
+async fn the_call_after_a_cut() {
+    for told in [false, true] {
+        for cut in [
+            Cut::AfterFrame { fcf: frame::DCS, count: 1 },
+            Cut::AfterOctets(6000),
+            Cut::AfterFrame { fcf: frame::PPS, count: 1 },
+        ] {
+            let (first, second) = line(Line { cut: Some(cut), cut_is_told: told, ..Line::default() });
+            let in_hand = first.line();
+            let (mut caller, mut called) = (Class1::new(first), Class1::new(second));
+            let (ours, theirs) = (station("1"), station("2"));
+            let mut document = Made::of(&[30_000], FINE);
+            for whole in [false, true] {
+                let mut tray = Kept::default();
+                let (sent, received) = tokio::join!(caller.call("5", &ours, None, &mut document), async {
+                    called.wait_for_call().await?;
+                    called.answer(&theirs, &mut tray).await
+                });
+                // After its PPS the receiver has the page, although the sender never learns it.
+                assert_eq!(sent.is_ok(), whole, "{cut:?} {told}: {sent:?} {received:?}");
+                if whole {
+                    received.unwrap();
+                    assert_arrived(&document, &tray);
+                }
+                in_hand.change(|line| line.cut = None);
+            }
+        }
+    }
 }

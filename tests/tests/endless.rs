@@ -53,6 +53,7 @@ async fn adapter(folder: &std::path::Path) -> (Adapter, impl Sized) {
         reader: Box::new(reader),
         pin_pad: Box::new(pad),
         person: None,
+        fax_line: None,
         style: Style::default(),
         album: Album::default(),
     };

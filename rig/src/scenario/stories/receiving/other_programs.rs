@@ -146,7 +146,7 @@ async fn sent(bench: Bench) -> Result<(), Failure> {
             anchors: &[region.authority.anchor_der().map_err(Failure::infrastructure)?],
             now: region.clock.now(),
             sender: TARO.address,
-            sender_certificates: &[taro.signature.certificate.clone()],
+            sender_certificates: std::slice::from_ref(&taro.signature.certificate),
             recipient: "nobody@b.example",
             recipient_certificate: &[],
             allow_unbound: false,

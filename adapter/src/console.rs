@@ -27,6 +27,7 @@ pub fn devices() -> Devices {
         reader: Box::new(Absent::default()),
         pin_pad: Box::new(Absent::default()),
         person: None,
+        fax_line: None,
         style: Style::default(),
         album: Album::default(),
     }

@@ -9,6 +9,7 @@ use sealfax_drivers::buzzer::{self, Buzzer, BuzzerSignal, Silencer};
 use sealfax_drivers::card::{CardChannel, CardEvent, CardReader};
 use sealfax_drivers::display::{Album, Display, DisplayError, Drawer, Fault, Screen, Status, Style};
 use sealfax_drivers::lamp::{self, Lamp, LampPattern};
+use sealfax_drivers::modem::FaxLine;
 use sealfax_drivers::person::PersonProof;
 use sealfax_drivers::pin::PinPad;
 use tokio::sync::{mpsc, watch};
@@ -39,6 +40,8 @@ pub struct Devices {
     pub pin_pad: Box<dyn PinPad>,
     /// What is asked for the person beside the card, if anything.
     pub person: Option<Arc<dyn PersonProof>>,
+    /// The telephone line of a plain fax machine, if there is one.
+    pub fax_line: Option<Box<dyn FaxLine>>,
     /// How the screen is drawn.
     pub style: Style,
     /// What was drawn before, by this adapter or another.
@@ -64,7 +67,7 @@ const BUZZER_FAULT: (&str, &str) = ("ブザー故障", "Buzzer failure");
 
 /// Starts a worker for each device. `shown` is what the desk wants seen and heard.
 pub(crate) fn start(devices: Devices, office: &Arc<Office>, shown: &watch::Receiver<Shown>, workers: &mut Workers) {
-    let Devices { lamp, buzzer, button, display, reader, pin_pad, person: _, style, album } = devices;
+    let Devices { lamp, buzzer, button, display, reader, pin_pad, person: _, fax_line: _, style, album } = devices;
     let (lamp_wish, lamp_wished) = watch::channel(LampPattern::Off);
     let (buzzer_wish, buzzer_wished) = watch::channel(BuzzerSignal::Silent);
     let journal = office.clone();

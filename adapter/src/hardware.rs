@@ -9,16 +9,18 @@ use sealfax_drivers::display::{
 };
 use sealfax_drivers::gpio::{self, GpioButton, GpioBuzzer, GpioLamp, LampWiring, LineError, Pull};
 
+use sealfax_drivers::modem::FaxLine;
 use sealfax_drivers::person::PersonProof;
 
 use crate::config::{Config, DisplayBackend, DisplayConfig, GpioConfig};
 use crate::devices::Devices;
 use crate::diagnose::hands::{Hands, Sense};
 
-/// Puts lamp, buzzer, button and screen of the configuration into `devices`.
+/// Puts lamp, buzzer, button, screen and modem of the configuration into `devices`.
 pub fn plug_in(devices: &mut Devices, config: &Config) -> Result<(), DisplayError> {
     devices.style = Style { language: config.language, font: Font::default() };
     devices.person = config.person.as_ref().map(|person| Arc::new(person.program()) as Arc<dyn PersonProof>);
+    devices.fax_line = config.terminal.modem.as_ref().map(|modem| Box::new(modem.line()) as Box<dyn FaxLine>);
     if let Some(wired) = &config.gpio {
         wire(devices, wired);
     }
@@ -80,6 +82,7 @@ pub fn hands(config: &Config) -> Result<Hands, DisplayError> {
     if let Some(config) = &config.display {
         hands.display = Some(bare(config)?);
     }
+    hands.modem = config.terminal.modem.as_ref().map(|modem| Box::new(modem.line()) as Box<dyn FaxLine>);
     Ok(hands)
 }
 

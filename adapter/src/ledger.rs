@@ -4,6 +4,8 @@
 //!
 //! One small redb database; a method returns when its change is on the disk.
 
+mod taken;
+
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -17,6 +19,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::Protection;
+use crate::notification::Wanted;
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -27,12 +30,16 @@ const DELIVERED: Table = TableDefinition::new("delivered, not yet reported");
 const REPORTS: Table = TableDefinition::new("reports");
 const SEEN: Table = TableDefinition::new("documents handed before");
 const CORRESPONDENTS: Table = TableDefinition::new("keys of correspondents");
-const TABLES: [Table; 7] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS];
+const NOTIFICATIONS: Table = TableDefinition::new("notifications for the fax machine");
+const TAKEN: Table = TableDefinition::new("arrived by telephone, not yet sent");
+const TABLES: [Table; 9] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS, TAKEN];
 
 /// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
 const REMEMBERED: u64 = 10_000;
 /// How many correspondents' keys are remembered.
 const CORRESPONDENTS_REMEMBERED: u64 = 4096;
+/// How many notifications wait for a fax machine that does not fetch them; then the oldest goes.
+const NOTIFICATIONS_KEPT: u64 = 1000;
 
 /// Why the ledger failed. The flow that asked must stop: what is not written down did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -100,6 +107,9 @@ pub struct OpenTransmission {
     /// What a signed receipt of it has to quote.
     #[serde(default)]
     pub receipt: Option<ReceiptTerms>,
+    /// What the fax machine asked to be told in mails of its own (T.37 extended mode).
+    #[serde(default)]
+    pub wanted: Option<Wanted>,
 }
 
 impl OpenTransmission {
@@ -268,9 +278,16 @@ impl Ledger {
         Ok(self.all(OPEN)?.into_iter().map(|(_, value)| value).collect())
     }
 
-    /// D1: closes a transmission, notes it for the report and owes it to the history, in one commit. `false`: it was
-    /// not open (any more), so nothing changed and the confirmation is a duplicate.
-    pub fn close(&self, id: &str, delivered: &Delivered, record: &Owed) -> Result<bool, LedgerError> {
+    /// D1: closes a transmission, notes it for the report, keeps the notifications that the fax machine asked for and
+    /// owes it to the history, in one commit. `false`: it was not open (any more), so nothing changed and the confirmation
+    /// is a duplicate.
+    pub fn close(
+        &self,
+        id: &str,
+        delivered: &Delivered,
+        record: &Owed,
+        notifications: &[String],
+    ) -> Result<bool, LedgerError> {
         let key = OpenTransmission::key(&delivered.transmission.message_id, &delivered.transmission.recipient);
         let write = self.database.begin_write().map_err(failed("written"))?;
         let was_open = {
@@ -283,6 +300,14 @@ impl Ledger {
                 let mut table = write.open_table(OUTBOX).map_err(failed("written"))?;
                 let value = serde_json::to_vec(record).map_err(failed("written"))?;
                 table.insert(id, value.as_slice()).map_err(failed("written"))?;
+                let mut table = write.open_table(NOTIFICATIONS).map_err(failed("written"))?;
+                for (number, mail) in notifications.iter().enumerate() {
+                    let key = format!("{id}-{number}");
+                    table.insert(key.as_str(), mail.as_bytes()).map_err(failed("written"))?;
+                }
+                while table.len().map_err(failed("read"))? > NOTIFICATIONS_KEPT {
+                    table.pop_first().map_err(failed("written"))?;
+                }
             }
             was_open
         };
@@ -336,14 +361,17 @@ impl Ledger {
 
     /// Reports the terminal has not taken, oldest first.
     pub fn reports(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-        let read = self.database.begin_read().map_err(failed("read"))?;
-        let table = read.open_table(REPORTS).map_err(failed("read"))?;
-        let mut reports = Vec::new();
-        for entry in table.iter().map_err(failed("read"))? {
-            let (key, value) = entry.map_err(failed("read"))?;
-            reports.push((key.value().to_owned(), value.value().to_vec()));
-        }
-        Ok(reports)
+        self.mails(REPORTS)
+    }
+
+    /// Notifications the terminal asked for and has not taken, oldest first.
+    pub fn notifications(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        self.mails(NOTIFICATIONS)
+    }
+
+    /// The terminal took the notification.
+    pub fn notification_taken(&self, id: &str) -> Result<(), LedgerError> {
+        self.remove(NOTIFICATIONS, id)
     }
 
     /// The terminal took the report.
@@ -392,6 +420,17 @@ impl Ledger {
         value.map(|value| serde_json::from_slice(value.value()).map_err(failed("read"))).transpose()
     }
 
+    fn mails(&self, table: Table) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
+        let read = self.database.begin_read().map_err(failed("read"))?;
+        let table = read.open_table(table).map_err(failed("read"))?;
+        let mut mails = Vec::new();
+        for entry in table.iter().map_err(failed("read"))? {
+            let (key, value) = entry.map_err(failed("read"))?;
+            mails.push((key.value().to_owned(), value.value().to_vec()));
+        }
+        Ok(mails)
+    }
+
     fn all<T: DeserializeOwned>(&self, table: Table) -> Result<Vec<(String, T)>, LedgerError> {
         let read = self.database.begin_read().map_err(failed("read"))?;
         let table = read.open_table(table).map_err(failed("read"))?;
@@ -435,6 +474,7 @@ mod tests {
             transmission: None,
             protection: Protection::Signed,
             receipt: None,
+            wanted: None,
         }
     }
 
@@ -488,12 +528,17 @@ mod tests {
             failure: None,
         };
         let owed = Owed::Confirmation { to: "x@y.example".into(), mail: String::new(), transmission: None };
-        assert!(ledger.close("1", &delivered, &owed).unwrap());
-        assert!(!ledger.close("2", &delivered, &owed).unwrap());
+        let told = ["MDN".to_owned(), "DSN".to_owned()];
+        assert!(ledger.close("1", &delivered, &owed, &told).unwrap());
+        assert!(!ledger.close("2", &delivered, &owed, &told).unwrap());
         assert_eq!(ledger.unreported().unwrap().len(), 1);
         assert_eq!(ledger.owed().unwrap().len(), 1);
         ledger.report("r", "mail", &["1".into()]).unwrap();
         assert!(ledger.unreported().unwrap().is_empty());
         assert_eq!(ledger.reports().unwrap(), [("r".to_owned(), b"mail".to_vec())]);
+        let waiting = ledger.notifications().unwrap();
+        assert_eq!(waiting, [("1-0".to_owned(), b"MDN".to_vec()), ("1-1".to_owned(), b"DSN".to_vec())]);
+        ledger.notification_taken("1-0").unwrap();
+        assert_eq!(ledger.notifications().unwrap().len(), 1);
     }
 }

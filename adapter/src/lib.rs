@@ -18,6 +18,7 @@ pub mod hardware;
 pub mod header_protection;
 pub mod incoming;
 pub mod ledger;
+pub mod notification;
 pub mod office;
 mod outer;
 pub mod outgoing;

@@ -6,10 +6,13 @@ use sealfax_client::smtp::{RecipientResult, SendError};
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::{HeaderError, Headers, format_date};
+use sealfax_ifax::mail::{self, FaxMail};
+use sealfax_ifax::{Page, tiff};
 use zeroize::Zeroizing;
 
 use crate::flow::{Owner, normal_address};
 use crate::ledger::Handed;
+use crate::notification;
 use crate::office::Office;
 
 /// What is sealed: the terminal's mail, in the name of the card's owner.
@@ -28,7 +31,7 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
         headers.replace("From", &mailbox(owner))?;
         changed = true;
     }
-    let message_id = match headers.only("Message-ID")?.and_then(sealfax_ifax::mail::message_id) {
+    let message_id = match headers.only("Message-ID")?.and_then(mail::message_id) {
         Some(id) => format!("<{id}>"),
         None => {
             let id = office.message_id();
@@ -41,6 +44,8 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
         headers.push("Date", &format_date(office.seams.clock.now()))?;
         changed = true;
     }
+    // What the terminal asks for, the adapter answers.
+    changed |= notification::take_requests(&mut headers);
     let octets = if changed {
         let mut octets = headers.to_octets();
         octets.extend_from_slice(b"\r\n");
@@ -49,11 +54,33 @@ pub(crate) fn in_the_owners_name(mail: &[u8], owner: &Owner, office: &Office) ->
     } else {
         mail.to_vec()
     };
-    let pages = sealfax_ifax::mail::parse(mail, &sealfax_ifax::mail::Limits::default())
+    let pages = mail::parse(mail, &mail::Limits::default())
         .ok()
-        .and_then(|fax| sealfax_ifax::tiff::count_pages(&fax.pages, &sealfax_ifax::tiff::Limits::default()).ok())
+        .and_then(|fax| tiff::count_pages(&fax.pages, &tiff::Limits::default()).ok())
         .and_then(|pages| u32::try_from(pages).ok());
     Ok(Inner { octets: Zeroizing::new(octets), message_id, pages })
+}
+
+/// A fax as this adapter itself makes it, for or from its machine (T.37 simple mode).
+pub(crate) fn fax_mail(
+    office: &Office,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    subject: &str,
+    pages: &[Page],
+) -> Result<Vec<u8>, String> {
+    let fax = FaxMail {
+        from,
+        to,
+        subject: subject.to_owned(),
+        date: office.seams.clock.now(),
+        message_id: office.message_id().trim_matches(['<', '>']).to_owned(),
+        notify: None,
+        text: None,
+        pages: tiff::write(pages).map_err(|error| error.to_string())?,
+        boundary: format!("=_{}", office.seams.entropy.token()),
+    };
+    mail::compose(&fax).map_err(|error| error.to_string())
 }
 
 /// The fields before a sealed entity. The real Subject, Date and names are inside (RFC 9788, 3.1); this date is the sealing's.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sealfax_client::seam::TransmissionId;
 use sealfax_client::smtp::{self, SendError};
+use sealfax_client::smtp_server::Envelope;
 use sealfax_drivers::display::NotSent;
 use sealfax_ifax::header::Headers;
 use sealfax_smime::{KeyError, ReceiptTerms, Recipient, Scheme, SealError, Signing, path};
@@ -18,6 +19,7 @@ use crate::flow::sending::{DocumentId, SendingAction, SendingEvent};
 use crate::flow::{Owner, Protection, normal_address};
 use crate::header_protection;
 use crate::ledger::OpenTransmission;
+use crate::notification::Wanted;
 use crate::office::Office;
 use crate::outer;
 use crate::trust::Untrusted;
@@ -26,6 +28,8 @@ use crate::trust::Untrusted;
 struct Document {
     mail: Arc<Zeroizing<Vec<u8>>>,
     recipients: Vec<String>,
+    /// What the terminal asked to be told, by recipient.
+    wanted: HashMap<String, Wanted>,
     transmission: TransmissionId,
     certificates: Vec<Recipient>,
     /// None of the recipients has a certificate, and they are agreed to get it all the same (ST611's option).
@@ -84,8 +88,11 @@ impl Outgoing {
         Self { office, documents: Mutex::default() }
     }
 
-    /// ST604, ST605: takes a document in. `from` is the origin the terminal gives, `recipients` the envelope's.
-    pub fn take(self: &Arc<Self>, from: &str, recipients: &[String], mail: Vec<u8>) -> Waiting {
+    /// ST604, ST605: takes a document in. `from` is the origin the terminal gives, recipients and what it wants to hear
+    /// of them are the envelope's.
+    pub fn take(self: &Arc<Self>, from: &str, envelope: &Envelope, mail: Vec<u8>) -> Waiting {
+        let recipients = &envelope.forward_paths;
+        let wanted = Wanted::by(envelope, &mail);
         let id = DocumentId(self.office.number());
         let mut normal: Vec<String> = recipients.iter().map(|address| normal_address(address)).collect();
         normal.sort();
@@ -94,6 +101,7 @@ impl Outgoing {
         let document = Document {
             mail: Arc::new(Zeroizing::new(mail)),
             recipients: normal.clone(),
+            wanted,
             transmission: TransmissionId::current().unwrap_or_else(|| self.office.new_transmission()),
             certificates: Vec::new(),
             signed_only: false,
@@ -168,8 +176,7 @@ impl Outgoing {
         if let Some(refused) = refused {
             return Err(refused);
         }
-        let agreed = &self.office.config.correspondents.send_signed_only;
-        let signed_only = !missing.is_empty() && missing.iter().all(|address| agreed.hold(address));
+        let signed_only = !missing.is_empty() && missing.iter().all(|address| self.gets_it_readable(address));
         if signed_only && !certificates.is_empty() {
             self.office.failed(
                 "SEND-005",
@@ -185,6 +192,28 @@ impl Outgoing {
             document.signed_only = signed_only;
         }
         Ok(())
+    }
+
+    /// ST611's option, for one who has no certificate: agreed on, and nobody who had one before.
+    fn gets_it_readable(&self, address: &str) -> bool {
+        if !self.office.config.correspondents.send_signed_only.hold(address) {
+            return false;
+        }
+        match self.office.trust.was_sealed_for(address) {
+            Ok(false) => true,
+            Ok(true) => {
+                let text = format!(
+                    "the certificate server says that {address} has no certificate, who had one before: not sent readable; \
+                     have their certificate published again"
+                );
+                self.office.suspicious("SEND-006", text);
+                false
+            }
+            Err(error) => {
+                self.office.failed("LEDGER-001", error.to_string());
+                false
+            }
+        }
     }
 
     /// ST608, ST609. Without a signature (V3), or without encryption (ST611's option), only where every recipient's domain is
@@ -282,9 +311,9 @@ impl Outgoing {
 
     /// ST610, ST612. The transmission is opened before the mail leaves, so that no confirmation can come too early.
     async fn submit(&self, id: DocumentId) -> Result<(), NotSent> {
-        let Some((sealed, recipients)) =
-            self.lock().get(&id).and_then(|document| Some((document.sealed.clone()?, document.recipients.clone())))
-        else {
+        let Some((sealed, recipients, mut wanted)) = self.lock().get(&id).and_then(|document| {
+            Some((document.sealed.clone()?, document.recipients.clone(), document.wanted.clone()))
+        }) else {
             return Err(NotSent::Unacceptable);
         };
         let sent = self.office.seams.clock.now();
@@ -300,6 +329,7 @@ impl Outgoing {
                 transmission: TransmissionId::current(),
                 protection: sealed.protection,
                 receipt: sealed.receipt.clone(),
+                wanted: wanted.remove(recipient),
             })
             .collect();
         let ledger_failed = |error: crate::ledger::LedgerError| {

@@ -1,6 +1,7 @@
 //! Starts an adapter and keeps it going: the desk decides, the tasks around it carry out, and when one of them dies the
 //! adapter ends rather than limp.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,13 +10,15 @@ use sealfax_client::seam::{Network, Seams};
 use sealfax_client::tls::{Security, TlsError};
 use sealfax_client::{pop3_server, smtp_server};
 use sealfax_drivers::display::{CardFault, Status};
+use sealfax_drivers::modem::FaxLine;
 use sealfax_drivers::pin::Pin;
+use sealfax_ifax::address::{Address, AddressError, Mailbox};
 use sealfax_smime::{KeyError, OpenError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::card::{InsertedCard, PinAnswer};
-use crate::config::Config;
+use crate::config::{Config, ModemConfig};
 use crate::devices::{self, Devices, Shown};
 use crate::flow::At;
 use crate::flow::card_session::CardInput;
@@ -30,6 +33,7 @@ use crate::pulse::{self, Beat, EVERY, Silent};
 use crate::server::confirmations::Confirmations;
 use crate::server::notices::NetworkSmtp;
 use crate::server::outbox;
+use crate::terminal::modem::{self, Machine, Numbers, NumbersError, OnRamp};
 use crate::terminal::pop3::TerminalPop3;
 use crate::terminal::smtp::TerminalSmtp;
 use crate::track;
@@ -62,6 +66,12 @@ pub enum StartError {
     /// The anchors, or the certificate server.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Who is meant by which number.
+    #[error("`terminal.modem.numbers`: {0}")]
+    Numbers(#[from] NumbersError),
+    /// The machine's own address.
+    #[error("`terminal.machine_addresses`: {0}")]
+    MachineAddress(#[from] AddressError),
     /// TLS with the mail server.
     #[error("`network.tls`: {0}")]
     Tls(#[from] TlsError),
@@ -72,8 +82,8 @@ pub enum StartError {
 pub struct Adapter {
     office: Arc<Office>,
     shutdown: watch::Sender<bool>,
-    terminal_smtp: SocketAddr,
-    terminal_pop3: SocketAddr,
+    terminal_smtp: Option<SocketAddr>,
+    terminal_pop3: Option<SocketAddr>,
     notices: SocketAddr,
     workers: Workers,
     /// Work beside the desk ends when this is dropped.
@@ -86,9 +96,10 @@ impl Adapter {
         config: Config,
         seams: Seams,
         terminal_network: Arc<dyn Network>,
-        devices: Devices,
+        mut devices: Devices,
     ) -> Result<Self, StartError> {
         let person = devices.person.clone();
+        let fax_line = devices.fax_line.take();
         let ledger = Ledger::open(&config.data)?;
         let trust = Trust::open(&config, &seams, ledger.clone())?;
         let (events, inbox) = mpsc::unbounded_channel();
@@ -117,33 +128,51 @@ impl Adapter {
             let bound = listener.local_addr().map_err(|source| StartError::Listen { what, at, source })?;
             Ok::<_, StartError>((listener, bound))
         };
-        let (listener, terminal_smtp) =
-            listen(terminal_network.as_ref(), "the terminal's mail", config.terminal.smtp).await?;
         let receiver = Arc::new(TerminalSmtp::new(office.clone(), outgoing.clone()));
-        let mut limits = smtp_server::Limits::default();
-        // The desk answers at the end of the hold; the listener's own limit is only a net beneath it.
-        limits.hold = config.sending.hold() + Duration::from_secs(60);
-        // Each may hold a document in memory for as long: one machine needs few.
-        limits.sessions = TERMINAL_SESSIONS;
-        limits.sessions_per_address = TERMINAL_SESSIONS;
-        let serving = smtp_server::serve(
-            listener,
-            Security::Clear,
-            receiver,
-            limits,
-            host.clone(),
-            journal.clone(),
-            stop.clone(),
-        );
-        workers.spawn("terminal-smtp", serving);
-
-        let (listener, terminal_pop3) =
-            listen(terminal_network.as_ref(), "the terminal's receive button", config.terminal.pop3).await?;
         let door = Arc::new(TerminalPop3::new(office.clone(), incoming.clone()));
-        let limits = pop3_server::Limits::default();
-        let serving =
-            pop3_server::serve(listener, Security::Clear, door, limits, host.clone(), journal.clone(), stop.clone());
-        workers.spawn("terminal-pop3", serving);
+        if let Some((modem, line)) = config.terminal.modem.clone().zip(fax_line) {
+            let machine = machine(modem, line, &office, receiver.clone(), door.clone())?;
+            workers.spawn("fax-machine", modem::run(machine, showing.clone()));
+        }
+
+        let mut terminal_smtp = None;
+        if let Some(at) = config.terminal.smtp {
+            let (listener, bound) = listen(terminal_network.as_ref(), "the terminal's mail", at).await?;
+            terminal_smtp = Some(bound);
+            let mut limits = smtp_server::Limits::default();
+            // The desk answers at the end of the hold; the listener's own limit is only a net beneath it.
+            limits.hold = config.sending.hold() + Duration::from_secs(60);
+            // Each may hold a document in memory for as long: one machine needs few.
+            limits.sessions = TERMINAL_SESSIONS;
+            limits.sessions_per_address = TERMINAL_SESSIONS;
+            let serving = smtp_server::serve(
+                listener,
+                Security::Clear,
+                receiver,
+                limits,
+                host.clone(),
+                journal.clone(),
+                stop.clone(),
+            );
+            workers.spawn("terminal-smtp", serving);
+        }
+
+        let mut terminal_pop3 = None;
+        if let Some(at) = config.terminal.pop3 {
+            let (listener, bound) = listen(terminal_network.as_ref(), "the terminal's receive button", at).await?;
+            terminal_pop3 = Some(bound);
+            let limits = pop3_server::Limits::default();
+            let serving = pop3_server::serve(
+                listener,
+                Security::Clear,
+                door,
+                limits,
+                host.clone(),
+                journal.clone(),
+                stop.clone(),
+            );
+            workers.spawn("terminal-pop3", serving);
+        }
 
         let (listener, notices) = listen(office.seams.network.as_ref(), "notices", config.network.notices).await?;
         let receiver = Arc::new(NetworkSmtp::new(office.clone(), confirmations));
@@ -162,13 +191,13 @@ impl Adapter {
         Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, workers, _power: power })
     }
 
-    /// Where the terminal sends its mail.
-    pub fn terminal_smtp(&self) -> SocketAddr {
+    /// Where an Internet fax machine sends its mail.
+    pub fn terminal_smtp(&self) -> Option<SocketAddr> {
         self.terminal_smtp
     }
 
-    /// Where the terminal fetches its mail.
-    pub fn terminal_pop3(&self) -> SocketAddr {
+    /// Where an Internet fax machine fetches its mail.
+    pub fn terminal_pop3(&self) -> Option<SocketAddr> {
         self.terminal_pop3
     }
 
@@ -212,14 +241,29 @@ impl Adapter {
     pub async fn shutdown(mut self) {
         let _ = self.shutdown.send(true);
         let finish = async {
-            // The three listeners end by themselves; the rest is ended with them.
-            for _ in 0..3 {
+            // The listeners end by themselves; the rest is ended with them.
+            for _ in [self.terminal_smtp, self.terminal_pop3, Some(self.notices)].into_iter().flatten() {
                 self.workers.ended().await;
             }
         };
         let _ = tokio::time::timeout(Duration::from_secs(10), finish).await;
         self.workers.shutdown().await;
     }
+}
+
+/// A plain fax machine on its line, with the doors that every fax machine goes through.
+fn machine(
+    config: ModemConfig,
+    line: Box<dyn FaxLine>,
+    office: &Arc<Office>,
+    receiver: Arc<TerminalSmtp>,
+    door: Arc<TerminalPop3>,
+) -> Result<Machine, StartError> {
+    let numbers = Numbers::read(config.numbers.as_deref(), config.gateway.as_deref())?;
+    let own = office.config.terminal.machine_addresses.first().map_or("", String::as_str);
+    let from = Mailbox::from(Address::parse(own)?);
+    let on_ramp = OnRamp { office: office.clone(), numbers, from, receiver };
+    Ok(Machine { office: office.clone(), line, config, on_ramp, door, begun: HashMap::new() })
 }
 
 fn status(office: &Office) -> Status {

@@ -106,20 +106,34 @@ impl Document for Pages {
             rtc: true,
             fill_order: FillOrder::LsbFirst,
             k: format.k,
+            line_bits: format.minimum_line_bits(),
         };
         Ok(t4::encode(self.pages.get(number).ok_or("there is no such page")?, &options))
     }
 }
 
-/// Whether T.4 data comes to its end as a page does: by a return to control, six EOL (T.4 4.1.4; with a tag bit each in MR). What a
-/// line took away from the end of a page is seen by nothing else. A little of nothing may follow, until the carrier is off.
+/// Whether T.4 data comes to its end as a page does: by a return to control (T.4 4.1.4), six EOL with nothing between them, or as many
+/// of them as the noise of a carrier that goes off leaves. What a line took away from the end of a page is seen by nothing else.
 fn ends_with_rtc(octets: &[u8], tagged: bool) -> bool {
-    let last = octets.get(octets.len().saturating_sub(64)..).unwrap_or(octets);
-    let bits: Vec<bool> = last.iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1)).collect();
-    let mut eol = vec![false; 11];
-    eol.extend(if tagged { vec![true, true] } else { vec![true] });
-    let rtc = eol.repeat(6);
-    bits.windows(rtc.len()).any(|window| window == rtc)
+    let end = octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
+    let last = octets.get(end.saturating_sub(64)..end).unwrap_or(octets);
+    let mut bits = last.iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1));
+    let (mut zeros, mut eols) = (0, 0);
+    while let Some(bit) = bits.next() {
+        if !bit {
+            zeros += 1;
+            continue;
+        }
+        eols = if zeros >= 11 { eols + 1 } else { 0 };
+        if eols == 3 {
+            return true;
+        }
+        zeros = 0;
+        if tagged && eols > 0 {
+            bits.next();
+        }
+    }
+    false
 }
 
 /// Received pages, decoded.

@@ -85,7 +85,7 @@ fn config(folder: &std::path::Path) -> Config {
     std::fs::write(&anchors, authority.anchor_pem().unwrap()).unwrap();
     let mut config: Config = toml::from_str(include_str!("../../adapter/sealfax-adapter.example.toml")).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (any, any, any);
+    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (Some(any), Some(any), any);
     config.network.notices_from = vec![IpAddr::from([127, 0, 0, 1])];
     (config.network.anchors, config.network.intermediates) = (anchors, None);
     config.data = folder.join("data");
@@ -118,7 +118,7 @@ async fn what_is_missing_is_told_and_what_comes_later_lives() {
         ["LAMP-001", "BUZZER-001", "DISPLAY-003"].iter().all(|code| failures.contains(code))
     })
     .await;
-    greets(adapter.terminal_smtp()).await;
+    greets(adapter.terminal_smtp().unwrap()).await;
     greets(adapter.notices()).await;
     assert!(journal.texts().contains("held by \"another\""), "{}", journal.texts());
 
@@ -168,6 +168,6 @@ async fn a_configuration_for_a_board_that_this_is_not() {
         ["LAMP-001", "BUZZER-001", "DISPLAY-001"].iter().all(|code| failures.contains(code))
     })
     .await;
-    greets(adapter.terminal_smtp()).await;
+    greets(adapter.terminal_smtp().unwrap()).await;
     adapter.shutdown().await;
 }

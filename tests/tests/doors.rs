@@ -138,8 +138,8 @@ async fn world() -> World {
     let mail_server = region.address("mail-b").unwrap();
     let door = |name, at, from, grammar| Door { name, at, from, grammar };
     let doors = vec![
-        door("terminal SMTP", adapter('a').terminal_smtp(), loopback, Grammar::Smtp),
-        door("terminal POP3", adapter('b').terminal_pop3(), loopback, Grammar::Pop3),
+        door("terminal SMTP", adapter('a').terminal_smtp().unwrap(), loopback, Grammar::Smtp),
+        door("terminal POP3", adapter('b').terminal_pop3().unwrap(), loopback, Grammar::Pop3),
         door("network SMTP, our mail server", adapter('b').notices(), mail_server, Grammar::Smtp),
         door("network SMTP, a stranger", adapter('b').notices(), loopback, Grammar::Smtp),
     ];

@@ -32,7 +32,7 @@ async fn adapter(folder: &std::path::Path) -> (Adapter, impl Sized) {
     std::fs::write(&anchors, authority.anchor_pem().unwrap()).unwrap();
     let mut config: Config = toml::from_str(include_str!("../../adapter/sealfax-adapter.example.toml")).unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (any, any, any);
+    (config.terminal.smtp, config.terminal.pop3, config.network.notices) = (Some(any), Some(any), any);
     config.network.notices_from = vec![IpAddr::from([127, 0, 0, 1])];
     // Nobody listens there.
     let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
@@ -119,7 +119,7 @@ async fn endless_talk_costs_nothing() {
     let endless_header = format!("{MAIL}Subject: ");
     let nested = format!("{MAIL}Content-Type: multipart/mixed; boundary=x\r\n\r\n");
     let before = resident();
-    for (what, at) in [("terminal SMTP", adapter.terminal_smtp()), ("network SMTP", adapter.notices())] {
+    for (what, at) in [("terminal SMTP", adapter.terminal_smtp().unwrap()), ("network SMTP", adapter.notices())] {
         for (how, opening, refrain) in [
             ("a line without end", "EHLO ", &b"x"[..]),
             ("commands without end", "EHLO x\r\n", NOOP),
@@ -141,14 +141,16 @@ async fn endless_talk_costs_nothing() {
         ("errors without end", "", b"XYZZY\r\n"),
         ("no line end", "", b"\0"),
     ] {
-        let (said, most) = talk(adapter.terminal_pop3(), opening, refrain).await;
+        let (said, most) = talk(adapter.terminal_pop3().unwrap(), opening, refrain).await;
         assert!(most < before + GROWTH, "terminal POP3: {how}: {} MiB more", (most - before.min(most)) >> 20);
         assert!(said.starts_with("+OK"), "terminal POP3: {how}: {said:?}");
     }
     // All three still greet.
-    for (at, greeting) in
-        [(adapter.terminal_smtp(), "220 "), (adapter.terminal_pop3(), "+OK"), (adapter.notices(), "220 ")]
-    {
+    for (at, greeting) in [
+        (adapter.terminal_smtp().unwrap(), "220 "),
+        (adapter.terminal_pop3().unwrap(), "+OK"),
+        (adapter.notices(), "220 "),
+    ] {
         let mut stream = TcpStream::connect(at).await.unwrap();
         let mut said = [0u8; 4];
         stream.read_exact(&mut said[..greeting.len()]).await.unwrap();

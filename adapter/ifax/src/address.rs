@@ -158,6 +158,32 @@ pub struct FaxNumber {
 }
 
 impl FaxNumber {
+    /// A number as a gateway knows it from the line: up to 15 digits (E.164), with or without `+`, `-` and `.`, and the
+    /// subaddress that was dialled.
+    pub fn new(number: &str, subaddress: Option<&str>) -> Result<Self, AddressError> {
+        let bad = || AddressError::Fax(shorten(number));
+        let phone = number.strip_prefix('+').unwrap_or(number);
+        // RFC 3191 clause 2: `-` and `.` between digits are for the eye.
+        if !phone.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.') {
+            return Err(bad());
+        }
+        let number: String = phone.chars().filter(char::is_ascii_digit).collect();
+        if number.is_empty() || number.len() > 15 {
+            return Err(bad());
+        }
+        let fits =
+            |digits: &str| (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'#');
+        if let Some(digits) = subaddress.filter(|digits| !fits(digits)) {
+            return Err(AddressError::Subaddress(shorten(digits)));
+        }
+        Ok(Self { number, subaddress: subaddress.map(str::to_owned) })
+    }
+
+    /// The address under which a gateway (RFC 3191's offramp) takes mail for this number.
+    pub fn at(&self, gateway: &str) -> Result<Address, AddressError> {
+        Address::parse(&format!("{}@{gateway}", self.to_local()))
+    }
+
     /// Whether an address claims to be a fax address.
     pub fn is_claimed_by(address: &Address) -> bool {
         address.local.get(..4).is_some_and(|head| head.eq_ignore_ascii_case("FAX="))
@@ -170,31 +196,21 @@ impl FaxNumber {
             return Err(bad());
         }
         let mut parts = address.local.get(4..).unwrap_or_default().split('/');
-        let phone = parts.next().and_then(|phone| phone.strip_prefix('+')).ok_or_else(bad)?;
-        // RFC 3191 clause 2: `-` and `.` between digits are for the eye.
-        if !phone.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'.') {
-            return Err(bad());
-        }
-        let number: String = phone.chars().filter(char::is_ascii_digit).collect();
-        if number.is_empty() || number.len() > 15 {
-            return Err(bad());
-        }
+        let phone = parts.next().filter(|phone| phone.starts_with('+')).ok_or_else(bad)?;
         let subaddress = match parts.next() {
             None => None,
             Some(part) => {
                 let head = part.get(..5).filter(|head| head.eq_ignore_ascii_case("T33S=")).ok_or_else(bad)?;
-                let digits = part.get(head.len()..).unwrap_or_default();
-                let fits = (1..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || b == b'#');
-                if !fits {
-                    return Err(AddressError::Subaddress(shorten(digits)));
-                }
-                Some(digits.to_owned())
+                Some(part.get(head.len()..).unwrap_or_default())
             }
         };
         if parts.next().is_some() {
             return Err(bad());
         }
-        Ok(Self { number, subaddress })
+        Self::new(phone, subaddress).map_err(|error| match error {
+            AddressError::Fax(_) => bad(),
+            other => other,
+        })
     }
 
     /// The local part that says this number.
@@ -370,7 +386,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_gateway_gets_from_number_to_address_and_back() {
+        let fax = FaxNumber::new("+81-3-1234-5678", Some("1387#2")).unwrap();
+        let address = fax.at("Gateway.example").unwrap();
+        assert_eq!(address.to_string(), "FAX=+81312345678/T33S=1387#2@gateway.example");
+        assert_eq!(FaxNumber::parse(&address).unwrap(), fax);
+        assert!(FaxNumber::new("", None).is_err() && FaxNumber::new("+", None).is_err());
+        assert!(FaxNumber::new("81 3", None).is_err() && FaxNumber::new("++81", None).is_err());
+        assert!(matches!(FaxNumber::new("81", Some("")), Err(AddressError::Subaddress(_))));
+        assert!(fax.at("gateway.example\r\nBcc: x@y").is_err());
+    }
+
     proptest! {
+        #[test]
+        fn every_number_comes_back(number in "[0-9]{1,15}", subaddress in prop::option::of("[0-9#]{1,20}")) {
+            let fax = FaxNumber::new(&number, subaddress.as_deref()).unwrap();
+            prop_assert_eq!(FaxNumber::parse(&fax.at("gw.example").unwrap()).unwrap(), fax);
+        }
+
         #[test]
         fn no_text_panics(text in ".{0,200}") {
             let _ = Mailbox::parse_list(&text);

@@ -1,9 +1,9 @@
-//! Delivery status notifications: RFC 3464 inside multipart/report of RFC 6522, read only. A bounce at the sender
-//! raises an alarm; the mail server writes its own.
+//! Delivery status notifications: RFC 3464 inside multipart/report of RFC 6522. A bounce at the sender raises an alarm; a
+//! fax machine of extended mode (RFC 2532) gets the ones it asked for. The mail server writes its own.
 
 use crate::header::{HeaderError, Headers};
-use crate::mail::message_id;
-use crate::mime::{Entity, MimeError};
+use crate::mail::{MailError, checked_id, message_id, text_part};
+use crate::mime::{Entity, MimeError, is_boundary};
 
 /// Most octets of a bounce; the original may be enclosed.
 pub const MAX_OCTETS: usize = 64 << 20;
@@ -36,6 +36,13 @@ pub struct Status {
     pub detail: u16,
 }
 
+impl Status {
+    /// 2.1.5, the address was good and the mail is there.
+    pub const DELIVERED: Self = Self { class: 2, subject: 1, detail: 5 };
+    /// 5.0.0, it failed for a reason that no code says.
+    pub const FAILED: Self = Self { class: 5, subject: 0, detail: 0 };
+}
+
 impl std::fmt::Display for Status {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
@@ -50,6 +57,18 @@ impl Status {
         let mut number = || numbers.next().filter(|n| n.len() <= 3)?.parse().ok();
         let status = Self { class, subject: number()?, detail: number()? };
         numbers.next().is_none().then_some(status)
+    }
+}
+
+impl Action {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Delayed => "delayed",
+            Self::Delivered => "delivered",
+            Self::Relayed => "relayed",
+            Self::Expanded => "expanded",
+        }
     }
 }
 
@@ -100,6 +119,66 @@ pub enum DsnError {
     /// A header.
     #[error(transparent)]
     Header(#[from] HeaderError),
+}
+
+/// Writes the entity: Content-Type and body, CRLF, 7-bit. `text` is what a person reads. Of the mail that it is about it
+/// encloses nothing but the Message-ID: whoever asks knows the rest, and nobody else has to.
+///
+/// Addresses and the reporter's name have to be ASCII, and there has to be a recipient.
+pub fn compose(status: &DeliveryStatus, text: &str, boundary: &str) -> Result<Vec<u8>, DsnError> {
+    if !is_boundary(boundary) {
+        return Err(DsnError::Structure("the boundary is not usable; take a random one"));
+    }
+    if status.recipients.is_empty() || status.recipients.len() > MAX_RECIPIENTS {
+        return Err(DsnError::Field("Final-Recipient"));
+    }
+    let mut message = Headers::new();
+    let mta = status.reporting_mta.as_deref().filter(|mta| mta.is_ascii()).ok_or(DsnError::Field("Reporting-MTA"))?;
+    message.push("Reporting-MTA", &format!("dns; {mta}"))?;
+    if let Some(envelope) = &status.original_envelope_id {
+        message.push("Original-Envelope-ID", &ascii(envelope))?;
+    }
+    let mut groups = message.to_octets();
+    for recipient in &status.recipients {
+        let mut fields = Headers::new();
+        if let Some(original) = recipient.original_recipient.as_deref().filter(|address| address.is_ascii()) {
+            fields.push("Original-Recipient", &format!("rfc822; {original}"))?;
+        }
+        if !recipient.final_recipient.is_ascii() {
+            return Err(DsnError::Field("Final-Recipient"));
+        }
+        fields.push("Final-Recipient", &format!("rfc822; {}", recipient.final_recipient))?;
+        fields.push("Action", recipient.action.word())?;
+        fields.push("Status", &recipient.status.to_string())?;
+        if let Some(diagnostic) = &recipient.diagnostic {
+            fields.push("Diagnostic-Code", &format!("smtp; {}", ascii(&clean(diagnostic))))?;
+        }
+        groups.extend_from_slice(b"\r\n");
+        groups.extend(fields.to_octets());
+    }
+    let mut head = Headers::new();
+    head.push("Content-Type", &format!("multipart/report; report-type=delivery-status; boundary=\"{boundary}\""))?;
+    let mut out = head.to_octets();
+    out.extend(format!("\r\n--{boundary}\r\n").bytes());
+    out.extend(text_part(text, boundary).map_err(|error| match error {
+        MailError::Header(error) => DsnError::Header(error),
+        _ => DsnError::Structure("the text cannot be written"),
+    })?);
+    out.extend(format!("--{boundary}\r\nContent-Type: message/delivery-status\r\n\r\n").bytes());
+    out.extend(groups);
+    if let Some(id) = &status.original_message_id {
+        let mut returned = Headers::new();
+        returned.push("Message-ID", &format!("<{}>", checked_id(id)?))?;
+        out.extend(format!("\r\n--{boundary}\r\nContent-Type: text/rfc822-headers\r\n\r\n").bytes());
+        out.extend(returned.to_octets());
+    }
+    out.extend(format!("\r\n--{boundary}--\r\n").bytes());
+    Ok(out)
+}
+
+/// What is not ASCII may not stand in a field of a notification.
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c == ' ' || c.is_ascii_graphic() { c } else { '?' }).collect()
 }
 
 /// Reads a bounce from its mail or multipart/report entity.
@@ -200,6 +279,49 @@ mod tests {
         assert_eq!((first.action, first.status.to_string().as_str()), (Action::Failed, "5.1.1"));
         assert_eq!(first.diagnostic.as_deref(), Some("550 5.1.1 <nobody@b.example> unknown"));
         assert_eq!(read.recipients[1].action, Action::Delayed);
+    }
+
+    fn both() -> DeliveryStatus {
+        let recipient = |address: &str, action, status| RecipientStatus {
+            final_recipient: address.into(),
+            original_recipient: Some(address.into()),
+            action,
+            status,
+            diagnostic: (action == Action::Failed).then(|| "550 5.1.1 unknown".to_owned()),
+        };
+        DeliveryStatus {
+            reporting_mta: Some("adapter.a.example".into()),
+            original_envelope_id: Some("fax-1".into()),
+            original_message_id: Some("1@a.example".into()),
+            recipients: vec![
+                recipient("sato@b.example", Action::Delivered, Status::DELIVERED),
+                recipient("nobody@b.example", Action::Failed, Status { class: 5, subject: 1, detail: 1 }),
+            ],
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let octets = compose(&both(), "配達されました。\nDelivered.\n", "=_dsn-1").unwrap();
+        assert!(octets.is_ascii() && octets.windows(2).all(|w| (w[1] == b'\n') == (w[0] == b'\r')));
+        assert_eq!(parse(&octets).unwrap(), both());
+        insta::assert_snapshot!(String::from_utf8(octets).unwrap().replace("\r\n", "\n"));
+    }
+
+    #[test]
+    fn values_cannot_add_fields() {
+        let with = |change: &dyn Fn(&mut DeliveryStatus)| {
+            let mut status = both();
+            change(&mut status);
+            compose(&status, "x", "=_dsn-1")
+        };
+        assert!(with(&|s| s.reporting_mta = Some("a\r\nAction: failed".into())).is_err());
+        assert!(with(&|s| s.original_message_id = Some("a>\r\n\r\n--=_dsn-1--".into())).is_err());
+        assert!(with(&|s| s.recipients[0].final_recipient = "a@b\r\nAction: failed".into()).is_err());
+        assert!(with(&|s| s.recipients.clear()).is_err());
+        // Words of others are cleaned, for they are only words.
+        let octets = with(&|s| s.recipients[1].diagnostic = Some("名\r\nAction: delivered".into())).unwrap();
+        assert_eq!(parse(&octets).unwrap().recipients[1].action, Action::Failed);
     }
 
     #[test]

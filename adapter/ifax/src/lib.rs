@@ -4,6 +4,8 @@
 
 pub mod address;
 pub mod dsn;
+pub mod extended;
+pub mod fit;
 pub mod header;
 pub mod mail;
 pub mod mdn;

@@ -64,6 +64,13 @@ impl Disposition {
         }
     }
 
+    /// Whether the recipient has it: shown, printed or sent on to paper, without `error`, `failure` or `warning`
+    /// (RFC 8098 clause 3.2.6; `failure` and `warning` are of RFC 2298, which fax machines still follow).
+    pub fn is_success(&self) -> bool {
+        self.kind != DispositionKind::Deleted
+            && !self.modifiers.iter().any(|word| ["error", "failure", "warning"].contains(&word.as_str()))
+    }
+
     fn to_value(&self) -> String {
         let action = match self.action {
             ActionMode::Manual => "manual-action",
@@ -188,6 +195,16 @@ pub fn human_text(recipient: &Address, printed_at: &str) -> String {
          The confidential fax was printed on {printed_at} with the addressee's card.\nAddressee: {recipient}\n\n\
          この通知には宛先の方のカードで電子署名が付いています。\n\
          This notice is signed with the addressee's card.\n"
+    )
+}
+
+/// The words of the plain notification that a fax machine of extended mode gets: what its adapter has verified.
+pub fn verified_text(recipient: &Address, printed_at: &str) -> String {
+    format!(
+        "親展ファクスは {printed_at} に宛先の方のカードで印刷されました。\n宛先: {recipient}\n\n\
+         The confidential fax was printed on {printed_at} with the addressee's card.\nAddressee: {recipient}\n\n\
+         アダプターが電子署名付きの配達確認を検証しました。\n\
+         The adapter has verified the signed confirmation.\n"
     )
 }
 
@@ -356,6 +373,17 @@ mod tests {
         assert_eq!(parse(&compose(&with).unwrap()).unwrap(), with);
         for bad in ["A: b\r\n\r\n--=_mdn-1--\r\n", "A: b\r\n\r\n名\r\n"] {
             assert!(compose(&Mdn { enclosed: Some(bad.into()), ..confirmation() }).is_err());
+        }
+    }
+
+    #[test]
+    fn success_is_told_from_failure() {
+        let read = |value: &str| Disposition::parse(value).unwrap().is_success();
+        for good in ["displayed", "dispatched", "processed", "displayed/mailbox-terminated"] {
+            assert!(read(&format!("automatic-action/MDN-sent-automatically; {good}")), "{good}");
+        }
+        for bad in ["deleted", "processed/error", "processed/Failure", "displayed/warning"] {
+            assert!(!read(&format!("automatic-action/MDN-sent-automatically; {bad}")), "{bad}");
         }
     }
 

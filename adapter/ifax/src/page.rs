@@ -38,6 +38,15 @@ impl Resolution {
         }
     }
 
+    /// How many lines stand where 204x98 has one.
+    const fn line_share(self) -> usize {
+        match self {
+            Self::Standard => 1,
+            Self::Fine => 2,
+            Self::Superfine => 4,
+        }
+    }
+
     /// Lines of an A4 sheet (297 mm) at this resolution.
     pub const fn a4_lines(self) -> u32 {
         match self {
@@ -141,6 +150,33 @@ impl Page {
         self
     }
 
+    /// The page at another resolution, its drawing as high as before: lines are doubled, or several become one that is
+    /// black where any of them is. Strokes of letters and rules stay whole that way; photographs get darker.
+    pub fn at(&self, resolution: Resolution) -> Self {
+        let stride = stride(self.width);
+        let (old, new) = (self.resolution.line_share(), resolution.line_share());
+        let rows: Vec<u8> = if old > new {
+            let fold = |lines: &[u8]| {
+                let mut row = vec![0; stride];
+                for line in lines.chunks_exact(stride.max(1)) {
+                    for (octet, more) in row.iter_mut().zip(line) {
+                        *octet |= more;
+                    }
+                }
+                row
+            };
+            self.rows.chunks(stride.max(1) * old.div_ceil(new)).flat_map(fold).collect()
+        } else {
+            // A page that would get too high stays as it is.
+            if self.height as usize * (new / old) > MAX_HEIGHT as usize {
+                return self.clone();
+            }
+            self.iter_rows().flat_map(|row| std::iter::repeat_n(row, new / old)).flatten().copied().collect()
+        };
+        let height = u32::try_from(rows.len() / stride.max(1)).unwrap_or(0);
+        Self { width: self.width, height, resolution, rows }
+    }
+
     /// All rows, packed.
     pub fn rows(&self) -> &[u8] {
         &self.rows
@@ -151,6 +187,15 @@ impl Page {
         let stride = stride(self.width);
         let start = y as usize * stride;
         self.rows.get(start..start + stride).unwrap_or_default()
+    }
+
+    /// Writes row `y` from its left edge; what does not fit is left out.
+    pub(crate) fn put_row(&mut self, y: u32, line: &[u8]) {
+        let stride = stride(self.width);
+        let start = y as usize * stride;
+        if let Some(row) = self.rows.get_mut(start..start + stride) {
+            row.iter_mut().zip(line).for_each(|(to, from)| *to = *from);
+        }
     }
 
     /// Every row from the top.
@@ -217,6 +262,19 @@ mod tests {
         assert_eq!(Page::blank(0, 1, Resolution::Fine), Err(PageError::Width(0)));
         assert_eq!(Page::blank(1728, u32::MAX, Resolution::Fine), Err(PageError::Height(u32::MAX)));
         assert!(matches!(Page::from_rows(8, 2, Resolution::Fine, vec![0]), Err(PageError::Rows { need: 2, got: 1 })));
+    }
+
+    #[test]
+    fn another_resolution_keeps_every_stroke() {
+        let mut page = Page::blank(10, 5, Resolution::Fine).unwrap();
+        page.set(3, 1, true);
+        page.set(4, 4, true);
+        let coarse = page.at(Resolution::Standard);
+        assert_eq!((coarse.height(), coarse.resolution(), coarse.black_pixels()), (3, Resolution::Standard, 2));
+        assert!(coarse.pixel(3, 0) && coarse.pixel(4, 2));
+        let finer = page.at(Resolution::Superfine);
+        assert_eq!((finer.height(), finer.black_pixels()), (10, 4));
+        assert_eq!(page.at(Resolution::Fine), page);
     }
 
     #[test]

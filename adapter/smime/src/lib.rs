@@ -37,8 +37,8 @@ pub use error::{OpenError, OpenGroup, SealError};
 pub use key::{KeyError, PrivateKey};
 pub use mime::MimeError;
 pub use open::{
-    Decrypted, DecryptedStream, EncryptedOnly, Opened, OpenedStream, SignedEntity, SignerHint, Verdict, Verification,
-    decrypt, decrypt_stream, verify_detached, verify_signed,
+    Decrypted, DecryptedStream, EncryptedOnly, Opened, OpenedStream, SignedEntity, SignedOnly, SignerHint, Verdict,
+    Verification, decrypt, decrypt_stream, verify_detached, verify_signed,
 };
 pub use path::speaks_for;
 pub use possession::prove_possession;

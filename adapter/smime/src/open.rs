@@ -155,6 +155,26 @@ impl fmt::Debug for EncryptedOnly {
     }
 }
 
+/// A mail that was signed and not encrypted (ST611's option): whole and its sender's, and anybody on the way could read it.
+#[non_exhaustive]
+pub struct SignedOnly {
+    /// The MIME entity or message that was signed.
+    pub content: Zeroizing<Vec<u8>>,
+    /// SHA-256 of the content.
+    pub content_digest: [u8; 32],
+    /// Does it say that it is for this recipient? False only under `allow_unbound`, and then to be shown.
+    pub bound: bool,
+}
+
+impl fmt::Debug for SignedOnly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignedOnly")
+            .field("octets", &self.content.len())
+            .field("bound", &self.bound)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Decrypts a mail, or its `application/pkcs7-mime` entity alone, with the card's key (ST914-916).
 pub async fn decrypt(mail: &[u8], key: &dyn PrivateKey) -> Result<Decrypted, OpenError> {
     let mut mail = Cursor::new(mail);
@@ -271,16 +291,10 @@ pub fn verify_detached(
     passed.believe(entity, anchors, now, certificates, expected_signer)
 }
 
-/// Checks a mail that is signed and not encrypted, whichever way (RFC 8551 3.5), as [`verify_detached`] does.
-pub fn verify_signed(
-    mail: &[u8],
-    anchors: &[Vec<u8>],
-    now: SystemTime,
-    certificates: Option<&[Vec<u8>]>,
-    expected_signer: &str,
-) -> Result<SignedEntity, OpenError> {
+/// Checks a mail that is signed and not encrypted, whichever way (RFC 8551 3.5): signer, time and for whom, as of a sealed one.
+pub fn verify_signed(mail: &[u8], against: &Verification<'_>) -> Result<SignedOnly, OpenError> {
     match envelope_head(&mut Cursor::new(mail)) {
-        Ok(Around::Signature(passed, entity)) => passed.believe(entity, anchors, now, certificates, expected_signer),
+        Ok(Around::Signature(passed, entity)) => passed.verify_alone(entity, against),
         Ok(Around::Envelope(_)) | Err(OpenError::NotSealed) => Err(OpenError::Unsigned),
         Err(error) => Err(error),
     }

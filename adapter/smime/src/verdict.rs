@@ -4,13 +4,14 @@ use crate::algorithm::{Digests, oid};
 use crate::error::OpenError;
 use crate::layers::{Found, Passed};
 use crate::mime::Entity;
-use crate::open::{SignedEntity, SignerHint, Verdict, Verification};
+use crate::open::{SignedEntity, SignedOnly, SignerHint, Verdict, Verification};
 use crate::path::{self, Fields, Use};
 use crate::receipt;
 use crate::recipients;
-use crate::signed_data::{SignedData, SignerIdentifier};
+use crate::signed_data::{self, SignedData, SignerIdentifier};
 use crate::{address, same_address, speaks_for};
 use std::time::{Duration, SystemTime};
+use zeroize::Zeroizing;
 
 /// How far the clocks of sender and recipient may differ.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -47,7 +48,7 @@ impl Found {
             check_sender(&around, &outer.digests, against)?;
         }
         Ok(Verdict {
-            bound: self.check_binding(&signed, against)?,
+            bound: check_binding(&signed, &self.head, self.inner.is_none(), against)?,
             receipt: receipt::terms(&signed, against.recipient)?,
             signing_time: signed.signing_time()?,
             signature: signed.signature.to_vec(),
@@ -55,44 +56,6 @@ impl Found {
             content_digest: self.digests.sha256,
             encryption: self.encryption,
         })
-    }
-
-    /// Was it sealed for this recipient? The attribute decides; without it, the protected To and Cc.
-    fn check_binding(&self, signed: &SignedData<'_>, against: &Verification<'_>) -> Result<bool, OpenError> {
-        const NAME: &str = "recipient-emails";
-        let malformed = |_| OpenError::Attribute(NAME);
-        if let Some(attribute) = signed.attribute(oid::RECIPIENT_EMAILS).map_err(malformed)? {
-            let certificate = Fields::of(against.recipient_certificate).map_err(|_| OpenError::NotForThisCard)?;
-            return match recipients::names(&attribute, against.recipient, &certificate).map_err(malformed)? {
-                true => Ok(true),
-                false => Err(OpenError::SealedForAnother),
-            };
-        }
-        // What was signed around the envelope names the recipients' certificates: nobody can have sealed it for another.
-        let names_this_card = self.inner.is_none();
-        let mut addressees = Vec::new();
-        match Entity::parse(&self.head) {
-            Ok(entity) => {
-                for name in ["to", "cc"] {
-                    if let Some(field) = entity.field(name)? {
-                        addressees.extend(address::address_list(field));
-                    }
-                }
-            }
-            Err(_) if names_this_card => {}
-            Err(error) => return Err(error.into()),
-        }
-        if addressees.iter().any(|addressee| same_address(addressee, against.recipient)) {
-            Ok(true)
-        } else if !addressees.is_empty() {
-            Err(OpenError::SealedForAnother)
-        } else if names_this_card {
-            Ok(true)
-        } else if against.allow_unbound {
-            Ok(false)
-        } else {
-            Err(OpenError::Unbound)
-        }
     }
 }
 
@@ -115,6 +78,59 @@ impl Passed {
             content_digest: self.digests.sha256,
             entity,
         })
+    }
+
+    /// Checks a signature that nothing stands around.
+    pub(crate) fn verify_alone(&self, entity: Vec<u8>, against: &Verification<'_>) -> Result<SignedOnly, OpenError> {
+        let signed = SignedData::read(&self.cms).map_err(|_| OpenError::SignatureMalformed)?;
+        check_sender(&signed, &self.digests, against)?;
+        let mut head = signed_data::Head::default();
+        head.update(&entity);
+        let bound = check_binding(&signed, &head.octets, false, against)?;
+        Ok(SignedOnly { content: Zeroizing::new(entity), content_digest: self.digests.sha256, bound })
+    }
+}
+
+/// Was it made for this recipient? The attribute decides; without it, the protected To and Cc.
+///
+/// What was signed around an envelope `names_this_card` among the recipients: nobody can have sealed it for another.
+fn check_binding(
+    signed: &SignedData<'_>,
+    head: &[u8],
+    names_this_card: bool,
+    against: &Verification<'_>,
+) -> Result<bool, OpenError> {
+    const NAME: &str = "recipient-emails";
+    let malformed = |_| OpenError::Attribute(NAME);
+    if let Some(attribute) = signed.attribute(oid::RECIPIENT_EMAILS).map_err(malformed)? {
+        let certificate = Fields::of(against.recipient_certificate).map_err(|_| OpenError::NotForThisCard)?;
+        return match recipients::names(&attribute, against.recipient, &certificate).map_err(malformed)? {
+            true => Ok(true),
+            false => Err(OpenError::SealedForAnother),
+        };
+    }
+    let mut addressees = Vec::new();
+    match Entity::parse(head) {
+        Ok(entity) => {
+            for name in ["to", "cc"] {
+                if let Some(field) = entity.field(name)? {
+                    addressees.extend(address::address_list(field));
+                }
+            }
+        }
+        Err(_) if names_this_card => {}
+        Err(error) => return Err(error.into()),
+    }
+    if addressees.iter().any(|addressee| same_address(addressee, against.recipient)) {
+        Ok(true)
+    } else if !addressees.is_empty() {
+        Err(OpenError::SealedForAnother)
+    } else if names_this_card {
+        Ok(true)
+    } else if against.allow_unbound {
+        Ok(false)
+    } else {
+        Err(OpenError::Unbound)
     }
 }
 

@@ -45,7 +45,8 @@ pub enum CardSubcommand {
     },
     /// Give a card with a blocked or forgotten PIN a new one
     Unblock(UnblockArgs),
-    /// Open a mail that was kept with the card it was sealed for, of any length, from file to file
+    /// Open a mail that was kept with the card it was sealed for, of any length, from file to file. Whether the sender's
+    /// certificate was revoked is not asked
     Open(OpenArgs),
 }
 

@@ -50,10 +50,11 @@ impl Desk<'_> {
         let mail = BufReader::new(File::open(&args.mail).map_err(read)?);
         let decrypted = runtime.block_on(decrypt_stream(mail, &card.decryption_key(), floor))?;
         let hint = decrypted.signer_hint()?;
+        let now = self.seams.clock.now();
         let opened = decrypted.verify(&Verification {
             anchors: &anchors,
-            // Certificates run out while mails are kept: they had to be valid then.
-            now: hint.signing_time.unwrap_or_else(|| self.seams.clock.now()),
+            // Certificates run out while mails are kept: they had to be valid then. Nobody signs later than today.
+            now: hint.signing_time.map_or(now, |signed| signed.min(now)),
             sender: &sender,
             sender_certificates: &hint.certificates,
             recipient: &whose.address,

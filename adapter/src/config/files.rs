@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sealfax_client::seam::{Clock, SystemClock};
 
 use super::{Config, Problem};
+use crate::terminal::modem::Numbers;
 use crate::trust::{read_pem, trust_anchors};
 
 /// All that is wrong with them.
@@ -36,6 +37,11 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     }
     if let Some(why) = config.person.as_ref().and_then(|person| person.problem()) {
         say("person.program", why);
+    }
+    if let Some(Err(error)) =
+        config.terminal.modem.as_ref().map(|modem| Numbers::read(modem.numbers.as_deref(), modem.gateway.as_deref()))
+    {
+        say("terminal.modem.numbers", error.to_string());
     }
     if let Err(why) = can_hold_data(&config.data) {
         say("data", why);

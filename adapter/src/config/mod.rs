@@ -6,6 +6,7 @@ mod correspondents;
 mod devices;
 mod files;
 mod keys;
+mod modem;
 mod service;
 
 use std::net::{IpAddr, SocketAddr};
@@ -20,11 +21,13 @@ use sealfax_client::ocsp::{CLOCK_SKEW, Location};
 use sealfax_client::seam::{Clock, Network};
 use sealfax_client::tls::{ClientTls, Security, ServerTls, TlsError, TlsName, TlsNetwork};
 use sealfax_drivers::display::Language;
+use sealfax_ifax::Resolution;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
 pub use correspondents::{CorrespondentsConfig, Domains};
 pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig, PersonConfig};
+pub use modem::ModemConfig;
 pub use service::{LogForm, PortName, PortsConfig, ServiceConfig};
 
 /// Why a configuration is refused.
@@ -106,17 +109,41 @@ pub struct Config {
     pub service: ServiceConfig,
 }
 
-/// The side of the fax machine.
-#[derive(Debug, Clone, Deserialize)]
+/// The side of the fax machine: an Internet fax machine's doors, or a modem for one on a telephone line.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TerminalConfig {
     /// Where the adapter is the terminal's SMTP server.
-    pub smtp: SocketAddr,
+    #[serde(default)]
+    pub smtp: Option<SocketAddr>,
     /// Where the adapter is the terminal's POP3 server.
-    pub pop3: SocketAddr,
+    #[serde(default)]
+    pub pop3: Option<SocketAddr>,
     /// Addresses that belong to the machine rather than to a person: who inserts a card sends in their own name.
     #[serde(default)]
     pub machine_addresses: Vec<String>,
+    /// The line of a plain fax machine.
+    #[serde(default)]
+    pub modem: Option<ModemConfig>,
+}
+
+impl TerminalConfig {
+    /// What no single key shows.
+    fn contradictions(&self) -> Vec<&'static str> {
+        let mut wrong = self.modem.as_ref().map(ModemConfig::contradictions).unwrap_or_default();
+        if self.modem.is_none() && (self.smtp.is_none() || self.pop3.is_none()) {
+            wrong.push(
+                "[terminal] says of no fax machine; give `terminal.smtp` and `terminal.pop3` for an Internet fax machine, or \
+                 the table [terminal.modem] for one on a telephone line",
+            );
+        }
+        if self.modem.is_some() && self.machine_addresses.is_empty() {
+            wrong.push(
+                "[terminal.modem] needs an address of the machine's own; give one in `terminal.machine_addresses`",
+            );
+        }
+        wrong
+    }
 }
 
 /// The side of the servers.
@@ -332,11 +359,39 @@ pub struct ConfirmationConfig {
     pub overdue_seconds: u64,
     /// How soon a failed delivery of a confirmation or a registration is tried again, in seconds.
     pub retry_seconds: u64,
+    /// At which resolution reports are printed.
+    pub report_resolution: ReportResolution,
+}
+
+/// See [`ConfirmationConfig::report_resolution`]: every machine of TIFF-FX profile S prints both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReportResolution {
+    /// 204x196 dots per inch.
+    #[default]
+    Fine,
+    /// 204x98: half the octets, and letters as sharp.
+    Standard,
+}
+
+impl ReportResolution {
+    /// The page's.
+    pub const fn page(self) -> Resolution {
+        match self {
+            Self::Fine => Resolution::Fine,
+            Self::Standard => Resolution::Standard,
+        }
+    }
 }
 
 impl Default for ConfirmationConfig {
     fn default() -> Self {
-        Self { batch: 1, overdue_seconds: 24 * 60 * 60, retry_seconds: 30 }
+        Self {
+            batch: 1,
+            overdue_seconds: 24 * 60 * 60,
+            retry_seconds: 30,
+            report_resolution: ReportResolution::default(),
+        }
     }
 }
 
@@ -379,7 +434,7 @@ impl Config {
             network.tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
             "`network.tls.name` is no host name; write the mail server's as it stands in its certificate",
         );
-        let (smtp, pop3, notices) = (terminal.smtp, terminal.pop3, network.notices);
+        let (smtp, pop3, notices) = (terminal.smtp, terminal.pop3, Some(network.notices));
         say(collide(smtp, pop3), "`terminal.smtp` and `terminal.pop3` are one place; give each a port of its own");
         let (of_terminal, of_network) =
             ports.as_ref().map_or((None, None), |ports| (ports.terminal.as_ref(), ports.network.as_ref()));
@@ -393,6 +448,7 @@ impl Config {
             apart && of_terminal == of_network,
             "`ports.terminal` and `ports.network` are one port; the fax machine needs one of its own",
         );
+        problems.extend(terminal.contradictions().into_iter().map(Problem::anywhere));
         if let Some(wrong) = self.correspondents.contradiction() {
             problems.push(Problem::anywhere(wrong));
         }
@@ -410,7 +466,8 @@ impl Config {
 }
 
 /// Whether two listeners cannot both be.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+fn collide(one: Option<SocketAddr>, other: Option<SocketAddr>) -> bool {
+    let (Some(one), Some(other)) = (one, other) else { return false };
     let (a, b) = (one.ip(), other.ip());
     one.port() == other.port() && one.port() != 0 && (a == b || a.is_unspecified() || b.is_unspecified())
 }

@@ -158,6 +158,15 @@ catalogue! {
         "画面の入力切替か画面サイズの設定です" / "the screen shows another input, or cuts the edges off",
         "画面の入力を HDMI にし、オーバースキャンを切ってください" / "set the screen to this HDMI input and switch overscan off");
 
+    MODEM_001 = failure("MODEM-001",
+        "ファクスモデムが応答しません" / "The fax modem does not answer",
+        "モデムが接続されていないか、別のプログラムが使用中です" / "it is not plugged in, switched off, or in another program's hands",
+        "モデムを差し直し、terminal.modem.device を確認してください" / "plug the modem in again, and check terminal.modem.device");
+    MODEM_002 = failure("MODEM-002",
+        "モデムにファクス クラス1 がありません" / "The modem has no fax class 1",
+        "音声専用かクラス2専用のモデムです" / "it is a modem for data alone, or of class 2 alone",
+        "クラス1対応のファクスモデムに交換してください" / "use a fax modem of class 1, which nearly all are");
+
     CARD_001 = failure("CARD-001",
         "カード読取装置がありません" / "No card reader",
         "USB ケーブルが抜けています" / "it is not plugged in",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use sealfax_drivers::buzzer::{Buzzer, BuzzerSignal};
 use sealfax_drivers::display::{Display, Frame, Language, Screen, Status};
 use sealfax_drivers::lamp::Lamp;
+use sealfax_drivers::modem::FaxLine;
 use tokio::time::sleep;
 
 use super::catalogue::{self as c, Entry};
@@ -34,6 +35,8 @@ pub struct Hands {
     pub buzzer: Option<Box<dyn Buzzer>>,
     /// The screen.
     pub display: Option<Box<dyn Display>>,
+    /// The fax modem.
+    pub modem: Option<Box<dyn FaxLine>>,
 }
 
 impl std::fmt::Debug for Hands {
@@ -215,6 +218,24 @@ pub async fn buzzer(hands: &mut Hands, person: &mut dyn Person, language: Langua
     }
 }
 
+/// Asks the modem what it is and whether it will do. Nothing is dialled.
+pub async fn modem(hands: &mut Hands, person: &mut dyn Person) -> Outcome {
+    let Some(mut line) = hands.modem.take() else {
+        return Outcome::Unsupported(words("モデムは設定されていません", "no modem is configured"));
+    };
+    let modem = match line.diagnose().await {
+        Ok(modem) => modem,
+        Err(error) => return broken(&c::MODEM_001, &error),
+    };
+    let said = modem.identification.join(" ");
+    if !modem.has_class_1 {
+        return Outcome::Broken(Finding::new(&c::MODEM_002).with("modem", &said).with("classes", &modem.classes));
+    }
+    let rates: Vec<String> = modem.rates.iter().map(ToString::to_string).collect();
+    person.say(&format!("{said}\n+FCLASS=? {}\n{}", modem.classes, rates.join(", ")));
+    Outcome::Confirmed
+}
+
 /// Shows the test picture until the person has answered.
 pub async fn display(hands: &mut Hands, person: &mut dyn Person, language: Language) -> Outcome {
     let Some(mut display) = hands.display.take() else {
@@ -276,7 +297,7 @@ pub fn test_picture() -> Frame {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use std::sync::{Arc, Mutex};
 
     use sealfax_drivers::buzzer::VirtualBuzzer;
@@ -284,6 +305,19 @@ mod tests {
     use sealfax_drivers::lamp::{LampError, VirtualLamp};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_modem_tells_what_it_is_and_one_that_is_not_there_is_found_out() {
+        use sealfax_drivers::modem::{Class1, Plugged, simulated};
+        let (near, _far) = simulated::line(simulated::Line::default());
+        let mut hands = Hands { modem: Some(Box::new(Class1::new(near))), ..Hands::default() };
+        assert_eq!(modem(&mut hands, &mut Nobody).await, Outcome::Confirmed);
+        assert!(matches!(modem(&mut hands, &mut Nobody).await, Outcome::Unsupported(_)));
+        let absent = Plugged::at(std::path::Path::new("/dev/there-is-no-such-modem"));
+        let mut hands = Hands { modem: Some(Box::new(absent)), ..Hands::default() };
+        let Outcome::Broken(finding) = modem(&mut hands, &mut Nobody).await else { panic!("it is not there") };
+        assert_eq!(finding.entry.code, "MODEM-001");
+    }
 
     /// Answers as told, and counts the questions.
     #[derive(Default)]

@@ -99,8 +99,8 @@ async fn perform(args: &DiagnoseArgs, hands: Hands) -> Result<u8, Failure> {
             tell(args, &report, &sheet).await
         }
         Some(One::Modem) => {
-            let why = words::words("ファクスモデムにはまだ対応していません", "no fax modem is supported yet");
-            tried(args, "modem", &Outcome::Unsupported(why)).await
+            let mut hands = hands;
+            tried(args, "modem", &hands::modem(&mut hands, &mut hands::Nobody).await).await
         }
         Some(One::Lamp(assent)) => tried(args, "lamp", &trial(args, hands, assent, Device::Lamp).await).await,
         Some(One::Buzzer(assent)) => tried(args, "buzzer", &trial(args, hands, assent, Device::Buzzer).await).await,

@@ -14,6 +14,7 @@ use crate::flow::Protection;
 use crate::flow::receiving::{Fetched, MailId, SessionId};
 use crate::header_protection;
 use crate::ledger::{Handed, Owed, Print};
+use crate::notification;
 use crate::outer;
 use crate::outgoing::hex;
 
@@ -53,18 +54,20 @@ impl Incoming {
                         }
                         match opened.protection {
                             Protection::EncryptedOnly => marks.push(outer::NOT_PROVEN),
-                            Protection::Unbound => marks.push(outer::NOT_BOUND),
                             Protection::SignedOnly => marks.push(outer::NOT_SEALED),
-                            Protection::Signed | Protection::Legacy => {}
+                            Protection::Signed | Protection::Legacy | Protection::Unbound => {}
+                        }
+                        if !opened.bound {
+                            marks.push(outer::NOT_BOUND);
                         }
                         let outer_fields = header_protection::with_outer_fields(&opened.content, &mail.raw, &sender);
                         if outer_fields.is_some() {
                             marks.push(outer::NOT_PROTECTED);
                         }
                         let whole = outer_fields.unwrap_or_else(|| header_protection::restore(&opened.content));
-                        outer::marked(&Zeroizing::new(whole), &marks)
+                        notification::without_requests(outer::marked(&Zeroizing::new(whole), &marks))
                     }
-                    (None, Fetched::Plain) => mail.raw.to_vec().into(),
+                    (None, Fetched::Plain) => notification::without_requests(mail.raw.to_vec().into()),
                     _ => continue,
                 };
                 given.push(OpenedMail { id: *mail_id, uid: mail.uid.clone(), octets: Arc::new(octets) });

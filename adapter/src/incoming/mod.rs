@@ -74,6 +74,8 @@ struct Released {
     content: zeroize::Zeroizing<Vec<u8>>,
     content_digest: [u8; 32],
     protection: Protection,
+    /// Does it say that it is for the card's owner?
+    bound: bool,
     receipt: Option<ReceiptTerms>,
 }
 

@@ -42,6 +42,8 @@ impl Incoming {
                 content: released.content,
                 content_digest: released.content_digest,
                 protection: Protection::EncryptedOnly,
+                // It could be opened with this card, and who meant it so is not known at all.
+                bound: true,
                 receipt: None,
             });
         }
@@ -117,19 +119,18 @@ impl Incoming {
         let mail = mails.get_mut(&id).ok_or(Unfit::CardGone)?;
         let card = self.card_of(mail.session).ok_or(Unfit::CardGone)?;
         let Some(sender) = mail.sender.clone() else { return Err(Unfit::CardGone) };
-        let (anchors, now) = (self.office.trust.anchors(), self.office.seams.clock.now());
+        let identity = card.identity();
+        let verification = Verification {
+            anchors: self.office.trust.anchors(),
+            now: self.office.seams.clock.now(),
+            sender: &sender,
+            sender_certificates: &mail.sender_certificates,
+            recipient: &identity.owner.address,
+            recipient_certificate: &identity.encryption_certificate,
+            allow_unbound: self.office.config.correspondents.accept_unbound.hold(&sender),
+        };
         let released = match mail.decrypted.take() {
             Some(decrypted) => {
-                let identity = card.identity();
-                let verification = Verification {
-                    anchors,
-                    now,
-                    sender: &sender,
-                    sender_certificates: &mail.sender_certificates,
-                    recipient: &identity.owner.address,
-                    recipient_certificate: &identity.encryption_certificate,
-                    allow_unbound: self.office.config.correspondents.accept_unbound.hold(&sender),
-                };
                 let opened = decrypted.verify(&verification).map_err(|error| self.unfit(&error))?;
                 let protection = match &opened.verdict {
                     verdict if !verdict.bound => Protection::Unbound,
@@ -140,17 +141,18 @@ impl Incoming {
                     content: opened.content,
                     content_digest: opened.verdict.content_digest,
                     protection,
+                    bound: opened.verdict.bound,
                     receipt: opened.verdict.receipt,
                 }
             }
             None if self.takes_signed_only(&mail.raw) => {
-                let known = Some(mail.sender_certificates.as_slice());
-                let signed = sealfax_smime::verify_signed(&mail.raw, anchors, now, known, &sender);
+                let signed = sealfax_smime::verify_signed(&mail.raw, &verification);
                 let signed = signed.map_err(|error| self.unfit(&error))?;
                 Released {
-                    content: signed.entity.into(),
+                    content: signed.content,
                     content_digest: signed.content_digest,
                     protection: Protection::SignedOnly,
+                    bound: signed.bound,
                     receipt: None,
                 }
             }

@@ -10,13 +10,15 @@ use sealfax_client::ocsp::CLOCK_SKEW;
 use sealfax_drivers::display::Language;
 use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::Headers;
-use sealfax_ifax::{dsn, mail, mdn, report, tiff};
+use sealfax_ifax::{Page, dsn, mdn, report};
 use sealfax_smime::path;
 
 use crate::flow::desk::Event;
 use crate::flow::{Protection, normal_address};
 use crate::ledger::{Delivered, LedgerError, Owed};
+use crate::notification::{self, Ending};
 use crate::office::Office;
+use crate::outer;
 use crate::outgoing::{hex, origin};
 use crate::trust::Untrusted;
 
@@ -182,8 +184,19 @@ impl Confirmations {
             confirmation_digest: Digest256::of(confirmation),
             outcome: if delivered.failure.is_none() { Outcome::Delivered } else { Outcome::Failed },
         };
-        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record))? {
+        let ending = match &delivered.failure {
+            None => Ending::Printed(delivered.at),
+            Some(why) => Ending::Returned(why),
+        };
+        let told = transmission.wanted.as_ref().map_or_else(Vec::new, |wanted| {
+            notification::mails(&self.office, wanted, &transmission.message_id, &transmission.recipient, ending)
+        });
+        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record), &told)? {
             return Ok(());
+        }
+        if !told.is_empty() {
+            let kept = format!("{} notification(s) wait for the terminal, which asked for them", told.len());
+            self.office.did(&["D1"], kept);
         }
         let (id, recipient) = (&transmission.message_id, &transmission.recipient);
         match &delivered.failure {
@@ -245,21 +258,12 @@ impl Confirmations {
             Language::Japanese => report::Language::Japanese,
             Language::English => report::Language::English,
         };
-        let page = report::delivery_report(&deliveries, language, &self.office.config.office);
+        let resolution = self.office.config.confirmations.report_resolution.page();
+        let pages = report::delivery_report(&deliveries, language, &self.office.config.office);
+        let pages: Vec<Page> = pages.iter().map(|page| page.at(resolution)).collect();
         let address = Address::parse(&format!("sealfax@{}", self.office.host())).map_err(|e| words(&e))?;
         let own = Mailbox { name: Some("Sealfax".into()), address };
-        let fax = mail::FaxMail {
-            from: own.clone(),
-            to: vec![own],
-            subject: "Delivery report".into(),
-            date: self.office.seams.clock.now(),
-            message_id: self.office.message_id().trim_matches(['<', '>']).to_owned(),
-            notify: None,
-            text: None,
-            pages: tiff::write(&[page]).map_err(|e| words(&e))?,
-            boundary: format!("=_{}", self.office.seams.entropy.token()),
-        };
-        let octets = mail::compose(&fax).map_err(|e| words(&e))?;
+        let octets = outer::fax_mail(&self.office, own.clone(), vec![own], "Delivery report", &pages)?;
         String::from_utf8(octets).map_err(|e| words(&e))
     }
 }

@@ -13,6 +13,7 @@ use sealfax_client::pop3_server::{MailboxDoor, Maildrop, MessageInfo, Outcome, P
 use crate::flow::desk::Event;
 use crate::flow::receiving::MailId;
 use crate::incoming::{Given, Incoming, OpenedMail, Visit};
+use crate::ledger::LedgerError;
 use crate::office::Office;
 
 /// Stands behind the terminal's POP3 port.
@@ -27,14 +28,18 @@ impl TerminalPop3 {
         Self { office, incoming }
     }
 
+    /// What is the adapter's own to tell: reports on paper, and the notifications that the terminal asked for.
     fn reports(&self) -> Vec<Item> {
-        match self.office.ledger.reports() {
-            Ok(reports) => reports.into_iter().map(|(key, mail)| Item::Report { key, mail }).collect(),
-            Err(error) => {
-                self.office.failed("LEDGER-001", error.to_string());
-                Vec::new()
-            }
-        }
+        let read = || {
+            let reports = self.office.ledger.reports()?.into_iter();
+            let told = self.office.ledger.notifications()?.into_iter();
+            let reports = reports.map(|(key, mail)| Item::Report { key, mail });
+            Ok(reports.chain(told.map(|(key, mail)| Item::Notification { key, mail })).collect())
+        };
+        read().unwrap_or_else(|error: LedgerError| {
+            self.office.failed("LEDGER-001", error.to_string());
+            Vec::new()
+        })
     }
 
     /// The terminal's own mailbox, with the login that the terminal itself brought.
@@ -70,6 +75,8 @@ impl MailboxDoor for TerminalPop3 {
                 items.extend(self.reports());
                 Drop::new(self.office.clone(), Some(visit), None, items)
             }
+            // A machine on a telephone line has no mailbox of its own.
+            Given::Ordinary if user.is_empty() => Drop::new(self.office.clone(), None, None, self.reports()),
             Given::Ordinary => {
                 let reports = self.reports();
                 match self.ordinary(user, password).await {
@@ -99,6 +106,7 @@ enum Item {
     Opened(OpenedMail),
     Ordinary { number: usize, info: MessageInfo },
     Report { key: String, mail: Vec<u8> },
+    Notification { key: String, mail: Vec<u8> },
 }
 
 /// What one log-in of the terminal sees.
@@ -120,6 +128,9 @@ impl Drop {
                 Item::Opened(mail) => MessageInfo { size: size(&mail.octets), uid: mail.uid.as_str().into() },
                 Item::Ordinary { info, .. } => info.clone(),
                 Item::Report { key, mail } => MessageInfo { size: size(mail), uid: format!("report-{key}").into() },
+                Item::Notification { key, mail } => {
+                    MessageInfo { size: size(mail), uid: format!("notification-{key}").into() }
+                }
             })
             .collect();
         let cut = visit.as_ref().map(|visit| visit.cut.clone());
@@ -150,7 +161,7 @@ impl Maildrop for Drop {
         let gone = || Refusal::new(ResponseCode::SysTemp, "the mail cannot be fetched now");
         match self.items.get(index) {
             Some(Item::Opened(mail)) => Ok(mail.octets.to_vec()),
-            Some(Item::Report { mail, .. }) => Ok(mail.clone()),
+            Some(Item::Report { mail, .. } | Item::Notification { mail, .. }) => Ok(mail.clone()),
             Some(Item::Ordinary { number, .. }) => {
                 let client = self.client.as_mut().ok_or_else(gone)?;
                 client.retr(*number).await.map_err(|error| {
@@ -166,11 +177,19 @@ impl Maildrop for Drop {
     async fn commit(mut self: Box<Self>, outcome: Outcome) -> Result<(), Refusal> {
         let mut reports = false;
         for index in &outcome.retrieved {
-            if let Some(Item::Report { key, .. }) = self.items.get(*index) {
-                reports = true;
-                if let Err(error) = self.office.ledger.report_taken(key) {
-                    self.office.failed("LEDGER-001", error.to_string());
+            let taken = match self.items.get(*index) {
+                Some(Item::Report { key, .. }) => {
+                    reports = true;
+                    self.office.ledger.report_taken(key)
                 }
+                Some(Item::Notification { key, .. }) => {
+                    self.office.did(&["D1"], "the terminal took the notification that it asked for");
+                    self.office.ledger.notification_taken(key)
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = taken {
+                self.office.failed("LEDGER-001", error.to_string());
             }
         }
         if reports {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use sealfax_client::smtp_server::{Envelope, Peer, Receiver, Reply, ReversePath};
 use sealfax_drivers::display::NotSent;
 
+use crate::notification;
 use crate::office::Office;
 use crate::outgoing::{Outgoing, origin};
 
@@ -41,6 +42,12 @@ impl Receiver for TerminalSmtp {
 impl TerminalSmtp {
     async fn take(&self, peer: &Peer, envelope: Envelope, data: Vec<u8>) -> Reply {
         self.office.did(&["I1", "I3", "A1", "A2"], "the terminal's mail data came after 354");
+        if notification::is_notification(&data) {
+            // It would tell the network in clear who received what; and no card confirms for a machine.
+            let who = format!("{} ({}) brought a notification of its own; refused", peer.address, peer.hello);
+            self.office.suspicious("TERMINAL-002", who);
+            return Reply::new(550, "5.7.1", "Not sent: cards confirm, switch confirmations by this machine off");
+        }
         let from = match origin(&data) {
             Some(from) => from,
             None => {
@@ -50,7 +57,7 @@ impl TerminalSmtp {
                 return reply(&NotSent::Unacceptable);
             }
         };
-        let waiting = self.outgoing.take(&from, &envelope.forward_paths, data);
+        let waiting = self.outgoing.take(&from, &envelope, data);
         match waiting.answer().await {
             Ok(()) => Reply::new(250, "2.0.0", "Sealed and sent"),
             Err(why) => reply(&why),

@@ -37,13 +37,19 @@ impl Trust {
         })
     }
 
+    /// Whether a certificate to seal for somebody was relied on before. Whoever had one then does not have none today: somebody on
+    /// the way, or the certificate server, says so who would like to read along.
+    pub fn was_sealed_for(&self, address: &str) -> Result<bool, LedgerError> {
+        Ok(self.ledger.known_keys(&remembered_as(address, Use::Encrypt))?.is_some())
+    }
+
     async fn compare(
         &self,
         address: &str,
         purpose: Use,
         mut good: Vec<Vec<u8>>,
     ) -> Result<Result<Found, Untrusted>, LedgerError> {
-        let of = format!("{address} {}", if purpose == Use::Encrypt { "encrypt" } else { "sign" });
+        let of = remembered_as(address, purpose);
         let (now, known) = (self.seams.clock.now(), self.ledger.known_keys(&of)?);
         let recent = known.as_ref().is_some_and(|known| known.last <= now && now < known.last + A_DAY);
         let before = known.map(|known| known.keys).unwrap_or_default();
@@ -105,6 +111,10 @@ impl Trust {
         }
         false
     }
+}
+
+fn remembered_as(address: &str, purpose: Use) -> String {
+    format!("{address} {}", if purpose == Use::Encrypt { "encrypt" } else { "sign" })
 }
 
 fn fingerprint(certificate: &[u8]) -> String {

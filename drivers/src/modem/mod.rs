@@ -11,6 +11,7 @@ pub mod format;
 pub mod hdlc;
 pub mod identity;
 mod operate;
+mod plugged;
 pub mod port;
 pub mod quirks;
 pub mod serial;
@@ -29,6 +30,7 @@ pub use class1::Class1;
 pub use error::{Advice, EndReason, FaxError};
 pub use format::{Coding, CopyQuality, PageFormat, PageWish, Phase, Rate, Resolution, Scheme};
 pub use identity::{Capabilities, Identity};
+pub use plugged::Plugged;
 pub use t30::called::ReceivedPage;
 
 /// A document to be sent. Pages are asked for one by one, in the format that was agreed with the far end.

@@ -1,15 +1,17 @@
 //! An adapter in the rig's own process, with virtual devices behind the driver traits: the `sim` bench.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use sealfax_adapter::config::{
-    CardConfig, ConfirmationConfig, MailTls, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
+    CardConfig, ConfirmationConfig, MailTls, ModemConfig, NetworkConfig, SendingConfig, ServiceConfig, TerminalConfig,
 };
 use sealfax_adapter::{Adapter, Config, Devices};
 use sealfax_client::seam::{Network, Seams};
 use sealfax_drivers::card::CardReader;
 use sealfax_drivers::display::{Album, Style};
+use sealfax_drivers::modem::FaxLine;
 use sealfax_drivers::person::PersonProof;
 
 use super::cards::CardSlot;
@@ -51,9 +53,14 @@ impl InProcess {
         terminal_network: Arc<dyn Network>,
         log: EventLog,
         screens: ScreenNumbers,
+        fax_line: Option<Box<dyn FaxLine>>,
     ) -> Result<Self, Failure> {
         let (cards, reader) = CardSlot::new(plan.cards, name)?;
-        let (devices, keys, finger, fingers) = devices(&plan, name, &log, &screens, reader, cards.hand());
+        let (mut devices, keys, finger, fingers) = devices(&plan, name, &log, &screens, reader, cards.hand());
+        devices.fax_line = fax_line;
+        if plan.telephone.is_some() {
+            write_numbers(&plan)?;
+        }
         let adapter = Adapter::start(config(&plan, name), seams.clone(), terminal_network.clone(), devices)
             .await
             .map_err(|error| Failure::infrastructure(format!("{name}: {error}")))?;
@@ -122,9 +129,10 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         utc_offset_minutes: 540,
         data: plan.data.clone(),
         terminal: TerminalConfig {
-            smtp: SocketAddr::new(plan.towards_terminal.ip(), SMTP),
-            pop3: SocketAddr::new(plan.towards_terminal.ip(), POP3),
+            smtp: plan.telephone.is_none().then(|| SocketAddr::new(plan.towards_terminal.ip(), SMTP)),
+            pop3: plan.telephone.is_none().then(|| SocketAddr::new(plan.towards_terminal.ip(), POP3)),
             machine_addresses: vec![format!("fax@{}.example", plan.letter)],
+            modem: plan.telephone.map(|_| modem(plan)),
         },
         network: NetworkConfig {
             notices: at(SMTP),
@@ -152,6 +160,27 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         ports: None,
         service: ServiceConfig::default(),
     }
+}
+
+/// The machine's line, whose modem is plugged in by the bench.
+fn modem(plan: &SitePlan) -> ModemConfig {
+    ModemConfig {
+        device: PathBuf::new(),
+        machine: "11".to_owned(),
+        number: "100".to_owned(),
+        numbers: Some(numbers_file(plan)),
+        gateway: None,
+        redial_seconds: 1,
+    }
+}
+
+fn numbers_file(plan: &SitePlan) -> PathBuf {
+    plan.data.join("numbers.toml")
+}
+
+fn write_numbers(plan: &SitePlan) -> Result<(), Failure> {
+    let lines = plan.numbers.iter().map(|(address, number)| format!("\"{number}\" = \"{address}\"\n"));
+    std::fs::write(numbers_file(plan), lines.collect::<String>()).map_err(Failure::infrastructure)
 }
 
 /// What all adapters of all benches of this process have drawn.
@@ -184,6 +213,7 @@ fn devices(
         display: Box::new(RecordedDisplay::new(log.clone(), name, plan.language, folder, screens.clone())),
         reader,
         pin_pad: Box::new(pad),
+        fax_line: None,
         person: glass.map(|glass| Arc::new(glass) as Arc<dyn PersonProof>),
         style: Style { language: plan.language, ..Style::default() },
         album: album(),

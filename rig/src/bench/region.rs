@@ -25,6 +25,7 @@ use super::own_directory::{OwnDirectory, Publication};
 use super::people::{Character, HANAKO, JIRO, Person, TARO, USUAL};
 use super::sim::{ShiftedClock, seams};
 use super::site::{HTTP, POP3, SMTP, Site, SitePlan, machine_password};
+use crate::endpoint::fax_machine::Telephone;
 use crate::events::EventLog;
 use crate::instrument::screen::ScreenNumbers;
 use crate::scenario::runner::WIRES;
@@ -76,6 +77,10 @@ pub struct Plan {
     pub built_in: bool,
     /// Each office has a fingerprint reader beside the card's (V2).
     pub fingerprints: bool,
+    /// The offices whose machines are plain ones on a telephone line.
+    pub telephones: BTreeMap<char, Telephone>,
+    /// The fax machines are of T.37 extended mode.
+    pub extended: bool,
 }
 
 impl Default for Plan {
@@ -95,6 +100,8 @@ impl Default for Plan {
             own_directory: false,
             built_in: false,
             fingerprints: false,
+            telephones: BTreeMap::new(),
+            extended: false,
         }
     }
 }
@@ -139,6 +146,9 @@ impl Region {
     pub async fn start(bench: &Bench, plan: Plan) -> Result<Self, Failure> {
         if plan.built_in && bench.kind != BenchKind::Sim {
             return Err(Failure::Unsupported("fax machine with the adapter built in".into()));
+        }
+        if !plan.telephones.is_empty() && bench.kind != BenchKind::Sim {
+            return Err(Failure::Unsupported("telephone line at a board".into()));
         }
         if plan.fingerprints && bench.kind != BenchKind::Sim {
             return Err(Failure::Unsupported("fingerprint reader at a board".into()));
@@ -258,6 +268,10 @@ impl Region {
                 hold: plan.hold,
                 batch: plan.batch,
                 fingerprints: plan.fingerprints,
+                telephone: plan.telephones.get(letter).copied(),
+                numbers: numbers(&plan.people),
+                seed: region.seed,
+                extended: plan.extended,
                 language: Language::Japanese,
                 keep_pictures: plan.pictures || bench.pictures,
                 cards: bench.cards,
@@ -596,4 +610,9 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     }
     out.push_str(&format!("-----END {label}-----\n"));
     out
+}
+
+/// The telephone number of each person: 101, 102 ... in their order.
+fn numbers(people: &[Character]) -> BTreeMap<&'static str, String> {
+    people.iter().zip(101u32..).map(|(person, number)| (person.address, number.to_string())).collect()
 }

@@ -1,5 +1,6 @@
 //! One office: a mail server, an adapter with its devices, a fax machine, and what people do there.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +18,7 @@ use super::mail_tls::{POP3S, SMTPS};
 use super::on_lab::{LabPlan, OnLab};
 use super::on_twin::{OnTwin, TwinPlan};
 use super::people::Person;
+use crate::endpoint::fax_machine::{FaxMachine, Telephone};
 use crate::endpoint::ifax::{IfaxTerminal, Lcd, PrintedDocument, TerminalError};
 use crate::events::{Event, EventKind, EventLog, Lane, Mark};
 use crate::instrument::fingerprint::Fingers;
@@ -58,6 +60,13 @@ pub(super) struct SitePlan {
     pub(super) hold: Duration,
     pub(super) batch: usize,
     pub(super) fingerprints: bool,
+    /// What the office's machine is, if it is on a telephone line.
+    pub(super) telephone: Option<Telephone>,
+    /// Under which number a person is reached by telephone.
+    pub(super) numbers: BTreeMap<&'static str, String>,
+    pub(super) seed: u64,
+    /// The machine is of T.37 extended mode.
+    pub(super) extended: bool,
     pub(super) language: Language,
     pub(super) keep_pictures: bool,
     pub(super) cards: Cards,
@@ -82,12 +91,20 @@ enum UnderTest {
     Lab(Box<OnLab>),
 }
 
+/// A plain fax machine, and who is reached through it under which number.
+struct OnTheTelephone {
+    machine: FaxMachine,
+    numbers: BTreeMap<&'static str, String>,
+}
+
 /// One office.
 pub struct Site {
     /// "adapter-b".
     pub adapter_name: String,
-    /// The fax machine.
+    /// The fax machine, where it is an Internet fax machine.
     pub terminal: IfaxTerminal,
+    /// The fax machine on a telephone line, where there is one.
+    telephone: Option<OnTheTelephone>,
     /// The hand at the card slot.
     pub slot: Hand,
     adapter: UnderTest,
@@ -115,7 +132,7 @@ impl Site {
         let letter = plan.letter;
         let adapter_name = format!("adapter-{letter}");
         let machine = format!("fax@{letter}.example");
-        let terminal = IfaxTerminal::new(
+        let mut terminal = IfaxTerminal::new(
             &format!("terminal-{letter}"),
             &machine,
             SocketAddr::new(plan.towards_terminal.ip(), SMTP),
@@ -125,10 +142,23 @@ impl Site {
             &plan.folder,
         )
         .map_err(Failure::infrastructure)?;
+        if plan.extended {
+            terminal = terminal.in_extended_mode();
+        }
+        let mut telephone = None;
         let (adapter, slot) = match (plan.twin.clone(), plan.lab.clone()) {
             (None, None) => {
+                let mut line = None;
+                if let Some(kind) = plan.telephone {
+                    let name = format!("machine-{letter}");
+                    std::fs::create_dir_all(&plan.data).map_err(Failure::infrastructure)?;
+                    let (machine, near) =
+                        FaxMachine::new(kind, &name, plan.seed, log.clone(), &plan.folder, &plan.data)?;
+                    telephone = Some(OnTheTelephone { machine, numbers: plan.numbers.clone() });
+                    line = Some(near);
+                }
                 let starting =
-                    InProcess::start(plan, &adapter_name, seams, terminal_network, log.clone(), screens).await?;
+                    InProcess::start(plan, &adapter_name, seams, terminal_network, log.clone(), screens, line).await?;
                 let hand = starting.hand().clone();
                 (UnderTest::InProcess(Box::new(starting)), hand)
             }
@@ -144,7 +174,7 @@ impl Site {
             }
         };
         let looking = Mutex::new(log.mark());
-        Ok(Self { adapter_name, terminal, slot, adapter, log, letter, looking })
+        Ok(Self { adapter_name, terminal, telephone, slot, adapter, log, letter, looking })
     }
 
     /// The power of the adapter is cut: nothing is finished, nothing is said.
@@ -352,6 +382,10 @@ impl Site {
         pages: &[sealfax_ifax::Page],
     ) -> Result<Lcd, Failure> {
         self.look_from(self.log.mark());
+        if let Some(telephone) = &self.telephone {
+            let number = to.first().and_then(|address| telephone.numbers.get(address)).map_or("999", String::as_str);
+            return telephone.machine.send(number, pages).await.map_err(Failure::expectation);
+        }
         let to: Vec<String> = to.iter().map(|address| (*address).to_owned()).collect();
         let mut terminal = self.terminal.clone();
         if let Some(person) = from {
@@ -378,8 +412,12 @@ impl Site {
         Ok(lcd)
     }
 
-    /// RECEIVE is pressed: everything that comes is printed.
+    /// RECEIVE is pressed: everything that comes is printed. On a telephone line: the next document that the machine prints.
     pub async fn receive(&self) -> Result<Vec<PrintedDocument>, TerminalError> {
+        if let Some(telephone) = &self.telephone {
+            // Nobody presses anything: the machine is called.
+            return Ok(telephone.machine.next_printed(PATIENCE).await?.into_iter().collect());
+        }
         self.look_from(self.log.mark());
         let letter = self.letter;
         self.terminal.receive(&format!("fax@{letter}.example"), machine_password(letter).as_bytes()).await

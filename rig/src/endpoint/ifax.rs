@@ -1,20 +1,29 @@
 //! An unmodified Internet fax machine (ITU-T T.37 simple mode, RFC 3965; I1-I3, ST701-ST709): it scans, compresses,
-//! converts, sends by SMTP to the one mail server it knows, and fetches and prints by POP3. It knows nothing of
-//! adapters, cards or sealing.
+//! converts, sends by SMTP to the one mail server it knows, and fetches and prints by POP3. In extended mode (RFC 2532)
+//! it asks for notifications besides, and answers those who ask. It knows nothing of adapters, cards or sealing.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sealfax_client::pop3::{self, Pop3Error};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Seams;
-use sealfax_client::smtp::{self, SendError};
+use sealfax_client::smtp::{self, Connection, Outgoing, SendError};
+use sealfax_client::smtp_server::{Dsn, Notify, RecipientDsn, Return};
 use sealfax_ifax::address::{Address, AddressError, Mailbox};
+use sealfax_ifax::extended::{
+    Awaited, FEATURES_FIELD, Notification, NotificationError, PROFILE_S_FEATURES, State, Waiting,
+};
+use sealfax_ifax::header::{Headers, format_date};
 use sealfax_ifax::mail::{self, FaxMail, MailError};
+use sealfax_ifax::mdn::{self, Mdn, MdnError};
 use sealfax_ifax::page::Page;
 use sealfax_ifax::tiff::{self, TiffError};
 
+use super::tray::OutputTray;
+pub use super::tray::PrintedDocument;
 use crate::events::{EventKind, EventLog, Lane};
 
 /// How long the machine waits for its mail server's last word (RFC 5321, 4.5.3.2.6).
@@ -47,6 +56,12 @@ pub enum TerminalError {
         #[source]
         source: std::io::Error,
     },
+    /// A notification that came cannot be read.
+    #[error("a notification cannot be read")]
+    Notification(#[from] NotificationError),
+    /// The notification that a sender asked for cannot be made.
+    #[error("the notification that the sender asked for cannot be made")]
+    Mdn(#[from] MdnError),
     /// The picture of a printed page cannot be made.
     #[error("the picture of a printed page cannot be made")]
     Picture(#[from] png::EncodingError),
@@ -65,19 +80,6 @@ pub struct Lcd {
     pub message_id: String,
 }
 
-/// One document that came out of the machine.
-#[derive(Debug, Clone)]
-pub struct PrintedDocument {
-    /// The mail as fetched.
-    pub mail: Vec<u8>,
-    /// Its pages.
-    pub pages: Vec<Page>,
-    /// The pages as a TIFF file.
-    pub tiff: Vec<u8>,
-    /// Where the TIFF lies, relative to the folder.
-    pub path: String,
-}
-
 /// The machine.
 #[derive(Debug, Clone)]
 pub struct IfaxTerminal {
@@ -88,6 +90,16 @@ pub struct IfaxTerminal {
     seams: Seams,
     log: EventLog,
     folder: PathBuf,
+    extended: Option<Arc<Mutex<Extended>>>,
+}
+
+/// What a machine of extended mode remembers.
+#[derive(Debug, Default)]
+struct Extended {
+    /// What was sent and waits for its notifications.
+    waiting: Waiting,
+    /// The notifications that came.
+    taken: Vec<Vec<u8>>,
 }
 
 impl IfaxTerminal {
@@ -102,7 +114,36 @@ impl IfaxTerminal {
         log: EventLog,
         folder: &Path,
     ) -> Result<Self, TerminalError> {
-        Ok(Self { name: name.to_owned(), from: mailbox(from)?, smtp, pop3, seams, log, folder: folder.to_path_buf() })
+        Ok(Self {
+            name: name.to_owned(),
+            from: mailbox(from)?,
+            smtp,
+            pop3,
+            seams,
+            log,
+            folder: folder.to_path_buf(),
+            extended: None,
+        })
+    }
+
+    /// The same machine in extended mode (RFC 2532): it asks for notifications of both kinds, waits for them, and gives
+    /// those that others ask for.
+    pub fn in_extended_mode(mut self) -> Self {
+        self.extended = Some(Arc::default());
+        self
+    }
+
+    /// What the machine knows of a fax to this recipient; `None` in simple mode, or if it sent no such fax.
+    pub fn confirmed(&self, message_id: &str, recipient: &str) -> Option<State> {
+        let extended = self.extended.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        extended.waiting.fax(message_id)?.recipients.get(recipient).copied()
+    }
+
+    /// The notifications that the machine has fetched, as they came.
+    pub fn notifications(&self) -> Vec<Vec<u8>> {
+        let taken =
+            |extended: &Arc<Mutex<Extended>>| extended.lock().unwrap_or_else(PoisonError::into_inner).taken.clone();
+        self.extended.as_ref().map(taken).unwrap_or_default()
     }
 
     /// The same machine with another sender chosen on its panel.
@@ -133,23 +174,48 @@ impl IfaxTerminal {
             subject: subject.to_owned(),
             date: self.seams.clock.now(),
             message_id: message_id.clone(),
-            notify: None,
+            notify: self.extended.is_some().then(|| self.from.clone()),
             text: None,
             pages: tiff.clone(),
             boundary: format!("fax-{token}"),
         };
         let octets = mail::compose(&fax)?;
         self.step(&["ST705", "P1"], "TIFF and MIME made");
-        self.keep(&format!("pages/{}-sent.tif", self.name), &tiff)?;
+        self.tray().keep(&format!("pages/{}-sent.tif", self.name), &tiff)?;
         self.step(&["ST706"], format!("to the mail server at {}", self.smtp));
         let reverse_path = self.from.address.to_string();
-        let sending = smtp::send(&*self.seams.network, self.smtp, &self.name, Some(&reverse_path), to, &octets);
+        let envelope_id = format!("fax-{token}");
+        let wishes = self.extended.is_some().then(|| wishes(&envelope_id, to));
+        let sending = self.transact(Some(&reverse_path), to, &octets, wishes.as_ref());
         let outcome = tokio::time::timeout(PATIENCE, sending).await;
         self.step(&["ST707"], "error from the adapter?");
         let lcd = lcd(outcome.unwrap_or(Err(SendError::Timeout("end of data"))), message_id);
+        if let Some(extended) = self.extended.as_ref().filter(|_| lcd.sent) {
+            let recipients = to.iter().map(|address| (address.clone(), State::Awaited)).collect();
+            let fax = Awaited { message_id: lcd.message_id.clone(), envelope_id, recipients };
+            extended.lock().unwrap_or_else(PoisonError::into_inner).waiting.sent(fax);
+        }
         let id = if lcd.sent { "ST708" } else { "ST709" };
         self.step(&[id], format!("LCD: {}", lcd.text));
         Ok(lcd)
+    }
+
+    async fn transact(
+        &self,
+        reverse_path: Option<&str>,
+        to: &[String],
+        octets: &[u8],
+        dsn: Option<&Dsn>,
+    ) -> Result<Vec<smtp::RecipientResult>, SendError> {
+        let network = &*self.seams.network;
+        if dsn.is_none() {
+            return smtp::send(network, self.smtp, &self.name, reverse_path, to, octets).await;
+        }
+        let mut connection = Connection::open_asking(network, self.smtp, &self.name).await?;
+        let outgoing = Outgoing { reverse_path, recipients: to, mail: octets, all_or_nothing: false, utf8: false, dsn };
+        let results = connection.transact(outgoing).await?;
+        connection.quit().await;
+        Ok(results)
     }
 
     /// Fetches everything in the mailbox, prints it, deletes it. A mail that is no fax is left where it is.
@@ -158,13 +224,18 @@ impl IfaxTerminal {
         let mut client = pop3::Client::connect(&*self.seams.network, self.pop3).await?;
         client.login(login, &Password::new(password.to_vec())).await?;
         let listing = client.list().await?;
-        let mut printed = Vec::new();
+        let (mut printed, mut asked) = (Vec::new(), Vec::new());
         for (number, _) in listing.into_iter().take(MOST_MAILS) {
             let mail = client.retr(number).await?;
+            if self.is_news(&mail) {
+                client.dele(number).await?;
+                continue;
+            }
             match self.print(mail) {
                 Ok(document) => {
-                    printed.push(document);
                     client.dele(number).await?;
+                    asked.extend(request(&document.mail));
+                    printed.push(document);
                 }
                 Err(error @ (TerminalError::Mail(_) | TerminalError::Tiff(_))) => {
                     self.log.write(
@@ -178,40 +249,110 @@ impl IfaxTerminal {
             }
         }
         client.quit().await?;
+        if self.extended.is_some() {
+            for request in asked {
+                self.answer(&request).await?;
+            }
+        }
         Ok(printed)
+    }
+
+    /// In extended mode: takes a notification, and says on the display what it tells.
+    fn is_news(&self, mail: &[u8]) -> bool {
+        let Some(extended) = &self.extended else { return false };
+        let note = |text: String| self.log.write(Lane::Terminal, &self.name, EventKind::Note, text);
+        match Notification::read(mail) {
+            Ok(None) => false,
+            Ok(Some(notification)) => {
+                let news = {
+                    let mut extended = extended.lock().unwrap_or_else(PoisonError::into_inner);
+                    extended.taken.push(mail.to_vec());
+                    extended.waiting.take(&notification)
+                };
+                for news in &news {
+                    let words = match news.state {
+                        State::Processed => "印刷されました / PRINTED",
+                        State::Failed => "不達 / NOT DELIVERED",
+                        _ => "配達されました / DELIVERED",
+                    };
+                    note(format!("LCD: {words} {}", news.recipient));
+                }
+                if news.is_empty() {
+                    note("a notification that tells nothing new".to_owned());
+                }
+                true
+            }
+            Err(error) => {
+                note(format!("a notification that cannot be read is deleted: {error}"));
+                true
+            }
+        }
+    }
+
+    /// In extended mode: the sender asked for a disposition notification, and gets it by mail in clear (RFC 2532).
+    async fn answer(&self, request: &Request) -> Result<(), TerminalError> {
+        let token = self.seams.entropy.token();
+        let entity = mdn::compose(&Mdn {
+            reporting_ua: format!("{}; simulated IFAX", self.name),
+            original_recipient: None,
+            final_recipient: self.from.address.clone(),
+            original_message_id: request.message_id.clone(),
+            disposition: mdn::Disposition::printed(),
+            received_content_mic: None,
+            extensions: vec![(FEATURES_FIELD.to_owned(), PROFILE_S_FEATURES.to_owned())],
+            enclosed: None,
+            text: "印刷しました。\nPrinted.\n".to_owned(),
+            boundary: format!("mdn-{token}"),
+        })?;
+        let fields = [
+            ("From", self.from.to_header()),
+            ("To", request.to.to_string()),
+            ("Subject", "Printed".to_owned()),
+            ("Date", format_date(self.seams.clock.now())),
+            ("Message-ID", format!("<{token}@{}>", self.from.address.domain())),
+            ("MIME-Version", "1.0".to_owned()),
+        ];
+        let mut headers = Headers::new();
+        for (name, value) in fields {
+            headers.push(name, &value).map_err(MdnError::from)?;
+        }
+        let octets = [headers.to_octets(), entity].concat();
+        let sent = self.transact(None, &[request.to.to_string()], &octets, None).await;
+        let lcd = lcd(sent, request.message_id.clone());
+        let text = format!("the notification for {}: {}", request.to, lcd.text);
+        self.log.write(Lane::Terminal, &self.name, EventKind::Note, text);
+        Ok(())
     }
 
     /// Decodes, expands, prints (I2).
     fn print(&self, octets: Vec<u8>) -> Result<PrintedDocument, TerminalError> {
         let fax = mail::parse(&octets, &mail::Limits::default())?;
-        let pages = tiff::read(&fax.pages, &tiff::Limits::default())?;
-        let tiff = tiff::write(&pages)?;
-        let path = self.free_name();
-        self.keep(&path, &tiff)?;
-        for (number, page) in pages.iter().enumerate() {
-            let name = path.replace(".tif", &format!("-{}.png", number + 1));
-            self.keep(&name, &picture(page)?)?;
-        }
-        self.step(&["I2"], format!("printed {} page(s)", pages.len()));
-        Ok(PrintedDocument { mail: octets, pages, tiff, path })
+        self.tray().print(tiff::read(&fax.pages, &tiff::Limits::default())?, octets)
     }
 
-    /// The next name in the output tray: nothing printed is ever overwritten.
-    fn free_name(&self) -> String {
-        let names = (1u32..).map(|number| format!("pages/{}-printed-{number}.tif", self.name));
-        let mut free = names.filter(|name| !self.folder.join(name).exists());
-        free.next().unwrap_or_default()
+    fn tray(&self) -> OutputTray<'_> {
+        OutputTray { machine: &self.name, folder: &self.folder, log: &self.log }
     }
+}
 
-    fn keep(&self, path: &str, octets: &[u8]) -> Result<(), TerminalError> {
-        let whole = self.folder.join(path);
-        let failed = |source| TerminalError::Tray { path: whole.clone(), source };
-        whole.parent().map_or(Ok(()), std::fs::create_dir_all).map_err(failed)?;
-        std::fs::write(&whole, octets).map_err(failed)?;
-        let kind = EventKind::Artefact { path: path.to_owned() };
-        self.log.write(Lane::Terminal, &self.name, kind, path);
-        Ok(())
-    }
+/// A sender's request for a notification.
+struct Request {
+    to: Address,
+    message_id: String,
+}
+
+fn request(mail: &[u8]) -> Option<Request> {
+    let fax = mail::parse(mail, &mail::Limits::default()).ok()?;
+    Some(Request { to: fax.notify?.address, message_id: fax.message_id })
+}
+
+/// Notifications of success and failure, and no page of the fax in them (RFC 2532, RFC 3461).
+fn wishes(envelope_id: &str, to: &[String]) -> Dsn {
+    let of = |recipient: &String| {
+        let notify = Some(Notify { success: true, failure: true, delay: false });
+        (recipient.clone(), RecipientDsn { notify, orcpt: Some(recipient.clone()) })
+    };
+    Dsn { ret: Some(Return::Headers), envid: Some(envelope_id.to_owned()), recipients: to.iter().map(of).collect() }
 }
 
 fn mailbox(text: &str) -> Result<Mailbox, TerminalError> {
@@ -242,154 +383,5 @@ fn lcd(outcome: Result<Vec<smtp::RecipientResult>, SendError>, message_id: Strin
     Lcd { text, sent, code, message_id }
 }
 
-/// A page as a bilevel PNG (ISO/IEC 15948), with its resolution.
-fn picture(page: &Page) -> Result<Vec<u8>, TerminalError> {
-    let mut octets = Vec::new();
-    let mut encoder = png::Encoder::new(&mut octets, page.width(), page.height());
-    encoder.set_color(png::ColorType::Grayscale);
-    encoder.set_depth(png::BitDepth::One);
-    // A machine does not keep people waiting for a picture of what it printed.
-    encoder.set_compression(png::Compression::Fast);
-    let (across, down) = page.resolution().dpi();
-    let per_metre = |dpi: u32| dpi * 10_000 / 254;
-    encoder.set_pixel_dims(Some(png::PixelDimensions {
-        xppu: per_metre(across),
-        yppu: per_metre(down),
-        unit: png::Unit::Meter,
-    }));
-    let mut writer = encoder.write_header()?;
-    // In a page 1 is black, in PNG 0 is.
-    let light: Vec<u8> = page.rows().iter().map(|octet| !octet).collect();
-    writer.write_image_data(&light)?;
-    writer.finish()?;
-    Ok(octets)
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use sealfax_client::seam::{Network, TcpNetwork};
-    use sealfax_ifax::page::Resolution;
-    use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-
-    fn page() -> Page {
-        let mut page = Page::blank(1728, 64, Resolution::Fine).unwrap();
-        for x in 0..200 {
-            page.set(x, x % 64, true);
-        }
-        page
-    }
-
-    fn terminal(at: SocketAddr, folder: &Path, log: &EventLog) -> IfaxTerminal {
-        let seams = Seams::system();
-        IfaxTerminal::new("terminal-a", "taro@a.example", at, at, seams, log.clone(), folder).unwrap()
-    }
-
-    /// A mail server that answers each line by `answer` and returns everything it was told.
-    async fn server(
-        script: &'static [(&'static str, &'static str)],
-        greeting: &'static str,
-        mail: Vec<u8>,
-    ) -> (SocketAddr, tokio::task::JoinHandle<Vec<u8>>) {
-        let listener = TcpNetwork.bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        let at = listener.local_addr().unwrap();
-        let task = tokio::spawn(async move {
-            let (stream, _) = listener.accept().await.unwrap();
-            let mut stream = BufReader::new(stream);
-            stream.get_mut().write_all(greeting.as_bytes()).await.unwrap();
-            let (mut told, mut line) = (Vec::new(), String::new());
-            while stream.read_line(&mut line).await.unwrap_or(0) > 0 {
-                told.extend(line.as_bytes());
-                let answer =
-                    script.iter().find(|(verb, _)| line.starts_with(verb)).map_or("250 ok\r\n", |(_, answer)| answer);
-                stream.get_mut().write_all(answer.as_bytes()).await.unwrap();
-                if line.starts_with("RETR") {
-                    stream.get_mut().write_all(&mail).await.unwrap();
-                    stream.get_mut().write_all(b"\r\n.\r\n").await.unwrap();
-                }
-                if answer.starts_with("354") {
-                    while !told.ends_with(b"\r\n.\r\n") {
-                        told.push(stream.read_u8().await.unwrap());
-                    }
-                    stream
-                        .get_mut()
-                        .write_all(script.iter().find(|(verb, _)| *verb == ".").unwrap().1.as_bytes())
-                        .await
-                        .unwrap();
-                }
-                if line.starts_with("QUIT") {
-                    break;
-                }
-                line.clear();
-            }
-            told
-        });
-        (at, task)
-    }
-
-    #[tokio::test]
-    async fn a_taken_mail_is_sent_and_says_so() {
-        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
-        let script =
-            &[("EHLO", "250 hello\r\n"), ("DATA", "354 go\r\n"), (".", "250 2.0.0 taken\r\n"), ("QUIT", "221 bye\r\n")];
-        let (at, told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-        let lcd =
-            terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
-        assert!(lcd.sent, "{lcd:?}");
-        let told = String::from_utf8(told.await.unwrap()).unwrap();
-        assert!(told.contains("MAIL FROM:<taro@a.example>"), "{told}");
-        assert!(told.contains("image/tiff"), "{told}");
-        let steps: Vec<_> = log.exercised().into_iter().filter(|id| id.starts_with("ST")).collect();
-        assert_eq!(steps, ["ST701", "ST702", "ST703", "ST704", "ST705", "ST706", "ST707", "ST708"]);
-    }
-
-    #[tokio::test]
-    async fn a_refusal_stands_on_the_lcd() {
-        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
-        let script = &[
-            ("EHLO", "250 hello\r\n"),
-            ("DATA", "354 go\r\n"),
-            (".", "550 5.7.0 no certificate\r\n"),
-            ("QUIT", "221 bye\r\n"),
-        ];
-        let (at, _told) = server(script, "220 adapter-a\r\n", Vec::new()).await;
-        let lcd =
-            terminal(at, folder.path(), &log).send(&["hanako@b.example".into()], &[page()], "Offer").await.unwrap();
-        assert_eq!((lcd.sent, lcd.code), (false, Some(550)));
-        assert!(lcd.text.contains("no certificate"), "{lcd:?}");
-        assert!(log.exercised().contains("ST709"));
-    }
-
-    #[tokio::test]
-    async fn a_fetched_mail_is_printed_pixel_by_pixel_and_deleted() {
-        let (folder, log) = (tempfile::tempdir().unwrap(), EventLog::new());
-        let fax = FaxMail {
-            from: mailbox("taro@a.example").unwrap(),
-            to: vec![mailbox("hanako@b.example").unwrap()],
-            subject: "Offer".into(),
-            date: std::time::SystemTime::UNIX_EPOCH,
-            message_id: "1@a.example".into(),
-            notify: None,
-            text: None,
-            pages: tiff::write(&[page()]).unwrap(),
-            boundary: "x".into(),
-        };
-        let mut octets = mail::compose(&fax).unwrap();
-        octets.truncate(octets.trim_ascii_end().len());
-        let script = &[
-            ("USER", "+OK\r\n"),
-            ("PASS", "+OK\r\n"),
-            ("LIST", "+OK\r\n1 1000\r\n.\r\n"),
-            ("RETR", "+OK\r\n"),
-            ("DELE", "+OK\r\n"),
-            ("QUIT", "+OK\r\n"),
-        ];
-        let (at, told) = server(script, "+OK ready\r\n", octets).await;
-        let printed = terminal(at, folder.path(), &log).receive("hanako", b"secret").await.unwrap();
-        assert_eq!(printed.len(), 1);
-        assert_eq!(printed[0].pages, [page()]);
-        assert!(folder.path().join("pages/terminal-a-printed-1-1.png").exists());
-        assert!(String::from_utf8(told.await.unwrap()).unwrap().contains("DELE 1"));
-    }
-}
+mod tests;

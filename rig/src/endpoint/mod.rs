@@ -1,4 +1,7 @@
 //! Endpoints: what stands at the ends of the wires and is not under test, as real protocol speakers.
 
+pub mod fax_machine;
 pub mod ifax;
-pub mod scanner;
+mod tray;
+
+pub use sealfax_scanner as scanner;

@@ -25,6 +25,7 @@ const RAW: EncodeOptions = EncodeOptions {
     rtc: true,
     fill_order: FillOrder::MsbFirst,
     k: 1,
+    line_bits: 0,
 };
 
 /// Whether it is installed.

@@ -90,6 +90,34 @@ impl<'a> BitReader<'a> {
         self.count -= n;
     }
 
+    /// Bits that can be looked at and taken without asking for more.
+    #[inline(always)]
+    pub(crate) fn at_hand(&self) -> u32 {
+        self.count
+    }
+
+    /// The next `n` bits (1 to 32) of those at hand.
+    #[inline(always)]
+    pub(crate) fn look(&self, n: u32) -> u32 {
+        (self.held >> (64 - n)) as u32
+    }
+
+    /// Consumes `n` bits (at most 63) of those at hand.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, n: u32) {
+        self.held <<= n;
+        self.count -= n;
+    }
+
+    /// Consumes any number of bits.
+    pub(crate) fn skip_far(&mut self, mut n: u32) {
+        while n > 32 {
+            self.skip(32);
+            n -= 32;
+        }
+        self.skip(n);
+    }
+
     /// Consumes up to the next octet boundary.
     pub(crate) fn align(&mut self) {
         self.skip(self.count % 8);
@@ -139,6 +167,20 @@ impl BitWriter {
     /// Bits beyond the last whole octet.
     pub(crate) fn odd_bits(&self) -> u32 {
         self.count % 8
+    }
+
+    /// Bits written so far.
+    pub(crate) fn bits(&self) -> usize {
+        self.out.len() * 8 + self.count as usize
+    }
+
+    /// Appends so many zeros.
+    pub(crate) fn fill(&mut self, mut zeros: usize) {
+        while zeros > 0 {
+            let step = zeros.min(32);
+            self.put(0, step as u32);
+            zeros -= step;
+        }
     }
 
     /// Fills with zeros up to an octet boundary.

@@ -94,36 +94,6 @@ pub(super) struct Span {
 /// Spans by colour (white first) and the next [`SPAN_BITS`] bits.
 pub(super) static SPANS: [[Span; 1 << SPAN_BITS]; 2] = [spans(false), spans(true)];
 
-/// Bits by which [`PAIRS`] is looked up.
-pub(super) const PAIR_BITS: u32 = 12;
-
-/// Two whole runs, of one colour and then of the other, of less than 64 pixels each; `bits` is 0 if they are not.
-#[derive(Clone, Copy)]
-pub(super) struct Pair {
-    pub(super) runs: [u8; 2],
-    pub(super) bits: u8,
-}
-
-/// Pairs by the first colour (white first) and the next [`PAIR_BITS`] bits.
-pub(super) static PAIRS: [[Pair; 1 << PAIR_BITS]; 2] = [pairs(false), pairs(true)];
-
-const fn pairs(black_first: bool) -> [Pair; 1 << PAIR_BITS] {
-    let (white, black) = (entries::<{ 1 << PAIR_BITS }>(&WHITE), entries::<{ 1 << PAIR_BITS }>(&BLACK));
-    let (first, second) = if black_first { (black, white) } else { (white, black) };
-    let mut out = [Pair { runs: [0; 2], bits: 0 }; 1 << PAIR_BITS];
-    let mut i = 0;
-    while i < out.len() {
-        let one = first[i];
-        let two = second[(i << one.len) & ((1 << PAIR_BITS) - 1)];
-        let whole = one.len > 0 && two.len > 0 && one.len as u32 + two.len as u32 <= PAIR_BITS;
-        if whole && one.run < 64 && two.run < 64 {
-            out[i] = Pair { runs: [one.run as u8, two.run as u8], bits: one.len + two.len };
-        }
-        i += 1;
-    }
-    out
-}
-
 const fn spans(black_first: bool) -> [Span; 1 << SPAN_BITS] {
     let (white, black) = (entries::<{ 1 << SPAN_BITS }>(&WHITE), entries::<{ 1 << SPAN_BITS }>(&BLACK));
     let mut out = [Span { changes: 0, bits: 0, pixels: 0, odd: false }; 1 << SPAN_BITS];
@@ -158,7 +128,8 @@ pub(super) static WHITE_ENTRIES: [Entry; 1 << WHITE_BITS] = entries(&WHITE);
 /// Runs by the next [`BLACK_BITS`] bits.
 pub(super) static BLACK_ENTRIES: [Entry; 1 << BLACK_BITS] = entries(&BLACK);
 
-const fn word(text: &str) -> Word {
+/// The code word that is printed so.
+pub(super) const fn word(text: &str) -> Word {
     let digits = text.as_bytes();
     let (mut bits, mut i) = (0, 0);
     while i < digits.len() {
@@ -182,7 +153,8 @@ const fn words(table: &[(u16, &str); 91]) -> [Word; 104] {
     out
 }
 
-const fn entries<const N: usize>(table: &[(u16, &str); 91]) -> [Entry; N] {
+/// Runs by as many bits as `N` entries have, as far as their code words have no more.
+pub(super) const fn entries<const N: usize>(table: &[(u16, &str); 91]) -> [Entry; N] {
     let mut out = [Entry { run: 0, len: 0 }; N];
     let bits = N.trailing_zeros();
     let mut i = 0;

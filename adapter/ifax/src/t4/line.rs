@@ -1,6 +1,8 @@
 //! One scan line as its changing elements (T.4 clause 4.2.1.1): the pixels whose colour differs from the one before.
 //! A line starts white, so entry 0, 2, ... turn black and 1, 3, ... turn white.
 
+use super::two_d::Reference;
+
 /// Lists the changing elements of a packed row of `width` pixels.
 pub(super) fn changes(row: &[u8], width: u32, out: &mut Vec<u32>) {
     out.clear();
@@ -32,20 +34,29 @@ pub(super) fn changes(row: &[u8], width: u32, out: &mut Vec<u32>) {
 }
 
 /// A row while it is decoded: a bit for each pixel at which the colour changes. A change at the same place twice is none.
-#[derive(Debug, Default)]
-pub(super) struct Edges(Vec<u64>);
+#[derive(Debug)]
+pub(super) struct Edges {
+    words: Vec<u64>,
+    width: u32,
+}
 
 impl Edges {
     /// For rows of so many pixels; what is changed up to 31 pixels behind the end is lost.
     pub(super) fn new(width: u32) -> Self {
-        Self(vec![0; width as usize / 64 + 2])
+        Self { words: vec![0; width as usize / 64 + 2], width }
     }
 
     /// The colour changes at this pixel.
     #[inline]
     pub(super) fn change(&mut self, at: u32) {
-        if let Some(word) = self.0.get_mut(at as usize / 64) {
-            *word ^= 1 << (63 - at % 64);
+        self.change_if(true, at);
+    }
+
+    /// The colour may change at this pixel.
+    #[inline(always)]
+    pub(super) fn change_if(&mut self, changes: bool, at: u32) {
+        if let Some(word) = self.words.get_mut(at as usize / 64) {
+            *word ^= u64::from(changes) << (63 - at % 64);
         }
     }
 
@@ -54,55 +65,65 @@ impl Edges {
     pub(super) fn change_all(&mut self, at: u32, changes: u32) {
         let (word, shift) = (at as usize / 64, at % 64);
         let both = (u128::from(changes) << 96) >> shift;
-        if let Some([first, second]) = self.0.get_mut(word..).and_then(<[u64]>::first_chunk_mut::<2>) {
+        if let Some([first, second]) = self.words.get_mut(word..).and_then(<[u64]>::first_chunk_mut::<2>) {
             *first ^= (both >> 64) as u64;
             *second ^= both as u64;
         }
     }
 
-    pub(super) fn clear(&mut self) {
-        self.0.fill(0);
-    }
-
-    /// How many changes there are.
-    pub(super) fn count(&self) -> u32 {
-        self.0.iter().map(|word| word.count_ones()).sum()
-    }
-
-    /// Lists the changing elements.
-    pub(super) fn list(&self, width: u32, out: &mut Vec<u32>) {
-        out.clear();
-        for (number, word) in (0u32..).zip(&self.0) {
-            let mut edges = *word;
-            while edges != 0 {
-                let at = number * 64 + edges.leading_zeros();
-                edges &= u64::MAX >> 1 >> edges.leading_zeros();
-                if at < width {
-                    out.push(at);
-                }
+    /// Takes over the ascending list of all changes of a row that was just begun.
+    pub(super) fn take(&mut self, changes: &[u16]) {
+        let (mut word, mut number) = (0u64, 0);
+        for at in changes {
+            let here = usize::from(at / 64);
+            // Never read again: one change would wait for the other to be written.
+            word = if here == number { word } else { 0 } | 1 << (63 - at % 64);
+            number = here;
+            if let Some(place) = self.words.get_mut(number) {
+                *place = word;
             }
         }
     }
 
-    /// Appends the row, and begins a new one.
-    pub(super) fn paint(&mut self, width: u32, rows: &mut Vec<u8>) {
-        let start = rows.len();
-        rows.resize(start + crate::page::stride(width), 0);
-        let row = rows.get_mut(start..).unwrap_or_default();
-        let mut black = 0u64;
-        let mut words = self.0.iter_mut().map(|word| {
-            let edges = std::mem::take(word);
-            let mut pixels = black;
-            if edges != 0 {
-                let mut turned = edges;
-                for shift in [1, 2, 4, 8, 16, 32] {
-                    turned ^= turned >> shift;
-                }
-                pixels ^= turned;
+    pub(super) fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// What stands behind the line is no change.
+    pub(super) fn finish(&mut self) {
+        let mut keep = !(u64::MAX >> (self.width % 64));
+        for word in self.words.iter_mut().skip(self.width as usize / 64) {
+            *word &= std::mem::take(&mut keep);
+        }
+    }
+
+    /// How many changes there are.
+    pub(super) fn count(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Calls for each change, from left to right.
+    #[inline(always)]
+    pub(super) fn each(&self, mut change: impl FnMut(u32)) {
+        for (number, word) in (0u32..).zip(&self.words) {
+            let mut edges = *word;
+            while edges != 0 {
+                let at = edges.leading_zeros();
+                edges &= u64::MAX >> 1 >> at;
+                change(number * 64 + at);
             }
-            black = 0u64.wrapping_sub(pixels & 1);
-            pixels.to_be_bytes()
-        });
+        }
+    }
+
+    /// Paints a row that is white, and begins a new one.
+    pub(super) fn paint(&mut self, row: &mut [u8]) {
+        if self.words.iter().fold(0, |any, word| any | word) == 0 {
+            return;
+        }
+        // Each word by itself first, for that is done for several at once.
+        self.words.iter_mut().for_each(|word| *word = turned(*word));
+        let mut black = 0u64;
+        let mut words = self.words.iter_mut().map(|word| follow(std::mem::take(word), &mut black).to_be_bytes());
         let mut octets = row.chunks_exact_mut(8);
         for (octets, word) in octets.by_ref().zip(words.by_ref()) {
             octets.copy_from_slice(&word);
@@ -113,37 +134,55 @@ impl Edges {
         }
         words.for_each(drop);
         if let Some(last) = row.last_mut()
-            && !width.is_multiple_of(8)
+            && !self.width.is_multiple_of(8)
         {
-            *last &= 0xff << (8 - width % 8);
+            *last &= 0xff << (8 - self.width % 8);
         }
     }
 }
 
-/// Where a line turns black, and where it turns white: a bit for each pixel.
-#[derive(Debug, Default)]
+/// Pixels from changes, behind a white one.
+#[inline(always)]
+fn turned(edges: u64) -> u64 {
+    [1, 2, 4, 8, 16, 32].into_iter().fold(edges, |pixels, shift| pixels ^ pixels >> shift)
+}
+
+/// Those pixels behind others, of which the last one, in each bit, is black or not.
+#[inline(always)]
+fn follow(turned: u64, black: &mut u64) -> u64 {
+    let pixels = turned ^ *black;
+    *black = 0u64.wrapping_sub(pixels & 1);
+    pixels
+}
+
+/// Where a line turns black, and where it turns white: a bit for each pixel, and one in both at its end.
+#[derive(Debug)]
 pub(super) struct Turns {
     to_black: Vec<u64>,
     to_white: Vec<u64>,
+    width: u32,
 }
 
 impl Turns {
-    /// Those of the line that is about to be painted.
-    pub(super) fn take(&mut self, edges: &Edges, width: u32) {
+    /// Of lines of this width.
+    pub(super) fn new(width: u32) -> Self {
+        Self { to_black: Vec::new(), to_white: Vec::new(), width }
+    }
+
+    /// Takes over those of a line that is about to be painted.
+    pub(super) fn take(&mut self, edges: &Edges) {
         self.to_black.clear();
         self.to_white.clear();
         let mut black = 0u64;
-        for (number, edges) in edges.0.iter().enumerate() {
-            let left = (width as usize).saturating_sub(number * 64);
-            let edges = edges & if left >= 64 { u64::MAX } else { !(u64::MAX >> left) };
-            let mut pixels = edges;
-            for shift in [1, 2, 4, 8, 16, 32] {
-                pixels ^= pixels >> shift;
-            }
-            pixels ^= black;
-            black = 0u64.wrapping_sub(pixels & 1);
+        for edges in &edges.words {
+            let pixels = follow(turned(*edges), &mut black);
             self.to_black.push(edges & pixels);
             self.to_white.push(edges & !pixels);
+        }
+        for turns in [&mut self.to_black, &mut self.to_white] {
+            if let Some(word) = turns.get_mut(self.width as usize / 64) {
+                *word |= 1 << (63 - self.width % 64);
+            }
         }
     }
 
@@ -158,28 +197,19 @@ impl Turns {
         let (to_black, to_white) = (of(&self.to_black), of(&self.to_white));
         if black { [to_white, to_black] } else { [to_black, to_white] }
     }
+}
 
-    /// The first pixel from `from` on that turns so; `width` if none does.
-    pub(super) fn next(&self, to_black: bool, from: u32, width: u32) -> u32 {
+impl Reference for Turns {
+    fn turn(&self, to_black: bool, from: u32) -> u32 {
         let mut at = from;
-        while at < width {
+        while at < self.width {
             let [near, _] = self.window(!to_black, at);
             if near != 0 {
                 return at + near.leading_zeros();
             }
             at += 64;
         }
-        width
-    }
-}
-
-/// Appends a changing element; a run of no pixels inside the line joins its neighbours.
-#[inline]
-pub(super) fn push(changes: &mut Vec<u32>, at: u32) {
-    if changes.last() == Some(&at) {
-        changes.pop();
-    } else {
-        changes.push(at);
+        self.width
     }
 }
 
@@ -199,11 +229,11 @@ mod tests {
             let mut list = Vec::new();
             changes(&row, width, &mut list);
             prop_assert!(list.is_sorted_by(|a, b| a < b) && list.iter().all(|at| *at < width));
-            let (mut edges, mut painted) = (Edges::new(width), Vec::new());
+            let (mut edges, mut painted) = (Edges::new(width), vec![0; row.len()]);
             for at in &list {
                 edges.change(*at);
             }
-            edges.paint(width, &mut painted);
+            edges.paint(&mut painted);
             prop_assert_eq!(&painted, &row);
             for pair in list.chunks(2) {
                 // Two at once, if they are near enough.
@@ -212,8 +242,7 @@ mod tests {
                 edges.change_all(pair[0], bits);
                 pair.iter().filter(|at| !reach(at)).for_each(|at| edges.change(*at));
             }
-            painted.clear();
-            edges.paint(width, &mut painted);
+            edges.paint(&mut painted);
             prop_assert_eq!(painted, row);
         }
     }

@@ -2,12 +2,18 @@
 //! Pure, bounded before allocation, and never failing on damaged data: a line that cannot be read repeats the
 //! one above (T.4 leaves it to the receiver) and is counted in [`CopyQuality`].
 
+mod above;
 mod bits;
+mod changes;
 mod codes;
+mod dense;
 mod line;
+mod looks;
 mod one_d;
+mod sparse;
 mod two_d;
 
+use above::Above;
 pub use bits::FillOrder;
 use bits::{BitReader, BitWriter};
 
@@ -50,6 +56,9 @@ pub struct EncodeOptions {
     pub fill_order: FillOrder,
     /// T.4's parameter K: every K-th line of MR is one-dimensional (2 standard, 4 fine). At least 1.
     pub k: u32,
+    /// Bits that a line has at least, with the EOL after it; what is missing is fill, so that a receiver without memory keeps
+    /// up (T.4, 4.1.3). 0 without EOL and for T.6, where there is no fill.
+    pub line_bits: u32,
 }
 
 impl EncodeOptions {
@@ -60,6 +69,7 @@ impl EncodeOptions {
         rtc: false,
         fill_order: FillOrder::LsbFirst,
         k: 1,
+        line_bits: 0,
     };
 }
 
@@ -134,6 +144,8 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
     let mut writer = BitWriter::with_capacity(page.rows().len() / 8 + 64);
     let (mut current, mut reference) = (Vec::new(), Vec::new());
     let width = page.width();
+    let fills = options.line_bits > 0 && options.eol != Eol::Absent && options.coding != Coding::ModifiedModifiedRead;
+    let mut begin = 0;
     for (number, row) in page.iter_rows().enumerate() {
         line::changes(row, width, &mut current);
         match options.coding {
@@ -142,11 +154,13 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
                     Eol::Absent => writer.align(),
                     _ => put_eol(&mut writer, options.eol, None),
                 }
+                begin = writer.bits();
                 one_d::encode(&mut writer, &current, width);
             }
             Coding::ModifiedRead => {
                 let one_dimensional = (number as u64).is_multiple_of(u64::from(options.k.max(1)));
                 put_eol(&mut writer, options.eol, Some(one_dimensional));
+                begin = writer.bits();
                 if one_dimensional {
                     one_d::encode(&mut writer, &current, width);
                 } else {
@@ -154,6 +168,10 @@ pub fn encode(page: &Page, options: &EncodeOptions) -> Vec<u8> {
                 }
             }
             Coding::ModifiedModifiedRead => two_d::encode(&mut writer, &current, &reference, width),
+        }
+        if fills {
+            let bits = writer.bits() - begin + EOL_BITS as usize;
+            writer.fill((options.line_bits as usize).saturating_sub(bits));
         }
         std::mem::swap(&mut current, &mut reference);
     }
@@ -198,12 +216,12 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
     let mut decoder = Decoder {
         reader: BitReader::new(data, options.fill_order),
         width: options.width,
-        rows: Vec::with_capacity(stride(options.width) * options.height.unwrap_or_default() as usize),
+        // A line that is white needs not be painted.
+        rows: vec![0; stride(options.width) * options.height.unwrap_or_default() as usize],
         height: 0,
         stop: options.height.unwrap_or(limit),
         edges: line::Edges::new(options.width),
-        above: Above::default(),
-        current: Vec::new(),
+        above: Above::new(options.width),
         two_dimensional: options.coding != Coding::ModifiedHuffman,
         quality: CopyQuality::default(),
         consecutive: 0,
@@ -224,7 +242,6 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
     }
     if let Some(height) = options.height {
         decoder.quality.missing_lines = height - decoder.height;
-        decoder.rows.resize(stride(options.width) * height as usize, 0);
         decoder.height = height;
     }
     Ok(Decoded { rows: decoder.rows, height: decoder.height, quality: decoder.quality })
@@ -240,33 +257,9 @@ struct Decoder<'a> {
     edges: line::Edges,
     /// What the next line may refer to.
     above: Above,
-    current: Vec<u32>,
     two_dimensional: bool,
     quality: CopyQuality,
     consecutive: u32,
-}
-
-/// Pixels from change to change below which a line is dense: a dithered picture, not text.
-const DENSE: u32 = 5;
-
-/// The line above, for those that refer to it: a list of its changing elements, or, of a dense one, a bit for each pixel.
-#[derive(Default)]
-struct Above {
-    is_dense: bool,
-    changes: Vec<u32>,
-    turns: line::Turns,
-}
-
-impl Above {
-    /// It is the line that is about to be painted.
-    fn take(&mut self, edges: &line::Edges, width: u32) {
-        self.is_dense = edges.count() > width / DENSE;
-        if self.is_dense {
-            self.turns.take(edges, width);
-        } else {
-            edges.list(width, &mut self.changes);
-        }
-    }
 }
 
 impl Decoder<'_> {
@@ -346,25 +339,13 @@ impl Decoder<'_> {
     fn one_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
         one_d::decode(&mut self.reader, self.width, &mut self.edges)?;
         if self.two_dimensional {
-            self.above.take(&self.edges, self.width);
+            self.above.take(&self.edges);
         }
         Ok(())
     }
 
     fn two_dimensional_line(&mut self) -> Result<(), one_d::Damaged> {
-        let (reader, edges) = (&mut self.reader, &mut self.edges);
-        if self.above.is_dense {
-            two_d::decode_dense(reader, &self.above.turns, self.width, edges)?;
-            self.above.take(edges, self.width);
-            return Ok(());
-        }
-        two_d::decode(reader, &self.above.changes, self.width, edges, &mut self.current)?;
-        if self.current.len() as u32 > self.width / DENSE {
-            self.above.take(edges, self.width);
-        } else {
-            std::mem::swap(&mut self.current, &mut self.above.changes);
-        }
-        Ok(())
+        self.above.decode_next(&mut self.reader, &mut self.edges)
     }
 
     fn coded(&mut self, line: impl FnOnce(&mut Self) -> Result<(), one_d::Damaged>) -> bool {
@@ -376,18 +357,28 @@ impl Decoder<'_> {
     }
 
     fn good(&mut self) {
-        self.edges.paint(self.width, &mut self.rows);
+        let row = self.begin_row();
+        self.edges.paint(self.rows.get_mut(row).unwrap_or_default());
         self.height += 1;
         self.consecutive = 0;
+    }
+
+    /// Where the next row stands, white.
+    fn begin_row(&mut self) -> std::ops::Range<usize> {
+        let stride = stride(self.width);
+        let start = stride * self.height as usize;
+        if self.rows.len() < start + stride {
+            self.rows.resize(start + stride, 0);
+        }
+        start..start + stride
     }
 
     /// Repeats the line above, white at the top.
     fn damaged(&mut self) {
         self.edges.clear();
-        let stride = stride(self.width);
-        match self.rows.len().checked_sub(stride) {
-            Some(above) => self.rows.extend_from_within(above..),
-            None => self.rows.resize(stride, 0),
+        let row = self.begin_row();
+        if let Some(above) = row.start.checked_sub(row.len()) {
+            self.rows.copy_within(above..row.start, row.start);
         }
         self.height += 1;
         self.consecutive += 1;

@@ -67,6 +67,7 @@ pub(super) fn decode(reader: &mut BitReader<'_>, width: u32, edges: &mut Edges) 
     let mut local = *reader;
     let line = run_by_run(&mut local, width, edges);
     *reader = local;
+    edges.finish();
     line
 }
 

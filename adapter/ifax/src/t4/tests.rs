@@ -32,7 +32,7 @@ fn every_way(page: &Page) {
     for (coding, eol, rtc) in CODINGS {
         for fill_order in [FillOrder::MsbFirst, FillOrder::LsbFirst] {
             for k in [1, 2, 4] {
-                let options = EncodeOptions { coding, eol, rtc, fill_order, k };
+                let options = EncodeOptions { coding, eol, rtc, fill_order, k, line_bits: 0 };
                 let data = encode(page, &options);
                 for height in [Some(page.height()), None] {
                     let read = decode(&data, &reading(&options, page.width(), height)).unwrap();
@@ -152,7 +152,7 @@ proptest! {
     fn hostile_data_is_bounded(data in prop::collection::vec(any::<u8>(), 0..3000), which in 0usize..8, lsb: bool) {
         let (coding, eol, rtc) = CODINGS[which];
         let fill_order = if lsb { FillOrder::LsbFirst } else { FillOrder::MsbFirst };
-        let options = EncodeOptions { coding, eol, rtc, fill_order, k: 4 };
+        let options = EncodeOptions { coding, eol, rtc, fill_order, k: 4, line_bits: 0 };
         for height in [Some(100), None] {
             if let Ok(read) = decode(&data, &reading(&options, 1728, height)) {
                 prop_assert!(read.height <= height.unwrap_or(MAX_HEIGHT));
@@ -164,7 +164,7 @@ proptest! {
     #[test]
     fn mutated_data_is_bounded(flips in prop::collection::vec((any::<prop::sample::Index>(), 0u8..8), 1..20), which in 0usize..8) {
         let (coding, eol, rtc) = CODINGS[which];
-        let options = EncodeOptions { coding, eol, rtc, fill_order: FillOrder::LsbFirst, k: 4 };
+        let options = EncodeOptions { coding, eol, rtc, fill_order: FillOrder::LsbFirst, k: 4, line_bits: 0 };
         let mut data = encode(&page(1728, 24, |x, y| (x * 7 + y * 13) % 61 < 20), &options);
         for (at, bit) in flips {
             let at = at.index(data.len());
@@ -200,6 +200,7 @@ fn after_damage_modified_read_waits_for_a_one_dimensional_line() {
         rtc: true,
         fill_order: FillOrder::MsbFirst,
         k: 4,
+        line_bits: 0,
     };
     let mut data = encode(&sent, &options);
     // The second EOL with tag 0 begins line 1; break what follows it.
@@ -215,7 +216,7 @@ fn after_damage_modified_read_waits_for_a_one_dimensional_line() {
 fn a_cut_page_is_reported_as_missing_lines() {
     let sent = page(1728, 40, |x, y| (x + y) % 16 < 5);
     for (coding, eol, rtc) in CODINGS {
-        let options = EncodeOptions { coding, eol, rtc, fill_order: FillOrder::MsbFirst, k: 4 };
+        let options = EncodeOptions { coding, eol, rtc, fill_order: FillOrder::MsbFirst, k: 4, line_bits: 0 };
         let data = encode(&sent, &options);
         let read = decode(&data[..data.len() / 2], &reading(&options, 1728, Some(40))).unwrap();
         assert!((15..25).contains(&read.quality.missing_lines), "{options:?} {:?}", read.quality);
@@ -229,4 +230,20 @@ fn dimensions_are_refused_before_anything_is_allocated() {
     assert_eq!(decode(&[], &options), Err(T4Error::Height { height: u32::MAX, limit: MAX_HEIGHT }));
     let options = reading(&EncodeOptions::PROFILE_S, u32::MAX, None);
     assert_eq!(decode(&[], &options), Err(T4Error::Width(u32::MAX)));
+}
+
+#[test]
+fn a_slow_receiver_gets_fill_and_reads_the_same_page() {
+    let sent = page(1728, 12, |x, y| (x / 400 + y) % 2 == 0);
+    for coding in [Coding::ModifiedHuffman, Coding::ModifiedRead] {
+        for eol in [Eol::Unaligned, Eol::OctetAligned] {
+            let quick = EncodeOptions { coding, eol, rtc: true, fill_order: FillOrder::LsbFirst, k: 4, line_bits: 0 };
+            let slow = EncodeOptions { line_bits: 288, ..quick };
+            let data = encode(&sent, &slow);
+            // 14,400 bit/s and 20 ms a line: every line has its 288 bits.
+            assert!(data.len() * 8 >= 12 * 288 && encode(&sent, &quick).len() * 8 < 12 * 288, "{coding:?}");
+            let read = decode(&data, &reading(&slow, 1728, None)).unwrap();
+            assert!(read.quality.is_perfect() && read.rows == sent.rows(), "{coding:?} {eol:?}");
+        }
+    }
 }

@@ -1,26 +1,28 @@
 //! Two-dimensional coding, Modified READ (T.4 clause 4.2) and Modified Modified READ (T.6 clause 2.2):
 //! a line by its changing elements relative to those of the reference line above.
+//!
+//! Lines are read here as the standard says it, mode by mode. Most of most lines is read faster, by [`sparse`](super::sparse) and
+//! [`dense`](super::dense), which come back here for all that is unusual, and for whole lines in which anything is irregular: what a
+//! damaged line is, and where the reader stands behind it, is decided here alone.
 
 use super::bits::{BitReader, BitWriter};
-use super::codes::{PAIR_BITS, PAIRS};
-use super::line::{Edges, Turns, push};
+use super::codes::word;
 use super::one_d::{Damaged, put_run, take_run};
 
 /// The coding modes of T.4 table 4, and how far a1 stands from b1 in the vertical ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(super) enum Mode {
     Vertical(i8),
-    /// With both its runs, of less than 64 pixels each, if they were among the bits that were looked at.
-    Horizontal(Option<[u8; 2]>),
+    Horizontal,
     Pass,
     /// Not a mode: an extension, the end of the facsimile block, or damage.
     None,
 }
 
 /// Mode, code word, as printed.
-const MODES: [(Mode, &str); 9] = [
+pub(super) const MODES: [(Mode, &str); 9] = [
     (Mode::Pass, "0001"),
-    (Mode::Horizontal(None), "001"),
+    (Mode::Horizontal, "001"),
     (Mode::Vertical(0), "1"),
     (Mode::Vertical(1), "011"),
     (Mode::Vertical(2), "000011"),
@@ -30,50 +32,23 @@ const MODES: [(Mode, &str); 9] = [
     (Mode::Vertical(-3), "0000010"),
 ];
 
-/// Bits by which the modes are looked up: as many as the horizontal one has with two runs that are common.
-const MODE_BITS: u32 = 12;
+/// Bits of the longest code word of a mode.
+const MODE_BITS: u32 = 7;
 
-/// Modes by the colour of a0 (white first) and the next bits, with the bits they take.
-static TABLES: [[(Mode, u8); 1 << MODE_BITS]; 2] = [table(0), table(1)];
+/// Modes by the next [`MODE_BITS`] bits, with the bits they take.
+static TABLE: [(Mode, u8); 1 << MODE_BITS] = table();
 
-const fn table(colour: usize) -> [(Mode, u8); 1 << MODE_BITS] {
+const fn table() -> [(Mode, u8); 1 << MODE_BITS] {
     let mut out = [(Mode::None, 0); 1 << MODE_BITS];
     let mut i = 0;
-    while i < MODES.len() {
-        let code = MODES[i].1.as_bytes();
-        let (mut first, mut k) = (0usize, 0);
-        while k < code.len() {
-            first = (first << 1) | (code[k] - b'0') as usize;
-            k += 1;
-        }
-        let spare = MODE_BITS as usize - code.len();
-        first <<= spare;
-        let mut j = 0;
-        while j < 1 << spare {
-            out[first + j] = (MODES[i].0, code.len() as u8);
-            if let Mode::Horizontal(_) = MODES[i].0 {
-                let pair = PAIRS[colour][j << (PAIR_BITS as usize - spare)];
-                if pair.bits > 0 && pair.bits as usize <= spare {
-                    out[first + j] = (Mode::Horizontal(Some(pair.runs)), code.len() as u8 + pair.bits);
-                }
-            }
-            j += 1;
-        }
-        i += 1;
-    }
-    out
-}
-
-/// How far a1 stands from b1 if these seven bits begin with a vertical mode, and its bits; else 0.
-static VERTICAL: [(i8, u8); 128] = vertical();
-
-const fn vertical() -> [(i8, u8); 128] {
-    let table = table(0);
-    let mut out = [(0, 0); 128];
-    let mut i = 0;
     while i < out.len() {
-        if let (Mode::Vertical(distance), bits) = table[i << (MODE_BITS - 7)] {
-            out[i] = (distance, bits);
+        let mut k = 0;
+        while k < MODES.len() {
+            let code = word(MODES[k].1);
+            if i >> (MODE_BITS - code.len as u32) == code.bits as usize {
+                out[i] = (MODES[k].0, code.len);
+            }
+            k += 1;
         }
         i += 1;
     }
@@ -133,177 +108,81 @@ pub(super) fn encode(writer: &mut BitWriter, changes: &[u32], reference: &[u32],
     }
 }
 
-/// Reads a line of exactly `width` pixels below one that turns so, as dithered pictures do every few pixels. Most modes there are
-/// vertical, and which changing element is b1 cannot be foreseen: it is found without a branch.
-pub(super) fn decode_dense(
-    reader: &mut BitReader<'_>,
-    above: &Turns,
-    width: u32,
-    edges: &mut Edges,
-) -> Result<(), Damaged> {
-    // In registers while the line is read.
-    let mut local = *reader;
-    let line = step_by_step(&mut local, above, width, edges);
-    *reader = local;
-    line
+/// The line above, to find b1 and b2 in.
+pub(super) trait Reference {
+    /// The first pixel from this one on that turns so; the line's width if none does.
+    fn turn(&self, to_black: bool, from: u32) -> u32;
 }
 
-#[inline(always)]
-fn step_by_step(reader: &mut BitReader<'_>, above: &Turns, width: u32, edges: &mut Edges) -> Result<(), Damaged> {
-    let (mut next, mut black) = (0u32, false);
-    // The turns above from `next` on, those to the other colour first, as far as they are known.
-    let ([mut other, mut same], mut known) = ([0u64; 2], 0u32);
-    while next <= width {
-        reader.fill();
-        let (distance, bits) = VERTICAL.get(reader.peek(7) as usize).copied().unwrap_or((0, 0));
-        if bits > 0 {
-            reader.skip(u32::from(bits));
-            let mut ahead = other.leading_zeros();
-            if ahead >= known {
-                [other, same] = above.window(black, next);
-                known = 64;
-                ahead = match other {
-                    0 => above.next(!black, next, width) - next.min(width),
-                    _ => other.leading_zeros(),
-                };
-            }
-            let a1 = (next + ahead).min(width).wrapping_add_signed(i32::from(distance));
+/// Where a0 stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Start {
+    /// One behind a0, which is where b1 is looked for first; a0 begins before the line.
+    pub(super) next: u32,
+    /// Its colour.
+    pub(super) black: bool,
+}
+
+/// Reads the rest of a line of exactly `width` pixels.
+pub(super) fn decode(
+    reader: &mut BitReader<'_>,
+    above: &impl Reference,
+    width: u32,
+    mut a0: Start,
+    mut change: impl FnMut(u32),
+) -> Result<(), Damaged> {
+    while a0.next <= width {
+        a0 = decode_mode(reader, above, width, a0, &mut change)?;
+    }
+    Ok(())
+}
+
+/// Reads one mode; where a0 stands then.
+pub(super) fn decode_mode(
+    reader: &mut BitReader<'_>,
+    above: &impl Reference,
+    width: u32,
+    a0: Start,
+    mut change: impl FnMut(u32),
+) -> Result<Start, Damaged> {
+    let Start { next, black } = a0;
+    let (mode, bits) = TABLE.get(reader.peek(MODE_BITS) as usize).copied().unwrap_or((Mode::None, 0));
+    reader.skip(u32::from(bits));
+    let a0 = match mode {
+        Mode::Pass => {
+            let b1 = above.turn(!black, next);
+            Start { next: above.turn(black, b1) + 1, black }
+        }
+        Mode::Horizontal => {
+            let a1 = decode_run(reader, width, a0, &mut change)?;
+            decode_run(reader, width, a1, &mut change)?
+        }
+        Mode::Vertical(distance) => {
+            let a1 = above.turn(!black, next).wrapping_add_signed(i32::from(distance));
             if a1 > width || a1 < next {
                 return Err(Damaged);
             }
-            edges.change(a1);
-            let passed = a1 + 1 - next;
-            known = known.saturating_sub(passed);
-            (other, same) = (same.unbounded_shl(passed), other.unbounded_shl(passed));
-            (next, black) = (a1 + 1, !black);
-        } else {
-            let table = if black { &TABLES[1] } else { &TABLES[0] };
-            let (mode, bits) = table.get(reader.peek(MODE_BITS) as usize).copied().unwrap_or((Mode::None, 0));
-            reader.skip(u32::from(bits));
-            match mode {
-                Mode::Pass => {
-                    let b1 = above.next(!black, next, width);
-                    next = above.next(black, b1, width) + 1;
-                }
-                Mode::Horizontal(runs) => {
-                    next = horizontal(reader, runs, next, black, width, |at| edges.change(at))? + 1
-                }
-                Mode::Vertical(_) | Mode::None => return Err(Damaged),
-            }
-            known = 0;
+            change(a1);
+            Start { next: a1 + 1, black: !black }
         }
-        if reader.overran() {
-            return Err(Damaged);
-        }
-    }
-    Ok(())
+        Mode::None => return Err(Damaged),
+    };
+    if reader.overran() { Err(Damaged) } else { Ok(a0) }
 }
 
-/// Reads the runs of a horizontal mode; its a2.
-#[inline(always)]
-fn horizontal(
+/// Reads one run of a horizontal mode; where a0 stands then.
+pub(super) fn decode_run(
     reader: &mut BitReader<'_>,
-    runs: Option<[u8; 2]>,
-    next: u32,
-    black: bool,
     width: u32,
+    a0: Start,
     mut change: impl FnMut(u32),
-) -> Result<u32, Damaged> {
+) -> Result<Start, Damaged> {
     // a0 stands at the line's first pixel only where it begins before it.
-    let mut at = next.saturating_sub(1);
-    for (number, colour) in [black, !black].into_iter().enumerate() {
-        at += match runs.and_then(|runs| runs.get(number).copied()) {
-            Some(run) => u32::from(run),
-            None => take_run(reader, colour, width - at)?,
-        };
-        if at > width {
-            return Err(Damaged);
-        }
-        change(at);
-    }
-    Ok(at)
+    let at = a0.next.saturating_sub(1);
+    let end = at + take_run(reader, a0.black, width.saturating_sub(at))?;
+    change(end);
+    Ok(Start { next: end + 1, black: !a0.black })
 }
 
-/// Reads a line of exactly `width` pixels below one with these changing elements; `out` gets its own.
-pub(super) fn decode(
-    reader: &mut BitReader<'_>,
-    above: &[u32],
-    width: u32,
-    edges: &mut Edges,
-    out: &mut Vec<u32>,
-) -> Result<(), Damaged> {
-    // In registers while the line is read.
-    let mut local = *reader;
-    let line = mode_by_mode(&mut local, above, width, edges, out);
-    *reader = local;
-    line
-}
-
-#[inline(always)]
-fn mode_by_mode(
-    reader: &mut BitReader<'_>,
-    above: &[u32],
-    width: u32,
-    edges: &mut Edges,
-    out: &mut Vec<u32>,
-) -> Result<(), Damaged> {
-    out.clear();
-    // The first place at which a1 may stand, and at which b1 is looked for: one behind a0, which begins before the line.
-    let (mut next, mut black, mut b) = (0u32, false, 0usize);
-    let at = |b: usize| above.get(b).copied().unwrap_or(width);
-    while next <= width {
-        reader.fill();
-        let word = reader.peek(32);
-        let table = if black { &TABLES[1] } else { &TABLES[0] };
-        let (mode, bits) = table.get((word >> (32 - MODE_BITS)) as usize).copied().unwrap_or((Mode::None, 0));
-        match mode {
-            // As above, perhaps several times: each b1 is the changing element behind the last one.
-            Mode::Vertical(0) => {
-                find_b1(above, &mut b, next, black);
-                let same = above.get(b..).unwrap_or_default();
-                let same = same.get(..word.leading_ones() as usize).unwrap_or(same);
-                for at in same {
-                    edges.change(*at);
-                    out.push(*at);
-                }
-                b += same.len();
-                black ^= same.len() % 2 == 1;
-                reader.skip(same.len().max(1) as u32);
-                next = same.last().copied().unwrap_or(width) + 1;
-            }
-            Mode::Vertical(distance) => {
-                reader.skip(u32::from(bits));
-                find_b1(above, &mut b, next, black);
-                let a1 = at(b).wrapping_add_signed(i32::from(distance));
-                if a1 > width || a1 < next {
-                    return Err(Damaged);
-                }
-                edges.change(a1);
-                out.push(a1);
-                (next, black) = (a1 + 1, !black);
-            }
-            Mode::Horizontal(runs) => {
-                reader.skip(u32::from(bits));
-                let change = |at| {
-                    edges.change(at);
-                    push(out, at);
-                };
-                next = horizontal(reader, runs, next, black, width, change)? + 1;
-            }
-            Mode::Pass => {
-                reader.skip(u32::from(bits));
-                find_b1(above, &mut b, next, black);
-                next = at(b + 1) + 1;
-            }
-            Mode::None => return Err(Damaged),
-        }
-        if reader.overran() {
-            return Err(Damaged);
-        }
-    }
-    // What stands at the end is no change.
-    while out.last().is_some_and(|at| *at >= width) {
-        out.pop();
-    }
-    Ok(())
-}
+#[cfg(test)]
+mod tests;

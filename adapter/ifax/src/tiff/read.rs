@@ -409,6 +409,10 @@ impl Directory {
         if places.iter().any(|(at, octets)| *at >= length || length - at < *octets) {
             return Err(TiffError::Outside { page, what: "a strip" });
         }
+        // Strips that stand upon each other would have one part of the file read thousands of times.
+        if places.iter().map(|(_, octets)| octets).sum::<usize>() > length {
+            return Err(TiffError::Outside { page, what: "what all strips hold together" });
+        }
         Ok(places)
     }
 }

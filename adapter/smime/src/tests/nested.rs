@@ -83,6 +83,32 @@ async fn signatures_around_signatures_and_envelopes_within_envelopes_are_refused
 }
 
 #[tokio::test]
+async fn what_was_signed_alone_is_for_whom_it_says() {
+    let (anchors, known, key) = (anchors(), [fixture!("sender.der").to_vec()], recipient());
+    let against = against(&anchors, &known, &key);
+    let unbound = Verification { allow_unbound: true, ..against };
+    let of = async |text: &[u8]| mail(&sign_detached(text, &signing(&sender())).await.unwrap());
+    let named = b"To: ichiro@b.example\r\n\r\n1\r\n";
+    for made in [of(named).await, mail(&opaque(named, &sender()).await)] {
+        let signed = verify_signed(&made, &against).unwrap();
+        assert_eq!((signed.content.as_slice(), signed.bound), (named.as_slice(), true));
+    }
+    let passed_on = of(b"To: yuki@c.example\r\n\r\n1\r\n").await;
+    for against in [&against, &unbound] {
+        assert_eq!(verify_signed(&passed_on, against).unwrap_err(), OpenError::SealedForAnother);
+    }
+    let nobody = of(CONTENT).await;
+    assert_eq!(verify_signed(&nobody, &against).unwrap_err(), OpenError::Unbound);
+    assert!(!verify_signed(&nobody, &unbound).unwrap().bound);
+    let early = Verification { now: now() - std::time::Duration::from_secs(2 * 86_400), ..against };
+    assert_eq!(verify_signed(&of(named).await, &early).unwrap_err(), OpenError::Attribute("signingTime"));
+    let sealed = mail(&sealed(&[ichiro()]).await);
+    assert_eq!(verify_signed(&sealed, &against).unwrap_err(), OpenError::Unsigned);
+    let changed = String::from_utf8(of(named).await).unwrap().replace("\r\n1\r\n", "\r\n2\r\n");
+    assert_eq!(verify_signed(changed.as_bytes(), &against).unwrap_err(), OpenError::DigestMismatch);
+}
+
+#[tokio::test]
 async fn all_of_it_opens_in_pieces_too() {
     let key = recipient();
     let known = [fixture!("sender.der").to_vec()];

@@ -4,6 +4,14 @@
 use super::people::*;
 use crate::*;
 
+/// Whatever was known of the signer before, as far as the algorithms of their time let it be checked.
+fn believe(mail: &[u8], anchor: &[u8], from: &str) -> Result<SignedEntity, OpenError> {
+    match layers::envelope_head(&mut std::io::Cursor::new(mail))? {
+        layers::Around::Signature(passed, entity) => passed.believe(entity, &[anchor.to_vec()], now(), None, from),
+        layers::Around::Envelope(_) => Err(OpenError::Unsigned),
+    }
+}
+
 macro_rules! rfc4134 {
     ($name:expr) => {
         fixture!(concat!("rfc4134/", $name))
@@ -44,7 +52,6 @@ async fn what_is_below_the_floor_or_nothing_sealed_is_told_by_its_name() {
 
 #[test]
 fn signatures_of_2005_are_refused_by_their_algorithms() {
-    let anchors = [rfc4134!("carl.der").to_vec()];
     let signed = |octets: &[u8]| mime::pkcs7_mime("signed-data", octets);
     for (section, mail, code) in [
         ("4.1 DSS", signed(rfc4134!("4.1.bin")), "OPEN-026"),
@@ -59,7 +66,7 @@ fn signatures_of_2005_are_refused_by_their_algorithms() {
         ("4.10 ESS attributes", signed(rfc4134!("4.10.bin")), "OPEN-026"),
         ("4.11 certificates only", signed(rfc4134!("4.11.bin")), "OPEN-013"),
     ] {
-        let error = verify_signed(&mail, &anchors, now(), None, "alice@example.com").unwrap_err();
+        let error = believe(&mail, rfc4134!("carl.der"), "alice@example.com").unwrap_err();
         assert_eq!(error.code(), code, "{section}: {error:?}");
     }
 }
@@ -67,8 +74,7 @@ fn signatures_of_2005_are_refused_by_their_algorithms() {
 #[test]
 fn the_signed_message_of_rfc_9788_holds() {
     let mail = fixture!("rfc9788/smime-multipart-hp.eml");
-    let anchors = [fixture!("rfc9788/ca.der").to_vec()];
-    let check = |mail: &[u8], from: &str| verify_signed(mail, &anchors, now(), None, from);
+    let check = |mail: &[u8], from: &str| believe(mail, fixture!("rfc9788/ca.der"), from);
     let signed = check(mail, "alice@smime.example").unwrap();
     let text = String::from_utf8(signed.entity).unwrap();
     assert!(text.contains("\r\nSubject: smime-multipart-hp\r\n") && text.contains("; hp=\"clear\"\r\n"));

@@ -48,7 +48,7 @@ fn wanted(config: &Config) -> ConfigurationFacts {
         path: String::new(),
         problem: None,
         japanese: config.language == Language::Japanese,
-        terminal: vec![config.terminal.smtp, config.terminal.pop3],
+        terminal: [config.terminal.smtp, config.terminal.pop3].into_iter().flatten().collect(),
         servers,
         notices: Some(network.notices),
         data: config.data.display().to_string(),

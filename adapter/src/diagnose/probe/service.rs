@@ -88,12 +88,15 @@ pub(super) fn service(root: &Root, config: &Config) -> ServiceFacts {
     let tables: String =
         ["/proc/net/tcp", "/proc/net/tcp6"].iter().filter_map(|path| Some(root.text(path)? + "\n")).collect();
     let listeners = listeners(&tables);
-    let door = |key: &str, at: SocketAddr| DoorFacts { key: key.to_owned(), at, open: is_open(&listeners, at) };
-    let doors = vec![
-        door("terminal.smtp", config.terminal.smtp),
-        door("terminal.pop3", config.terminal.pop3),
-        door("network.notices", config.network.notices),
+    let door = |(key, at): (&str, Option<SocketAddr>)| {
+        at.map(|at| DoorFacts { key: key.to_owned(), at, open: is_open(&listeners, at) })
+    };
+    let named = [
+        ("terminal.smtp", config.terminal.smtp),
+        ("terminal.pop3", config.terminal.pop3),
+        ("network.notices", Some(config.network.notices)),
     ];
+    let doors = named.into_iter().filter_map(door).collect();
     ServiceFacts { doors, unit: if root.is_real() { unit() } else { None } }
 }
 

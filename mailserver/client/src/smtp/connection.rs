@@ -39,6 +39,12 @@ impl std::fmt::Debug for Connection {
     }
 }
 
+async fn connected(network: &dyn Network, to: SocketAddr) -> Result<BoxStream, SendError> {
+    let connected = timeout(CONNECT, network.connect(to)).await;
+    let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    connected.map_err(|source| SendError::Connect { to, source })
+}
+
 impl Connection {
     /// Connects, secures the way, and says EHLO as `hello`.
     pub async fn open(
@@ -47,11 +53,7 @@ impl Connection {
         hello: &str,
         upgrade: &Upgrade,
     ) -> Result<Self, SendError> {
-        let connect = || async {
-            let connected = timeout(CONNECT, network.connect(to)).await;
-            let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-            connected.map_err(|source| SendError::Connect { to, source })
-        };
+        let connect = || connected(network, to);
         let begun = match upgrade {
             Upgrade::Clear => Begun::clear(connect().await?),
             Upgrade::Required(tls, name) => {
@@ -63,6 +65,16 @@ impl Connection {
                 Err(_) => Begun::clear(connect().await?),
             },
         };
+        Self::riding(begun, to, hello).await
+    }
+
+    /// The same in clear, but for one question before it: what the server offers, DSN above all.
+    pub async fn open_asking(network: &dyn Network, to: SocketAddr, hello: &str) -> Result<Self, SendError> {
+        let begun = starttls::ask(connected(network, to).await?, hello).await.map_err(broken)?;
+        Self::riding(begun, to, hello).await
+    }
+
+    async fn riding(begun: Begun, to: SocketAddr, hello: &str) -> Result<Self, SendError> {
         let Begun { stream, said, secured, dsn } = begun;
         let hello = client_id(hello);
         let opening = AsyncSmtpConnection::connect_with_transport(Box::new(Riding { stream, to, said }), &hello);

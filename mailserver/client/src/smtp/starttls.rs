@@ -37,11 +37,21 @@ pub(super) async fn begin(
     tls: &ClientTls,
     name: Option<&TlsName>,
 ) -> io::Result<Begun> {
-    let beginning = talk(stream, hello, tls, name);
+    let beginning = talk(stream, hello, Some(tls), name);
     timeout(PATIENCE, beginning).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-async fn talk(mut stream: BoxStream, hello: &str, tls: &ClientTls, name: Option<&TlsName>) -> io::Result<Begun> {
+/// Asks what the server offers, and stays in clear.
+pub(super) async fn ask(stream: BoxStream, hello: &str) -> io::Result<Begun> {
+    timeout(PATIENCE, talk(stream, hello, None, None)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn talk(
+    mut stream: BoxStream,
+    hello: &str,
+    tls: Option<&ClientTls>,
+    name: Option<&TlsName>,
+) -> io::Result<Begun> {
     let greeting = reply(&mut stream).await?;
     if !greeting.starts_with(b"220") {
         // What it says instead is for the session to hear.
@@ -56,6 +66,7 @@ async fn talk(mut stream: BoxStream, hello: &str, tls: &ClientTls, name: Option<
         offers.lines().any(|line| line.starts_with("250") && named(line))
     };
     let dsn = offers("DSN");
+    let Some(tls) = tls else { return Ok(Begun { stream, said: greeting, secured: false, dsn }) };
     if !offers("STARTTLS") {
         return match name {
             None => Ok(Begun { stream, said: greeting, secured: false, dsn }),

@@ -139,7 +139,8 @@ fn photograph() -> Page {
 }
 
 fn encoded_by_us(page: &Page, coding: Coding, seconds: f64) -> Result<f64, BenchError> {
-    let options = EncodeOptions { coding, eol: Eol::Unaligned, rtc: false, fill_order: FillOrder::MsbFirst, k: 2 };
+    let options =
+        EncodeOptions { coding, eol: Eol::Unaligned, rtc: false, fill_order: FillOrder::MsbFirst, k: 2, line_bits: 0 };
     let pages = std::slice::from_ref(page);
     measured(seconds, || tiff::write_with(pages, &options).map(drop).map_err(BenchError::broken))
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use sealfax_ifax::Resolution;
 use sealfax_rig::lab::command::{BenchFileArgument, LabCommand};
 use sealfax_rig::package;
 use sealfax_rig::scenario::{BenchKind, Cards};
@@ -21,6 +22,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   cargo rig demo                         the whole flow, told live; then open target/demo/report.html
   cargo rig demo --document offer.pdf    the same with your own pages
+  cargo rig scan photo.jpg --out x.tif   what a fax machine would make of it
   cargo rig run                          every scenario; then open target/rig/report.html
   cargo rig demo --bench twin            the same on emulated boards, after `cargo rig twin build`
   cargo rig run wrong --bench lab --bench-file bench.toml
@@ -31,6 +33,24 @@ Examples:
                                          figures beside those of other people's programs
 
 Exit codes: 0 well, 1 something failed, 2 the command line was wrong, 3 the rig itself broke.";
+
+/// T.4's vertical resolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResolutionName {
+    Standard,
+    Fine,
+    Superfine,
+}
+
+impl From<ResolutionName> for Resolution {
+    fn from(name: ResolutionName) -> Self {
+        match name {
+            ResolutionName::Standard => Self::Standard,
+            ResolutionName::Fine => Self::Fine,
+            ResolutionName::Superfine => Self::Superfine,
+        }
+    }
+}
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -77,7 +97,7 @@ pub enum Command {
     },
     /// Two offices, one confidential fax: the whole flow, told live.
     Demo {
-        /// Your own page(s): TIFF, PNG, PDF or text [default: a built-in letter].
+        /// Your own page(s): PDF, TIFF, PNG, JPEG or text [default: a built-in letter].
         #[arg(long, value_name = "FILE")]
         document: Option<PathBuf>,
         /// On which bench.
@@ -105,7 +125,7 @@ pub enum Command {
         /// The offices, by letter: c has one person more.
         #[arg(long, default_value = "ab", value_parser = offices)]
         offices: String,
-        /// What the fax machines send: TIFF, PNG, PDF or text [default: a built-in letter].
+        /// What the fax machines send: PDF, TIFF, PNG, JPEG or text [default: a built-in letter].
         #[arg(long, value_name = "FILE")]
         document: Option<PathBuf>,
         /// Where pictures of the screens, pages and certificates go.
@@ -119,6 +139,21 @@ pub enum Command {
         script: Option<PathBuf>,
         /// What came of each line as JSON on standard output.
         #[arg(long, requires = "script")]
+        json: bool,
+    },
+    /// Make fax pages of a document, as a fax machine's scanner does: a TIFF of profile S.
+    Scan {
+        /// PDF, TIFF, PNG, JPEG or text; `letter` is the built-in one.
+        #[arg(value_name = "FILE")]
+        document: PathBuf,
+        /// Where the pages go.
+        #[arg(long, value_name = "X.tif", default_value = "target/scan.tif")]
+        out: PathBuf,
+        /// Lines per inch: 98, 196 or 391.
+        #[arg(long, value_enum, default_value = "fine")]
+        resolution: ResolutionName,
+        /// What came of it as JSON on standard output.
+        #[arg(long)]
         json: bool,
     },
     /// Make the adapter's Debian packages, or those of the servers.

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use arguments::{ArchName, Arguments, Command, TwinCommand};
 use clap::Parser;
+use sealfax_ifax::{Resolution, tiff};
 use sealfax_rig::bench_peers;
 use sealfax_rig::compare::Comparison;
 use sealfax_rig::demo::{self, live};
@@ -107,6 +108,7 @@ async fn main() -> ExitCode {
                 tokio::task::spawn_blocking(move || measure(name.as_deref(), &options, json, strict, unoptimised));
             measured.await.unwrap_or(BROKE)
         }
+        Command::Scan { document, out, resolution, json } => scan(&document, &out, resolution.into(), json),
         Command::Demo { document, bench, twins, file, out, seed, json, verbose } => {
             let all = scenario::all();
             let Some(story) = all.iter().find(|scenario| scenario.name == demo::SCENARIO) else {
@@ -136,6 +138,45 @@ async fn main() -> ExitCode {
             }
         }
     })
+}
+
+/// Makes fax pages of a document.
+fn scan(document: &std::path::Path, out: &std::path::Path, resolution: Resolution, json: bool) -> u8 {
+    let letter = document == std::path::Path::new("letter");
+    let scanned = if letter { scanner::scan(None) } else { scanner::scan_at(document, resolution) };
+    let pages = match scanned {
+        Ok(pages) => pages,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return USAGE;
+        }
+    };
+    let written = tiff::write(&pages).map_err(std::io::Error::other).and_then(|octets| {
+        out.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        std::fs::write(out, &octets)?;
+        Ok(octets.len())
+    });
+    let octets = match written {
+        Ok(octets) => octets,
+        Err(error) => {
+            eprintln!("error: {} cannot be written: {error}", out.display());
+            return BROKE;
+        }
+    };
+    let mut listed = Vec::new();
+    for (number, page) in (1..).zip(&pages) {
+        let (across, down) = page.resolution().dpi();
+        let black = page.black_pixels() as f64 / (f64::from(page.width()) * f64::from(page.height()).max(1.0));
+        let (width, height) = (page.width(), page.height());
+        eprintln!("page {number}: {width}x{height} at {across}x{down} dots per inch, {:.1} % black", black * 100.0);
+        listed.push(serde_json::json!({"width": width, "height": height, "dpi": [across, down], "black": black}));
+    }
+    eprintln!("{} page(s), {octets} octets of MH in {}", pages.len(), out.display());
+    if json {
+        let file = out.display().to_string();
+        return say(&serde_json::json!({"schema": 1, "file": file, "octets": octets, "pages": listed}).to_string());
+    }
+    0
 }
 
 /// Benches mostly wait: for lamps, for people, for each other.

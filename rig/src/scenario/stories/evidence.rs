@@ -4,6 +4,8 @@ use std::path::Path;
 
 use memchr::memmem;
 use sealfax_drivers::display::ScreenKind;
+use sealfax_ifax::mime::base64_lines;
+use sealfax_ifax::{Page, tiff};
 
 use crate::bench::region::Region;
 use crate::bench::site::{PATIENCE, Site};
@@ -60,7 +62,17 @@ pub async fn reads(site: &Site, mark: Mark, kind: ScreenKind, words: &[&str]) ->
 /// and its TIFF has stretches in common with every other.
 pub fn nowhere_in_clear(region: &Region) -> Result<(), Failure> {
     let submitted = region.sent_mails().into_iter().filter(|mail| mail.to.ends_with("terminal-port"));
-    let needles: Vec<Vec<u8>> = submitted.flat_map(|mail| pieces(&mail.octets)).collect();
+    nowhere(region, submitted.flat_map(|mail| pieces(&mail.octets)).collect())
+}
+
+/// The same of pages that came by telephone, as the adapter makes a mail of them.
+pub fn pages_nowhere_in_clear(region: &Region, pages: &[Page]) -> Result<(), Failure> {
+    let tiff = tiff::write(pages).map_err(Failure::infrastructure)?;
+    let lines = base64_lines(&tiff);
+    nowhere(region, stretches(&tiff).chain(telling(lines.lines())).collect())
+}
+
+fn nowhere(region: &Region, needles: Vec<Vec<u8>>) -> Result<(), Failure> {
     expect(!needles.is_empty(), "a terminal handed something over")?;
     let (captured, lost) = region.capture.octets();
     expect(captured > 0 && lost == 0, "every octet was recorded")?;
@@ -90,9 +102,17 @@ fn pieces(mail: &[u8]) -> Vec<Vec<u8>> {
         .filter(|line| line.len() >= 24 && !line.starts_with("Content-") && !line.starts_with("--"))
         .collect();
     let octets = base64::engine::general_purpose::STANDARD.decode(lines.concat()).unwrap_or_default();
-    pieces.extend(octets.chunks_exact(48).step_by(4).map(<[u8]>::to_vec).filter(|piece| distinct(piece) > 12));
-    pieces.extend(lines.into_iter().map(|line| line.as_bytes().to_vec()).filter(|piece| distinct(piece) > 16));
+    pieces.extend(stretches(&octets));
+    pieces.extend(telling(lines.into_iter()));
     pieces
+}
+
+fn stretches(octets: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    octets.chunks_exact(48).step_by(4).map(<[u8]>::to_vec).filter(|piece| distinct(piece) > 12)
+}
+
+fn telling<'a>(lines: impl Iterator<Item = &'a str>) -> impl Iterator<Item = Vec<u8>> {
+    lines.map(|line| line.as_bytes().to_vec()).filter(|piece| distinct(piece) > 16)
 }
 
 /// White paper looks like other white paper; only what says something is searched for.

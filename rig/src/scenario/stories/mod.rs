@@ -6,6 +6,7 @@ pub mod curves;
 pub mod delivery;
 pub mod diagnosis;
 pub mod evidence;
+pub mod extended;
 mod forger;
 pub mod mail_tls;
 pub mod own_directory;
@@ -17,6 +18,7 @@ pub mod sending_door;
 pub mod sending_faults;
 pub mod sending_held;
 pub mod servers;
+pub mod telephone;
 pub mod threats;
 pub mod trust;
 mod wire;
@@ -40,6 +42,8 @@ pub fn all() -> Vec<Scenario> {
         delivery::all(),
         curves::all(),
         built_in::all(),
+        extended::all(),
+        telephone::all(),
         person::all(),
         servers::all(),
         own_directory::all(),

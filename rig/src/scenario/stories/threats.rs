@@ -172,6 +172,7 @@ async fn hostile_smtp(bench: Bench) -> Result<(), Failure> {
     let (hanako, stranger) = (region.person(HANAKO)?, region.stranger("stranger")?);
     let (server, from) = (region.mail_server('b')?.smtp_addr(), "someone@elsewhere.example");
     let terminal_port = region.site('b')?.adapter()?.terminal_smtp();
+    let terminal_port = terminal_port.ok_or_else(|| Failure::infrastructure("adapter-b has no door for a terminal"))?;
     let state = region.folder("");
     let before = files(&state)?;
 

@@ -266,7 +266,7 @@ fn warnings(region: &Region) -> usize {
 }
 
 /// Longer than a looked-up certificate is kept.
-const LATER: i64 = 700;
+pub const LATER: i64 = 700;
 
 async fn certificate_changed(bench: Bench) -> Result<(), Failure> {
     let mut region = Region::start(&bench, Plan { pictures: false, ..Plan::default() }).await?;

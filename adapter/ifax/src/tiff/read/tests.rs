@@ -36,7 +36,7 @@ fn every_coding_comes_back() {
                 if coding == Coding::ModifiedRead && eol == Eol::Absent {
                     continue;
                 }
-                let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4 };
+                let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4, line_bits: 0 };
                 let file = write_with(&pages(), &options).unwrap();
                 assert_eq!(read(&file, &Limits::default()).unwrap(), pages(), "{options:?}");
             }
@@ -107,6 +107,27 @@ fn loops_bombs_and_cuts_are_refused() {
     assert_eq!(read(b"%PDF-1.7", &limits), Err(TiffError::NotTiff));
 }
 
+#[test]
+fn strips_upon_each_other_are_refused() {
+    let entry = |field: u16, count: u32, value: u32| {
+        [&field.to_le_bytes()[..], &4u16.to_le_bytes(), &count.to_le_bytes(), &value.to_le_bytes()].concat()
+    };
+    let file = |counts: [u32; 2]| {
+        let entries = [
+            entry(tag::IMAGE_WIDTH, 1, 8),
+            entry(tag::IMAGE_LENGTH, 1, 2),
+            entry(tag::STRIP_OFFSETS, 2, 8),
+            entry(tag::ROWS_PER_STRIP, 1, 1),
+            entry(tag::STRIP_BYTE_COUNTS, 2, 16),
+        ];
+        let numbers = [24, 24, counts[0], counts[1]].map(u32::to_le_bytes).concat();
+        let directory = [&5u16.to_le_bytes()[..], &entries.concat(), &[0; 4]].concat();
+        [b"II\x2a\0".as_slice(), &32u32.to_le_bytes(), &numbers, &[0x81; 8], &directory].concat()
+    };
+    assert_eq!(read(&file([1, 1]), &Limits::default()).unwrap()[0].rows(), [0x81, 0x81]);
+    assert!(matches!(read(&file([60, 60]), &Limits::default()), Err(TiffError::Outside { page: 1, .. })));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
     #[test]
@@ -141,7 +162,7 @@ fn another_library_agrees_where_it_is_at_hand() {
             for eol in [Eol::Absent, Eol::Unaligned, Eol::OctetAligned] {
                 for fill_order in [FillOrder::MsbFirst, FillOrder::LsbFirst] {
                     if coding != Coding::ModifiedRead || eol != Eol::Absent {
-                        let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4 };
+                        let options = EncodeOptions { coding, eol, rtc: false, fill_order, k: 4, line_bits: 0 };
                         let name = format!("{coding:?}-{eol:?}-{fill_order:?}.tif");
                         std::fs::write(out.join(name), write_with(&letter, &options).unwrap()).unwrap();
                     }

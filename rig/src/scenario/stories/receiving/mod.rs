@@ -11,10 +11,12 @@ mod power;
 mod pulled;
 mod unsigned;
 
+use sealfax_adapter::config::Domains;
 use sealfax_client::pop3::Client;
 use sealfax_client::pop3_server::Password;
 use sealfax_drivers::display::ScreenKind;
 use sealfax_ifax::Page;
+use sealfax_ifax::header::{Headers, decode_words};
 use std::net::SocketAddr;
 
 use super::{receives, taro_sends};
@@ -61,6 +63,18 @@ pub fn all() -> Vec<Scenario> {
 /// A region for stories whose screens nobody wants to look at.
 fn plan() -> Plan {
     Plan { pictures: false, ..Plan::default() }
+}
+
+/// As `[correspondents]` lists them.
+fn domains(list: &[&str]) -> Result<Domains, Failure> {
+    let list: Vec<String> = list.iter().map(|domain| (*domain).to_owned()).collect();
+    Domains::try_from(list).map_err(Failure::infrastructure)
+}
+
+/// What a mail is about.
+fn subject(mail: &[u8]) -> String {
+    let headers = Headers::parse(mail).map(|(headers, _)| headers).unwrap_or_default();
+    headers.get("Subject").map(decode_words).unwrap_or_default()
 }
 
 /// Whether an event is a screen of office B's adapter, and which with what words.

@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use sealfax_adapter::config::{CorrespondentsConfig, Domains};
+use sealfax_adapter::config::CorrespondentsConfig;
+use sealfax_client::lookup::Use;
 use sealfax_client::seam::Clock as _;
 use sealfax_drivers::display::ScreenKind;
-use sealfax_ifax::header::{Headers, decode_words};
+use sealfax_ifax::header::Headers;
+use sealfax_smime::Verification;
 
 use super::attacks::{refused_as, sealed_on_the_wire};
-use super::{plan, press_receive};
+use super::{domains, plan, press_receive, subject};
 use crate::bench::attacker::Attacker;
 use crate::bench::people::{HANAKO, TARO};
 use crate::bench::region::{Plan, Region};
+use crate::scenario::stories::evidence::{journal, reads};
+use crate::scenario::stories::trust::LATER;
 use crate::scenario::stories::{SUBJECT, note};
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
@@ -33,16 +37,6 @@ pub const SENT: Scenario = Scenario {
     deadline: DEADLINE,
     run: |bench| Box::pin(sent(bench)),
 };
-
-fn domains(list: &[&str]) -> Result<Domains, Failure> {
-    let list: Vec<String> = list.iter().map(|domain| (*domain).to_owned()).collect();
-    Domains::try_from(list).map_err(Failure::infrastructure)
-}
-
-fn subject(mail: &[u8]) -> String {
-    let headers = Headers::parse(mail).map(|(headers, _)| headers).unwrap_or_default();
-    headers.get("Subject").map(decode_words).unwrap_or_default()
-}
 
 /// The fax without the header fields of a mail: as mail programs sign it.
 fn body_alone(fax: &[u8]) -> Result<Vec<u8>, Failure> {
@@ -96,8 +90,10 @@ async fn received(bench: Bench) -> Result<(), Failure> {
     refused_as(&region, &program, &forged, ScreenKind::NotGenuine, "OPEN-027").await?;
     let for_taro = program.fax(TARO.address, TARO.address, &note("For himself"))?;
     let passed_on = program.envelope(&program.sign(&for_taro, &taro).await?, &hanako)?;
-    let mail = program.mail(TARO.address, HANAKO.address, &passed_on);
-    refused_as(&region, &program, &mail, ScreenKind::NotGenuine, "OPEN-030").await?;
+    for passed_on in [passed_on, program.sign(&for_taro, &taro).await?] {
+        let mail = program.mail(TARO.address, HANAKO.address, &passed_on);
+        refused_as(&region, &program, &mail, ScreenKind::NotGenuine, "OPEN-030").await?;
+    }
 
     // Where nothing is agreed, neither is printed.
     drop(region);
@@ -118,31 +114,46 @@ async fn received(bench: Bench) -> Result<(), Failure> {
 async fn sent(bench: Bench) -> Result<(), Failure> {
     let agreed = CorrespondentsConfig { send_signed_only: domains(&["b.example"])?, ..CorrespondentsConfig::default() };
     let correspondents = BTreeMap::from([('a', agreed)]);
-    let region = Region::start(&bench, Plan { correspondents, ..Plan::default() }).await?;
+    let region = Region::start(&bench, Plan { correspondents, lying: true, ..Plan::default() }).await?;
     let (a, taro) = (region.site('a')?, region.person(TARO)?);
-    for (to, shown) in [
-        // One mail cannot be both, and elsewhere nothing is agreed.
-        (&["nobody@b.example", HANAKO.address][..], ScreenKind::NotSent),
-        (&["nobody@a.example"], ScreenKind::NotSent),
-        // Who has a certificate is sealed for as ever, agreed or not.
-        (&[HANAKO.address], ScreenKind::Sent),
-        (&["nobody@b.example"], ScreenKind::SentReadable),
-    ] {
+    let attempt = async |to: &[&str], shown| {
         a.identify(&taro, ScreenKind::Ready).await?;
         let lcd = a.fax(Some(&taro), to, SUBJECT, &note("For whom it may concern")).await?;
         expect(lcd.sent == (shown != ScreenKind::NotSent), format!("to {to:?}: {}", lcd.text))?;
         a.sees(shown).await?;
         a.pull(&taro);
-        if shown == ScreenKind::SentReadable {
-            let mail = sealed_on_the_wire(&region)?;
-            let anchors = [region.authority.anchor_der().map_err(Failure::infrastructure)?];
-            let now = region.clock.now();
-            let signed = sealfax_smime::verify_signed(&mail, &anchors, now, None, TARO.address);
-            let signed = signed.map_err(Failure::expectation)?;
-            expect(subject(&signed.entity) == SUBJECT, "the fax is inside, signed by Taro's card")?;
-            let clear = String::from_utf8_lossy(&signed.entity).contains("hp=\"clear\"");
-            expect(clear, "it says that its header fields are to be believed and no secret")?;
-        }
-    }
-    Ok(())
+        Ok::<(), Failure>(())
+    };
+    // One mail cannot be both, and elsewhere nothing is agreed.
+    attempt(&["nobody@b.example", HANAKO.address], ScreenKind::NotSent).await?;
+    attempt(&["nobody@a.example"], ScreenKind::NotSent).await?;
+    // Who has a certificate is sealed for as ever, agreed or not.
+    attempt(&[HANAKO.address], ScreenKind::Sent).await?;
+
+    // And gets nothing readable because the certificate server says one day that there is none.
+    region.liar()?.hand_out(HANAKO.address, Use::Encrypt, Vec::new());
+    region.shift_clock(LATER);
+    let mark = region.log.mark();
+    attempt(&[HANAKO.address], ScreenKind::NotSent).await?;
+    journal(&region, "adapter-a", mark, "SEND-006").await?;
+    reads(a, mark, ScreenKind::NotSent, &[HANAKO.address]).await?;
+
+    attempt(&["nobody@b.example"], ScreenKind::SentReadable).await?;
+    let mail = sealed_on_the_wire(&region)?;
+    let signed = sealfax_smime::verify_signed(
+        &mail,
+        &Verification {
+            anchors: &[region.authority.anchor_der().map_err(Failure::infrastructure)?],
+            now: region.clock.now(),
+            sender: TARO.address,
+            sender_certificates: &[taro.signature.certificate.clone()],
+            recipient: "nobody@b.example",
+            recipient_certificate: &[],
+            allow_unbound: false,
+        },
+    );
+    let signed = signed.map_err(Failure::expectation)?;
+    expect(subject(&signed.content) == SUBJECT, "the fax is inside, signed by Taro's card")?;
+    let clear = String::from_utf8_lossy(&signed.content).contains("hp=\"clear\"");
+    expect(clear, "it says that its header fields are to be believed and no secret")
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use sealfax_adapter::config::{CorrespondentsConfig, Domains};
+use sealfax_adapter::config::CorrespondentsConfig;
 use sealfax_drivers::display::ScreenKind;
-use sealfax_ifax::header::{Headers, decode_words};
+use sealfax_ifax::header::Headers;
 
 use super::attacks::{refused_as, sealed_on_the_wire};
-use super::{confirmed, plan, press_receive, reports};
+use super::{confirmed, domains, plan, press_receive, reports, subject};
 use crate::bench::attacker::{Attacker, cms, with_cms};
 use crate::bench::people::{HANAKO, JIRO, TARO};
 use crate::bench::region::{Plan, Region};
@@ -34,10 +34,6 @@ pub const UNASKED: Scenario = Scenario {
 };
 
 fn with(send: &[&str], accept: &[&str]) -> Result<CorrespondentsConfig, Failure> {
-    let domains = |list: &[&str]| {
-        let list: Vec<String> = list.iter().map(|domain| (*domain).to_owned()).collect();
-        Domains::try_from(list).map_err(Failure::infrastructure)
-    };
     let (send_encrypted_only, accept_encrypted_only) = (domains(send)?, domains(accept)?);
     Ok(CorrespondentsConfig { send_encrypted_only, accept_encrypted_only, ..CorrespondentsConfig::default() })
 }
@@ -51,11 +47,6 @@ async fn taro_sends(region: &Region, to: &[&str], text: &str, then: ScreenKind) 
     office.sees(then).await?;
     office.pull(&taro);
     Ok(())
-}
-
-fn subject(mail: &[u8]) -> String {
-    let headers = Headers::parse(mail).map(|(headers, _)| headers).unwrap_or_default();
-    headers.get("Subject").map(decode_words).unwrap_or_default()
 }
 
 async fn agreed(bench: Bench) -> Result<(), Failure> {

@@ -1,0 +1,197 @@
+//! The machine's worker: one telephone line, on which the machine calls or is called.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sealfax_client::pop3_server::{MailboxDoor, Outcome, Password};
+use sealfax_drivers::display::{Fault, Screen};
+use sealfax_drivers::modem::{Advice, Document as _, EndReason, FaxError, FaxLine, Identity};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::call::{Call, OnRamp};
+use super::paper::Outbound;
+use crate::config::ModemConfig;
+use crate::devices::Shown;
+use crate::office::Office;
+
+/// How often it is looked whether a report waits for the machine.
+const LOOK: Duration = Duration::from_secs(5);
+/// How long a modem that cannot be used rests before it is tried again.
+const REST: Duration = Duration::from_secs(30);
+/// The machine as the doors see it: it is no host of any network.
+pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// The line, and the doors behind it.
+pub(crate) struct Machine {
+    pub(crate) office: Arc<Office>,
+    pub(crate) line: Box<dyn FaxLine>,
+    pub(crate) config: ModemConfig,
+    /// Where its documents go.
+    pub(crate) on_ramp: OnRamp,
+    /// Where those for it come from.
+    pub(crate) door: Arc<dyn MailboxDoor>,
+    /// Of documents that broke off, by their unique-id, the pages that the machine has confirmed: it gets the rest.
+    pub(crate) begun: HashMap<Arc<str>, usize>,
+}
+
+/// Never ends.
+pub(crate) async fn run(mut machine: Machine, mut shown: watch::Receiver<Shown>) {
+    machine.on_ramp.tell_of_what_was_lost();
+    let mut not_before = Instant::now();
+    loop {
+        tokio::select! {
+            call = machine.line.wait_for_call() => match call {
+                Ok(call) => machine.answer(call.dialled).await,
+                Err(error) => {
+                    machine.trouble(Some(&error));
+                    tokio::time::sleep(REST).await;
+                }
+            },
+            () = wanted(&machine.office, &mut shown, not_before) => {
+                if !machine.call().await {
+                    not_before = Instant::now() + machine.config.redial();
+                }
+            }
+        }
+    }
+}
+
+/// Until somebody is asked to press RECEIVE, which the line does for them, or a report waits.
+async fn wanted(office: &Office, shown: &mut watch::Receiver<Shown>, not_before: Instant) {
+    tokio::time::sleep_until(not_before).await;
+    loop {
+        if matches!(shown.borrow_and_update().screen, Screen::PressReceive { .. }) {
+            return;
+        }
+        match office.ledger.reports() {
+            Ok(reports) if reports.is_empty() => {}
+            Ok(_) => return,
+            Err(error) => office.failed("LEDGER-001", error.to_string()),
+        }
+        tokio::select! {
+            // The desk is gone, and the adapter with it.
+            Err(_) = shown.changed() => std::future::pending::<()>().await,
+            () = tokio::time::sleep(LOOK) => {}
+            else => {}
+        }
+    }
+}
+
+impl Machine {
+    /// A call of the machine's.
+    async fn answer(&mut self, dialled: Option<String>) {
+        let identity = self.identity();
+        let mut call = Call::new(&self.on_ramp, dialled);
+        let answered = self.line.answer(&identity, &mut call).await;
+        match answered {
+            Ok(received) => {
+                self.trouble(None);
+                let far_end = received.arrived.far_end.as_deref().unwrap_or("a machine without number");
+                let pages = received.arrived.pages.len();
+                self.office
+                    .did(&["I1"], format!("{pages} page(s) came by telephone from {far_end} at {}", received.rate));
+            }
+            Err(error) => {
+                self.office.failed(error.code(), format!("a call of the fax machine came to nothing: {error}"));
+                // Who dials a wrong number is no fault of the line.
+                if matches!(
+                    error.reason,
+                    EndReason::Port(_) | EndReason::ModemSilent { .. } | EndReason::ModemRefuses { .. }
+                ) {
+                    self.trouble(Some(&error));
+                }
+            }
+        }
+    }
+
+    /// Calls the machine with all that is to be had now. `false`: it is not to be tried again at once.
+    async fn call(&mut self) -> bool {
+        // The screen says why nothing is given.
+        let Ok(mut drop) = self.door.login(NOWHERE, "", &Password::new(Vec::new())).await else { return false };
+        let mut outcome = Outcome::default();
+        let mut failed = false;
+        for index in 0..drop.messages().len() {
+            let Some(uid) = drop.messages().get(index).map(|message| message.uid.clone()) else { break };
+            let Ok(octets) = drop.retrieve(index).await else { break };
+            let octets = zeroize::Zeroizing::new(octets);
+            match self.print(&uid, &octets).await {
+                Printed::Whole => {
+                    outcome.retrieved.push(index);
+                    outcome.deleted.push(index);
+                }
+                Printed::Not => failed = true,
+                Printed::NotEvenCalled => {
+                    failed = true;
+                    break;
+                }
+            }
+        }
+        if failed && outcome.retrieved.is_empty() {
+            drop.abandoned(outcome).await;
+        } else if let Err(refusal) = drop.commit(outcome).await {
+            self.office.failed("RECV-008", refusal.text);
+        }
+        !failed
+    }
+
+    /// One document, in one call.
+    async fn print(&mut self, uid: &Arc<str>, octets: &[u8]) -> Printed {
+        let there = self.begun.get(uid).copied().unwrap_or_default();
+        let mut document = match Outbound::of_mail(octets) {
+            Ok(document) => match document.without(there) {
+                Some(document) => document,
+                None => return Printed::Whole,
+            },
+            Err(why) => {
+                self.office
+                    .failed("FAX-062", format!("a mail has no pages that can be printed and stays where it is: {why}"));
+                return Printed::Not;
+            }
+        };
+        let identity = self.identity();
+        match self.line.call(&self.config.machine, &identity, None, &mut document).await {
+            Ok(sent) => {
+                self.trouble(None);
+                self.begun.remove(uid);
+                self.office
+                    .did(&["I2"], format!("the fax machine confirmed {} page(s) at {}", sent.pages, sent.format.rate));
+                Printed::Whole
+            }
+            Err(error) => {
+                let (confirmed, all) = (there + error.pages_confirmed, there + document.pages());
+                self.office.failed(error.code(), format!("the fax machine has {confirmed} of {all} page(s): {error}"));
+                if error.pages_confirmed > 0 {
+                    self.begun.insert(uid.clone(), confirmed);
+                }
+                self.trouble(Some(&error));
+                Printed::NotEvenCalled
+            }
+        }
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::new(self.config.number.clone())
+    }
+
+    /// The fault band says what is wrong with the line, until a call is well.
+    fn trouble(&self, error: Option<&FaxError>) {
+        let fault = error.map(|error| {
+            let Advice { english, japanese, .. } = error.advice();
+            Fault { code: error.code(), japanese: japanese.into(), english: english.into() }
+        });
+        self.office.set_fault("FAX-", fault);
+    }
+}
+
+/// What became of a document.
+enum Printed {
+    /// The machine has confirmed every page.
+    Whole,
+    /// This one cannot be; others may.
+    Not,
+    /// The line, or the machine: no other would come through either.
+    NotEvenCalled,
+}

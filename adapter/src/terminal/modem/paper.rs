@@ -1,0 +1,233 @@
+//! Between mails and what goes over a telephone line: a mail becomes pages as its receiver can take them, pages that came in
+//! become the machine's mail (the on-ramp and off-ramp of RFC 3249, in one house).
+
+use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution, Tray};
+use sealfax_ifax::address::Mailbox;
+use sealfax_ifax::header::{Headers, decode_words};
+use sealfax_ifax::page::{self, MAX_HEIGHT, Page, PageError};
+use sealfax_ifax::t4::{self, DecodeOptions, EncodeOptions, Eol, FillOrder};
+use sealfax_ifax::{mail, mime, text, tiff};
+
+/// Most pages that are taken from one call.
+const MOST_PAGES: usize = 200;
+/// Most octets of pixels that one call may bring: as many as an adapter's memory can spare.
+const MOST_OCTETS: usize = 96 << 20;
+/// A page with more damaged lines than one in so many is to be sent again (T.30 leaves the measure to the receiver).
+const UNUSABLE: u32 = 10;
+/// With more than one in so many the line wants new training.
+const POOR: u32 = 50;
+/// So many damaged lines in a row hide a line of text.
+const HIDDEN: u32 = 24;
+/// The widths that machines have (T.30, table 2).
+const WIDTHS: [u32; 3] = [1728, 2048, 2432];
+
+/// Pages on their way over the line.
+#[derive(Debug)]
+pub struct Outbound {
+    pages: Vec<Page>,
+    /// Those that it has already.
+    there: usize,
+}
+
+/// Why a mail has no pages that can be printed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PaperError {
+    /// They cannot be read.
+    #[error("its pages cannot be read: {0}")]
+    Tiff(#[from] tiff::TiffError),
+    /// With what stands above them they are too high.
+    #[error("its pages do not fit on paper: {0}")]
+    Page(#[from] PageError),
+}
+
+impl Outbound {
+    /// The pages of a mail, each with who sent it, when, what it is about and which it is above it. A mail that is no fax is
+    /// printed as its text.
+    pub fn of_mail(octets: &[u8]) -> Result<Self, PaperError> {
+        let heading = heading(octets);
+        let pages = match mail::parse(octets, &mail::Limits::default()) {
+            Ok(fax) => tiff::read(&fax.pages, &tiff::Limits::default())?,
+            Err(_) => text::pages_from_text(&words(octets)),
+        };
+        let count = pages.len();
+        let headed = |(number, page): (usize, Page)| page.headed(&format!("{heading}  {}/{count}", number + 1));
+        Ok(Self { pages: pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()?, there: 0 })
+    }
+
+    /// Pages as they are.
+    pub fn of_pages(pages: Vec<Page>) -> Self {
+        Self { pages, there: 0 }
+    }
+
+    /// Without the first pages, which the machine has confirmed; nothing, if that is all of them.
+    pub fn without(mut self, there: usize) -> Option<Self> {
+        self.there = there;
+        (there < self.pages.len()).then_some(self)
+    }
+
+    fn at(&self, page: usize) -> Option<&Page> {
+        self.pages.get(self.there.checked_add(page)?)
+    }
+}
+
+/// What stands above every page: the sender, the time, and the subject with its marks.
+fn heading(octets: &[u8]) -> String {
+    let Ok((headers, _)) = Headers::parse(octets) else { return String::new() };
+    let field = |name| headers.get(name).map(decode_words).unwrap_or_default();
+    let from = Mailbox::parse_list(headers.get("From").unwrap_or_default()).ok().and_then(|mut list| list.pop());
+    let from = from.map_or_else(String::new, |from| match from.name {
+        Some(name) => format!("{name} <{}>", from.address),
+        None => from.address.to_string(),
+    });
+    [field("Date"), from, field("Subject")].join("  ")
+}
+
+/// The text of a mail that is no fax.
+fn words(octets: &[u8]) -> String {
+    let entity = mime::Entity::parse(octets).ok();
+    let text = entity.as_ref().and_then(|entity| {
+        let parts = entity.parts().unwrap_or_default();
+        let first = parts.iter().find(|part| part.content_type().is_ok_and(|kind| kind.essence == "text/plain"));
+        first.unwrap_or(entity).text().ok()
+    });
+    text.unwrap_or_else(|| {
+        "このメールには印刷できるページがありません。\nThis mail has no pages that can be printed.".into()
+    })
+}
+
+impl Document for Outbound {
+    fn pages(&self) -> usize {
+        self.pages.len().saturating_sub(self.there)
+    }
+
+    fn wants(&self, page: usize) -> PageWish {
+        let (width, resolution) =
+            self.at(page).map_or((page::A4_WIDTH, page::Resolution::Fine), |page| (page.width(), page.resolution()));
+        let width = WIDTHS.into_iter().find(|paper| *paper >= width).unwrap_or(WIDTHS[2]);
+        PageWish { width, resolution: on_the_line(resolution) }
+    }
+
+    fn page(&mut self, page: usize, format: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let page = self.at(page).cloned().ok_or("there is no such page")?;
+        let fitted = page.fitted(format.width, on_paper(format.resolution))?;
+        Ok(t4::encode(
+            &fitted,
+            &EncodeOptions {
+                coding: coding(format.coding),
+                eol: Eol::Unaligned,
+                rtc: true,
+                fill_order: FillOrder::LsbFirst,
+                k: format.k,
+                line_bits: format.minimum_line_bits(),
+            },
+        ))
+    }
+}
+
+/// Pages that come in over the line.
+#[derive(Debug, Default)]
+pub struct Inbound {
+    pages: Vec<Page>,
+    octets: usize,
+}
+
+impl Inbound {
+    /// All of them.
+    pub fn pages(&self) -> &[Page] {
+        &self.pages
+    }
+}
+
+impl Tray for Inbound {
+    fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
+        let options = DecodeOptions {
+            coding: coding(format.coding),
+            lines_aligned: false,
+            fill_order: FillOrder::LsbFirst,
+            width: format.width,
+            height: None,
+            max_height: MAX_HEIGHT,
+        };
+        let Ok(read) = t4::decode(octets, &options) else { return CopyQuality::Unusable };
+        let quality = judged(read.quality, read.height, format.ecm);
+        self.octets = self.octets.saturating_add(read.rows.len());
+        if quality == CopyQuality::Unusable || self.pages.len() >= MOST_PAGES || self.octets > MOST_OCTETS {
+            return CopyQuality::Unusable;
+        }
+        match Page::from_rows(format.width, read.height, on_paper(format.resolution), read.rows) {
+            Ok(page) => self.pages.push(page),
+            Err(_) => return CopyQuality::Unusable,
+        }
+        quality
+    }
+}
+
+/// T.30 leaves it to the receiver what is good enough: a page without lines is none, and a line of text must not be lost.
+fn judged(quality: t4::CopyQuality, height: u32, ecm: bool) -> CopyQuality {
+    let damaged = quality.damaged_lines;
+    // What was corrected is as it was sent, or the sender itself coded it wrongly: sending it again would not help.
+    if height == 0 || (!ecm && (damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN)) {
+        CopyQuality::Unusable
+    } else if !ecm && damaged.saturating_mul(POOR) > height {
+        CopyQuality::Poor
+    } else {
+        CopyQuality::Good
+    }
+}
+
+fn coding(coding: Coding) -> t4::Coding {
+    match coding {
+        Coding::Mh => t4::Coding::ModifiedHuffman,
+        Coding::Mr => t4::Coding::ModifiedRead,
+        Coding::Mmr => t4::Coding::ModifiedModifiedRead,
+    }
+}
+
+fn on_paper(resolution: Resolution) -> page::Resolution {
+    match resolution {
+        Resolution::Standard => page::Resolution::Standard,
+        Resolution::Fine => page::Resolution::Fine,
+        Resolution::Superfine => page::Resolution::Superfine,
+    }
+}
+
+fn on_the_line(resolution: page::Resolution) -> Resolution {
+    match resolution {
+        page::Resolution::Standard => Resolution::Standard,
+        page::Resolution::Fine => Resolution::Fine,
+        page::Resolution::Superfine => Resolution::Superfine,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+    use super::*;
+
+    #[test]
+    fn text_lost_in_the_noise_is_asked_for_again() {
+        let quality =
+            |damaged_lines, most_consecutive| t4::CopyQuality { damaged_lines, most_consecutive, missing_lines: 0 };
+        for (damaged, consecutive, ecm, expected) in [
+            (0, 0, false, CopyQuality::Good),
+            (10, 3, false, CopyQuality::Good),
+            (50, 3, false, CopyQuality::Poor),
+            (300, 3, false, CopyQuality::Unusable),
+            (30, 30, false, CopyQuality::Unusable),
+            (300, 30, true, CopyQuality::Good),
+        ] {
+            assert_eq!(judged(quality(damaged, consecutive), 2292, ecm), expected, "{damaged} {consecutive} {ecm}");
+        }
+        assert_eq!(judged(quality(0, 0), 0, true), CopyQuality::Unusable);
+    }
+
+    #[test]
+    fn a_mail_without_pages_is_printed_as_its_words() {
+        let mail = b"From: Taro <taro@a.example>\r\nTo: fax@b.example\r\nSubject: hello\r\n\r\nSee you at three.\r\n";
+        let paper = Outbound::of_mail(mail).unwrap();
+        assert_eq!(paper.pages(), 1);
+        assert!(paper.pages[0].black_pixels() > 500);
+        assert_eq!(heading(mail), "  Taro <taro@a.example>  hello");
+    }
+}

@@ -1,0 +1,178 @@
+//! Plain fax machines on telephone lines: nobody at them does anything else than ever, and everything that an office with
+//! Internet fax machines has, theirs has too.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use sealfax_drivers::display::ScreenKind;
+use sealfax_ifax::Page;
+use sealfax_ifax::fit::header_lines;
+use sealfax_ifax::page::stride;
+
+use super::evidence::{self, journal};
+use super::{SUBJECT, note};
+use crate::bench::people::{HANAKO, JIRO, TARO};
+use crate::bench::region::{Plan, Region};
+use crate::bench::site::{PATIENCE, Site};
+use crate::endpoint::fax_machine::Telephone;
+use crate::events::{Event, EventKind};
+use crate::peer::line_box;
+use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
+
+/// Every story on the telephone.
+pub fn all() -> Vec<Scenario> {
+    vec![SIMULATED, IN_THE_BOX, ONE_SIDE, LATE]
+}
+
+const SIMULATED: Scenario = Scenario {
+    name: "plain-fax-machines",
+    title: "Two offices with plain fax machines: the machine dials, the right person's card has the other machine called",
+    requirements: &["I1", "I2", "A1", "C1", "C9", "C10"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(both_ends(bench, Telephone::Simulated)),
+};
+
+const IN_THE_BOX: Scenario = Scenario {
+    name: "plain-fax-machines-spandsp",
+    title: "The same with machines that nobody here wrote, and modems on serial ports",
+    requirements: &["I1", "I2", "A1", "C1", "C9", "C10"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(both_ends(bench, Telephone::LineBox)),
+};
+
+const ONE_SIDE: Scenario = Scenario {
+    name: "plain-fax-machine-at-one-end",
+    title: "A plain fax machine and an Internet fax machine understand each other, both ways",
+    requirements: &["I1", "I2", "I3"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(one_end(bench)),
+};
+
+const LATE: Scenario = Scenario {
+    name: "plain-fax-machine-is-told",
+    title: "What a plain fax machine was told has arrived and was not sent is told on its paper, whatever the reason",
+    requirements: &["ST611", "ST604", "I1"],
+    deadline: Duration::from_secs(90),
+    run: |bench| Box::pin(told(bench)),
+};
+
+async fn start(bench: &Bench, kind: Telephone, offices: &[char], hold: Duration) -> Result<Region, Failure> {
+    if kind == Telephone::LineBox {
+        line_box::present()?;
+    }
+    let telephones: BTreeMap<char, Telephone> = offices.iter().map(|office| (*office, kind)).collect();
+    Region::start(bench, Plan { telephones, pictures: false, hold, ..Plan::default() }).await
+}
+
+const LONG: Duration = Duration::from_secs(540);
+
+async fn both_ends(bench: Bench, kind: Telephone) -> Result<(), Failure> {
+    let region = start(&bench, kind, &['a', 'b'], LONG).await?;
+    let (a, b) = (region.site('a')?, region.site('b')?);
+    let (taro, hanako, jiro) = (region.person(TARO)?, region.person(HANAKO)?, region.person(JIRO)?);
+    let pages = [note("The first page by telephone"), note("And the second")].concat();
+
+    // With the card in, the machine itself says what became of it.
+    a.identify(&taro, ScreenKind::Ready).await?;
+    let lcd = a.fax(Some(&taro), &[HANAKO.address], SUBJECT, &pages).await?;
+    expect(lcd.sent, format!("the machine says sent, not: {}", lcd.text))?;
+    a.sees(ScreenKind::Sent).await?;
+    a.pull(&taro);
+
+    b.sees(ScreenKind::Arrived).await?;
+    b.lamp(true).await?;
+    evidence::pages_nowhere_in_clear(&region, &pages)?;
+    b.insert(&jiro);
+    b.sees(ScreenKind::WrongCard).await?;
+    b.pull(&jiro);
+    b.sees(ScreenKind::Arrived).await?;
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
+    prints(b, &pages).await?;
+    b.sees(ScreenKind::Done).await?;
+    b.pull(&hanako);
+    b.sees(ScreenKind::Idle).await?;
+    b.lamp(false).await?;
+
+    // The report needs nobody: the machine is called.
+    a.sees(ScreenKind::Delivered).await?;
+    let reports = a.receive().await.map_err(Failure::expectation)?;
+    expect(reports.len() == 1, "one delivery report is printed")?;
+    a.sees(ScreenKind::Idle).await?;
+    let registered = |event: &Event| matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12"));
+    region.log.wait_for("the transmission is registered in the history", PATIENCE, registered).await?;
+    let left = region.mailbox(&hanako)?;
+    expect(left.is_empty(), "the mail is gone from the server once it is printed and confirmed")
+}
+
+/// The next document out of the machine has these pages, each with a line above it.
+async fn prints(site: &Site, pages: &[Page]) -> Result<(), Failure> {
+    let printed = site.receive().await.map_err(Failure::expectation)?;
+    let [document] = printed.as_slice() else {
+        return Err(Failure::expectation(format!("one document is printed, not {}", printed.len())));
+    };
+    expect(document.pages.len() == pages.len(), format!("{} pages, not {}", pages.len(), document.pages.len()))?;
+    for (printed, sent) in document.pages.iter().zip(pages) {
+        let header = header_lines(sent.resolution()) as usize * stride(sent.width());
+        let rest = printed.rows().get(header..).unwrap_or_default();
+        expect(rest == sent.rows(), "the printed page is the sent one pixel by pixel")?;
+        let head = printed.rows().get(..header).unwrap_or_default();
+        expect(head.iter().any(|octet| *octet != 0), "and says above who sent it")?;
+    }
+    Ok(())
+}
+
+async fn one_end(bench: Bench) -> Result<(), Failure> {
+    let region = start(&bench, Telephone::Simulated, &['b'], LONG).await?;
+    let (a, b) = (region.site('a')?, region.site('b')?);
+    let (taro, hanako) = (region.person(TARO)?, region.person(HANAKO)?);
+    let question = note("From an Internet fax machine");
+    super::taro_sends(&region, &[HANAKO.address], &question).await?;
+    b.sees(ScreenKind::Arrived).await?;
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
+    prints(b, &question).await?;
+    b.sees(ScreenKind::Done).await?;
+    b.pull(&hanako);
+
+    let answer = note("From a plain fax machine");
+    b.identify(&hanako, ScreenKind::Ready).await?;
+    let lcd = b.fax(None, &[TARO.address], SUBJECT, &answer).await?;
+    expect(lcd.sent, format!("the machine says sent, not: {}", lcd.text))?;
+    b.sees(ScreenKind::Sent).await?;
+    b.pull(&hanako);
+    a.sees(ScreenKind::Arrived).await?;
+    let printed = super::receives(&region, 'a', &taro).await?;
+    let found = printed.iter().any(|document| document.pages == answer);
+    expect(found, "what came by telephone is printed pixel by pixel")
+}
+
+async fn told(bench: Bench) -> Result<(), Failure> {
+    let region = start(&bench, Telephone::Simulated, &['a'], Duration::from_secs(12)).await?;
+    let (a, taro) = (region.site('a')?, region.person(TARO)?);
+    let page = note("Nobody's card is in");
+
+    // A number that nobody has: the machine reports a failure at once, and the adapter says which.
+    let mark = region.log.mark();
+    let lcd = a.fax(None, &["nobody@b.example"], SUBJECT, &page).await?;
+    expect(!lcd.sent, format!("the machine says not sent, not: {}", lcd.text))?;
+    journal(&region, "adapter-a", mark, "FAX-060").await?;
+    notice(a).await?;
+
+    // Without a card the machine cannot be kept waiting. The card comes in time.
+    let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &page).await?;
+    expect(lcd.sent, format!("the machine says that it arrived, not: {}", lcd.text))?;
+    a.identify(&taro, ScreenKind::Sent).await?;
+    a.pull(&taro);
+
+    // And this time not.
+    let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &page).await?;
+    expect(lcd.sent, format!("the machine says that it arrived, not: {}", lcd.text))?;
+    a.sees(ScreenKind::NotSent).await?;
+    notice(a).await
+}
+
+/// A short page comes out that says what was not sent.
+async fn notice(site: &Site) -> Result<(), Failure> {
+    let printed = site.receive().await.map_err(Failure::expectation)?;
+    let pages: usize = printed.iter().map(|document| document.pages.len()).sum();
+    expect(pages == 1, format!("one page tells of it, not {pages}"))
+}

@@ -17,6 +17,8 @@ use crate::modem::t31::{DLE, Unstuffed, Unstuffer, V21, code, stuffed};
 const FRAME: Duration = Duration::from_secs(8);
 /// No frame takes longer.
 const LONGEST_FRAME: Duration = Duration::from_secs(15);
+/// From the end of a last frame until its carrier is gone.
+const CARRIER_GONE: Duration = Duration::from_millis(250);
 /// For silence before and after it was asked for.
 const SILENCE: Duration = Duration::from_millis(800);
 /// Between two octets of a message.
@@ -84,7 +86,10 @@ impl Operator {
             match self.result(Instant::now() + FRAME).await? {
                 Some(Answer::Ok) if frame.last => {}
                 Some(Answer::Connect) if !frame.last => {}
-                Some(Answer::NoCarrier | Answer::Error) => return Err(EndReason::LineCut(Phase::SetUp)),
+                // A modem that is done before the last frame has lost the line under it.
+                Some(Answer::NoCarrier | Answer::Error | Answer::Ok) => {
+                    return Err(EndReason::LineCut(Phase::SetUp));
+                }
                 Some(other) => {
                     let answer = format!("{other:?}");
                     return Err(EndReason::ModemRefuses { command: "a frame".to_owned(), answer });
@@ -131,17 +136,28 @@ impl Operator {
                 damaged = true;
                 break;
             }
-            let good = match self.result(Instant::now() + PROMPT).await? {
+            // The FCS is handed over with the frame; a few modems keep it.
+            let holds = fcs_holds(&octets);
+            let whole = if holds { octets.get(..octets.len() - 2) } else { Some(octets.as_slice()) };
+            let frame = whole.and_then(Frame::parse);
+            // Some modems say OK after a last frame only when its carrier is gone, and on a line that hisses they never
+            // notice; but a training check may follow at once.
+            let surely_last = holds && frame.as_ref().is_some_and(|frame| frame.last);
+            let patience = if surely_last { CARRIER_GONE } else { PROMPT };
+            let good = match self.result(Instant::now() + patience).await? {
                 Some(Answer::Ok) => true,
+                Some(Answer::NoCarrier) if surely_last => true,
                 Some(Answer::NoCarrier) => {
                     damaged |= !octets.is_empty();
                     break;
                 }
+                None if surely_last => {
+                    self.abort().await?;
+                    true
+                }
                 _ => false,
             };
-            // The FCS is handed over with the frame; a few modems keep it.
-            let whole = if fcs_holds(&octets) { octets.get(..octets.len() - 2) } else { Some(octets.as_slice()) };
-            match whole.and_then(Frame::parse).filter(|_| good) {
+            match frame.filter(|_| good) {
                 Some(frame) => {
                     let last = frame.last;
                     frames.push(frame);

@@ -1,6 +1,7 @@
 //! What the tests over a telephone line share: the modem driver with our own pages, and what is compared.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution, Tray};
 use sealfax_ifax::page::{self, MAX_HEIGHT, Page};
@@ -30,14 +31,27 @@ pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/fax").join(name)
 }
 
-/// The pages of a TIFF file.
+/// The pages of a TIFF file: as we read them, and, where `tiffcp` is installed, as libtiff does.
 ///
 /// # Panics
-/// If it cannot be read.
+/// If it cannot be read, or if libtiff sees other pixels.
 #[allow(clippy::expect_used)]
 pub fn pages(file: &Path) -> Vec<Page> {
-    let octets = std::fs::read(file).expect("the file is there");
-    tiff::read(&octets, &tiff::Limits::default()).expect("pages")
+    let read = |file: &Path| {
+        let octets = std::fs::read(file).expect("the file is there");
+        tiff::read(&octets, &tiff::Limits::default()).expect("pages")
+    };
+    let ours = read(file);
+    if crate::at_hand("tiffcp") {
+        let folder = tempfile::tempdir().expect("a folder");
+        let plain = folder.path().join("plain.tif");
+        // What is not coded at all is what libtiff has decoded.
+        let done =
+            Command::new("tiffcp").args(["-c", "none"]).args([file, plain.as_path()]).output().expect("tiffcp runs");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(pixels(&read(&plain)), pixels(&ours), "libtiff sees something else in {}", file.display());
+    }
+    ours
 }
 
 /// Height and pixels of each page, to be compared.

@@ -126,6 +126,40 @@ fn from_a_machine() {
     }
 }
 
+/// A machine that wants 20 ms for each line gets fill, and the page all the same.
+#[test]
+fn to_a_slow_machine() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    let slow = Machine { ecm: false, scan_ms: 20, ..Machine::default() };
+    let (line, sent, _) = sent_to(slow, LineOptions::for_line_time(), &station(14_400, true, ALL), "mr.tif");
+    assert_eq!((sent.format.minimum_scan_line_ms, frames(&line, "RTN")), (20, 0));
+}
+
+/// Who calls whom, and for whom a document is: told by the exchange and by the machine.
+#[test]
+fn who_calls_whom() {
+    if !all_here(&[line_box::present]) {
+        return;
+    }
+    let calls = Machine { number: Some("0312345678".into()), subaddress: Some("42".into()), ..Machine::default() };
+    let modem = Modem { tells_caller: true, ..Modem::default() };
+    let line = LineBox::start(&LineOptions::for_line_time(), [&End::Modem(modem), &End::Machine(calls)]).unwrap();
+    let mut tray = Received::default();
+    let (call, arrival) = on_line_time(&line, async {
+        let mut modem = serial::open(line.port(EndName::A).unwrap(), USUAL_SPEED).unwrap();
+        modem.diagnose().await.unwrap();
+        line.dial(EndName::B, "0332222222", Some(&fixture("mmr.tif")));
+        let call = modem.wait_for_call().await.unwrap();
+        (call, modem.answer(&station(14_400, true, ALL), &mut tray).await.unwrap())
+    })
+    .unwrap();
+    assert_eq!((call.caller.as_deref(), call.dialled.as_deref()), (Some("0312345678"), Some("0332222222")));
+    assert_eq!(arrival.arrived.subaddress.as_deref(), Some("42"));
+    assert_eq!(arrival.arrived.far_end.as_deref(), Some("0312345678"));
+}
+
 /// A page that noise damaged: with error correction the frames it took are sent again, without it the page is.
 #[test]
 fn noise_is_repaired() {

@@ -12,9 +12,7 @@ impl Page {
             return Ok(self);
         }
         let shrinks = self.width() > width;
-        let (old, new) = (u64::from(self.resolution().dpi().1), u64::from(resolution.dpi().1));
-        // The three resolutions of T.4 are 1 : 2 : 4 in lines to the millimetre; 98 and 391 are those figures rounded.
-        let (old, new) = (old.div_ceil(98), new.div_ceil(98));
+        let (old, new) = (u64::from(self.resolution().line_share()), u64::from(resolution.line_share()));
         let (across, into) = if shrinks { (u64::from(self.width()), u64::from(width)) } else { (1, 1) };
         let lines = |height: u64| (height * new * into).div_ceil(old * across);
         let height = u32::try_from(lines(u64::from(self.height()))).unwrap_or(u32::MAX);
@@ -34,6 +32,11 @@ impl Page {
             }
         }
         Ok(page)
+    }
+
+    /// The page at another resolution, its drawing as high as before; a page that would get too high stays as it is.
+    pub fn at(&self, resolution: Resolution) -> Self {
+        self.clone().fitted(self.width(), resolution).unwrap_or_else(|_| self.clone())
     }
 
     /// The page with a line of text above it, as fax machines print who sent it, when, and which page it is.

@@ -38,8 +38,8 @@ impl Resolution {
         }
     }
 
-    /// How many lines stand where 204x98 has one.
-    const fn line_share(self) -> usize {
+    /// How many lines stand where 204x98 has one: in lines to the millimetre the three are 1 : 2 : 4.
+    pub(crate) const fn line_share(self) -> u32 {
         match self {
             Self::Standard => 1,
             Self::Fine => 2,
@@ -148,33 +148,6 @@ impl Page {
     pub fn with_resolution(mut self, resolution: Resolution) -> Self {
         self.resolution = resolution;
         self
-    }
-
-    /// The page at another resolution, its drawing as high as before: lines are doubled, or several become one that is
-    /// black where any of them is. Strokes of letters and rules stay whole that way; photographs get darker.
-    pub fn at(&self, resolution: Resolution) -> Self {
-        let stride = stride(self.width);
-        let (old, new) = (self.resolution.line_share(), resolution.line_share());
-        let rows: Vec<u8> = if old > new {
-            let fold = |lines: &[u8]| {
-                let mut row = vec![0; stride];
-                for line in lines.chunks_exact(stride.max(1)) {
-                    for (octet, more) in row.iter_mut().zip(line) {
-                        *octet |= more;
-                    }
-                }
-                row
-            };
-            self.rows.chunks(stride.max(1) * old.div_ceil(new)).flat_map(fold).collect()
-        } else {
-            // A page that would get too high stays as it is.
-            if self.height as usize * (new / old) > MAX_HEIGHT as usize {
-                return self.clone();
-            }
-            self.iter_rows().flat_map(|row| std::iter::repeat_n(row, new / old)).flatten().copied().collect()
-        };
-        let height = u32::try_from(rows.len() / stride.max(1)).unwrap_or(0);
-        Self { width: self.width, height, resolution, rows }
     }
 
     /// All rows, packed.

@@ -117,6 +117,9 @@ pub struct Decoded {
     pub height: u32,
     /// How well it arrived.
     pub quality: CopyQuality,
+    /// The code that ends a page was there: RTC, or EOFB. Without it, and without a container that says the height, nobody
+    /// knows whether lines are missing.
+    pub ended: bool,
 }
 
 /// Why coded data cannot even be tried.
@@ -225,6 +228,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
         two_dimensional: options.coding != Coding::ModifiedHuffman,
         quality: CopyQuality::default(),
         consecutive: 0,
+        ended: false,
     };
     while decoder.height < decoder.stop {
         let more = match options.coding {
@@ -244,7 +248,7 @@ pub fn decode(data: &[u8], options: &DecodeOptions) -> Result<Decoded, T4Error> 
         decoder.quality.missing_lines = height - decoder.height;
         decoder.height = height;
     }
-    Ok(Decoded { rows: decoder.rows, height: decoder.height, quality: decoder.quality })
+    Ok(Decoded { rows: decoder.rows, height: decoder.height, quality: decoder.quality, ended: decoder.ended })
 }
 
 struct Decoder<'a> {
@@ -260,6 +264,7 @@ struct Decoder<'a> {
     two_dimensional: bool,
     quality: CopyQuality,
     consecutive: u32,
+    ended: bool,
 }
 
 impl Decoder<'_> {
@@ -282,6 +287,7 @@ impl Decoder<'_> {
                 self.reader.skip(1);
             }
             if eols >= 3 {
+                self.ended = true;
                 return false;
             }
         }
@@ -330,7 +336,11 @@ impl Decoder<'_> {
     }
 
     fn t6_line(&mut self) -> bool {
-        if self.reader.is_empty() || self.reader.peek(EOL_BITS) == EOL {
+        if self.reader.is_empty() {
+            return false;
+        }
+        if self.reader.peek(EOL_BITS) == EOL {
+            self.ended = true;
             return false;
         }
         self.coded(Self::two_dimensional_line)

@@ -247,3 +247,21 @@ fn a_slow_receiver_gets_fill_and_reads_the_same_page() {
         }
     }
 }
+
+#[test]
+fn a_page_that_lost_its_end_does_not_say_that_it_ended() {
+    let sent = page(1728, 40, |x, y| (x / 100 + y) % 2 == 0);
+    for coding in [Coding::ModifiedHuffman, Coding::ModifiedRead, Coding::ModifiedModifiedRead] {
+        let fill_order = FillOrder::LsbFirst;
+        let options = EncodeOptions { coding, eol: Eol::Unaligned, rtc: true, fill_order, k: 4, line_bits: 0 };
+        let data = encode(&sent, &options);
+        assert!(decode(&data, &reading(&options, 1728, None)).unwrap().ended, "{coding:?}");
+        for cut in [data.len() / 2, data.len() - 12] {
+            let read = decode(&data[..cut], &reading(&options, 1728, None)).unwrap();
+            assert!(
+                !read.ended && read.height < 40 || coding == Coding::ModifiedHuffman && !read.ended,
+                "{coding:?} {cut}"
+            );
+        }
+    }
+}

@@ -5,7 +5,7 @@ use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish
 use sealfax_ifax::address::Mailbox;
 use sealfax_ifax::header::{Headers, decode_words};
 use sealfax_ifax::page::{self, MAX_HEIGHT, Page, PageError};
-use sealfax_ifax::t4::{self, DecodeOptions, EncodeOptions, Eol, FillOrder};
+use sealfax_ifax::t4::{self, DecodeOptions, Decoded, EncodeOptions, Eol, FillOrder};
 use sealfax_ifax::{mail, mime, text, tiff};
 
 /// Most pages that are taken from one call.
@@ -150,7 +150,7 @@ impl Tray for Inbound {
             max_height: MAX_HEIGHT,
         };
         let Ok(read) = t4::decode(octets, &options) else { return CopyQuality::Unusable };
-        let quality = judged(read.quality, read.height, format.ecm);
+        let quality = judged(&read, format.ecm);
         self.octets = self.octets.saturating_add(read.rows.len());
         if quality == CopyQuality::Unusable || self.pages.len() >= MOST_PAGES || self.octets > MOST_OCTETS {
             return CopyQuality::Unusable;
@@ -164,10 +164,14 @@ impl Tray for Inbound {
 }
 
 /// T.30 leaves it to the receiver what is good enough: a page without lines is none, and a line of text must not be lost.
-fn judged(quality: t4::CopyQuality, height: u32, ecm: bool) -> CopyQuality {
+fn judged(page: &Decoded, ecm: bool) -> CopyQuality {
+    let (quality, height) = (page.quality, page.height);
     let damaged = quality.damaged_lines;
     // What was corrected is as it was sent, or the sender itself coded it wrongly: sending it again would not help.
-    if height == 0 || (!ecm && (damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN)) {
+    // A page that did not end may have lost its last lines with the carrier.
+    if height == 0
+        || (!ecm && (!page.ended || damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN))
+    {
         CopyQuality::Unusable
     } else if !ecm && damaged.saturating_mul(POOR) > height {
         CopyQuality::Poor
@@ -207,8 +211,12 @@ mod tests {
 
     #[test]
     fn text_lost_in_the_noise_is_asked_for_again() {
-        let quality =
-            |damaged_lines, most_consecutive| t4::CopyQuality { damaged_lines, most_consecutive, missing_lines: 0 };
+        let page = |damaged_lines, most_consecutive, ended| Decoded {
+            rows: Vec::new(),
+            height: 2292,
+            quality: t4::CopyQuality { damaged_lines, most_consecutive, missing_lines: 0 },
+            ended,
+        };
         for (damaged, consecutive, ecm, expected) in [
             (0, 0, false, CopyQuality::Good),
             (10, 3, false, CopyQuality::Good),
@@ -217,9 +225,11 @@ mod tests {
             (30, 30, false, CopyQuality::Unusable),
             (300, 30, true, CopyQuality::Good),
         ] {
-            assert_eq!(judged(quality(damaged, consecutive), 2292, ecm), expected, "{damaged} {consecutive} {ecm}");
+            assert_eq!(judged(&page(damaged, consecutive, true), ecm), expected, "{damaged} {consecutive} {ecm}");
         }
-        assert_eq!(judged(quality(0, 0), 0, true), CopyQuality::Unusable);
+        assert_eq!(judged(&page(0, 0, false), false), CopyQuality::Unusable);
+        assert_eq!(judged(&page(0, 0, false), true), CopyQuality::Good);
+        assert_eq!(judged(&Decoded { height: 0, ..page(0, 0, true) }, true), CopyQuality::Unusable);
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //!
 //! One small redb database; a method returns when its change is on the disk.
 
-mod taken;
-
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -31,8 +29,7 @@ const REPORTS: Table = TableDefinition::new("reports");
 const SEEN: Table = TableDefinition::new("documents handed before");
 const CORRESPONDENTS: Table = TableDefinition::new("keys of correspondents");
 const NOTIFICATIONS: Table = TableDefinition::new("notifications for the fax machine");
-const TAKEN: Table = TableDefinition::new("arrived by telephone, not yet sent");
-const TABLES: [Table; 9] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS, TAKEN];
+const TABLES: [Table; 8] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS];
 
 /// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
 const REMEMBERED: u64 = 10_000;

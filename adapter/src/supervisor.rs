@@ -1,7 +1,6 @@
 //! Starts an adapter and keeps it going: the desk decides, the tasks around it carry out, and when one of them dies the
 //! adapter ends rather than limp.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -262,8 +261,8 @@ fn machine(
     let numbers = Numbers::read(config.numbers.as_deref(), config.gateway.as_deref())?;
     let own = office.config.terminal.machine_addresses.first().map_or("", String::as_str);
     let from = Mailbox::from(Address::parse(own)?);
-    let on_ramp = OnRamp { office: office.clone(), numbers, from, receiver };
-    Ok(Machine { office: office.clone(), line, config, on_ramp, door, begun: HashMap::new() })
+    let on_ramp = OnRamp { office: office.clone(), numbers, callers: config.callers(), from, receiver };
+    Ok(Machine { office: office.clone(), line, config, on_ramp, door })
 }
 
 fn status(office: &Office) -> Status {

@@ -23,7 +23,10 @@ pub struct ModemConfig {
     /// Domain of a fax gateway: whole numbers that stand nowhere become `FAX=+number@gateway`.
     #[serde(default)]
     pub gateway: Option<String>,
-    /// How soon a machine that did not take its pages is called again, in seconds.
+    /// From which numbers a call is the machine's; without it, from the number at which it is called.
+    #[serde(default)]
+    pub callers: Vec<String>,
+    /// How soon a machine that did not take its pages is called again, in seconds; each time it is twice as long, up to an hour.
     #[serde(default = "ninety")]
     pub redial_seconds: u64,
 }
@@ -37,6 +40,11 @@ impl ModemConfig {
     /// See `redial_seconds`.
     pub fn redial(&self) -> Duration {
         Duration::from_secs(self.redial_seconds)
+    }
+
+    /// See `callers`.
+    pub fn callers(&self) -> Vec<String> {
+        if self.callers.is_empty() { vec![self.machine.clone()] } else { self.callers.clone() }
     }
 
     /// The line, through the modem on its port.
@@ -65,6 +73,7 @@ impl ModemConfig {
             self.numbers.is_none() && self.gateway.is_none(),
             "[terminal.modem] says for nobody whom the machine's calls are for; give `numbers` or `gateway`",
         );
+        say(self.redial_seconds == 0, "`terminal.modem.redial_seconds` is at least 1");
         wrong
     }
 }

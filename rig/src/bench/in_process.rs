@@ -16,6 +16,7 @@ use sealfax_drivers::person::PersonProof;
 
 use super::cards::CardSlot;
 use super::site::{PATIENCE, POP3, SMTP, SitePlan};
+use crate::endpoint::fax_machine::MACHINE;
 use crate::events::{EventKind, EventLog, Lane};
 use crate::instrument::buzzer::SensedBuzzer;
 use crate::instrument::fingerprint::{Fingers, fingerprint_reader};
@@ -166,10 +167,11 @@ fn config(plan: &SitePlan, name: &str) -> Config {
 fn modem(plan: &SitePlan) -> ModemConfig {
     ModemConfig {
         device: PathBuf::new(),
-        machine: "11".to_owned(),
+        machine: MACHINE.to_owned(),
         number: "100".to_owned(),
         numbers: Some(numbers_file(plan)),
         gateway: None,
+        callers: Vec::new(),
         redial_seconds: 1,
     }
 }

@@ -21,6 +21,8 @@ use crate::peer::process::PeerError;
 
 /// The number at which the adapter is called where the line itself does not tell which was dialled.
 const ADAPTER: &str = "100";
+/// The machine's own number.
+pub const MACHINE: &str = "11";
 /// How much faster than on a real line octets pass on a simulated one.
 const SPEED: f64 = 200.0;
 /// How long a call of the box may take, in real time.
@@ -33,6 +35,8 @@ const LOOK: Duration = Duration::from_millis(20);
 pub enum Telephone {
     /// A simulated machine on a simulated line: needs nothing installed.
     Simulated,
+    /// The same, but not the office's machine: it says that it is another.
+    Stranger,
     /// libspandsp's on a line in a box, whose modem is on a serial port.
     LineBox,
 }
@@ -89,13 +93,14 @@ impl FaxMachine {
         state: &Path,
     ) -> Result<(Self, Box<dyn FaxLine>), PeerError> {
         let (end, line): (FarEnd, Box<dyn FaxLine>) = match kind {
-            Telephone::Simulated => {
+            Telephone::Simulated | Telephone::Stranger => {
                 let mut line = simulated::Line::default();
                 (line.seed, line.speed) = (seed, SPEED);
                 let (near, far) = simulated::line(line);
                 let (orders, wanted) = mpsc::unbounded_channel();
                 let out = Arc::<Out>::default();
-                let worker = tokio::spawn(work(Class1::new(far), wanted, Arc::clone(&out)));
+                let number = if kind == Telephone::Stranger { "12" } else { MACHINE };
+                let worker = tokio::spawn(work(Class1::new(far), number, wanted, Arc::clone(&out)));
                 (FarEnd::Simulated { orders, out, worker }, Box::new(Class1::new(near)))
             }
             Telephone::LineBox => {
@@ -103,7 +108,7 @@ impl FaxMachine {
                 let ends = [
                     &End::Modem(Modem { number: None, tells_caller: true }),
                     &End::Machine(Machine {
-                        number: Some("11".to_owned()),
+                        number: Some(MACHINE.to_owned()),
                         pages_in: Some(paper.clone()),
                         ..Machine::default()
                     }),
@@ -216,8 +221,8 @@ impl FaxMachine {
 }
 
 /// The simulated machine: one line, on which it calls or is called.
-async fn work(mut line: Class1, mut wanted: mpsc::UnboundedReceiver<Order>, out: Arc<Out>) {
-    let me = Identity::new("11");
+async fn work(mut line: Class1, number: &str, mut wanted: mpsc::UnboundedReceiver<Order>, out: Arc<Out>) {
+    let me = Identity::new(number);
     loop {
         tokio::select! {
             order = wanted.recv() => {

@@ -1,13 +1,12 @@
 //! The machine's worker: one telephone line, on which the machine calls or is called.
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::pop3_server::{MailboxDoor, Outcome, Password};
 use sealfax_drivers::display::{Fault, Screen};
-use sealfax_drivers::modem::{Advice, Document as _, EndReason, FaxError, FaxLine, Identity};
+use sealfax_drivers::modem::{Advice, Document as _, EndReason, FaxError, FaxLine, Identity, IncomingCall};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,6 +20,8 @@ use crate::office::Office;
 const LOOK: Duration = Duration::from_secs(5);
 /// How long a modem that cannot be used rests before it is tried again.
 const REST: Duration = Duration::from_secs(30);
+/// However often it did not take its pages, the machine is called again after this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// The machine as the doors see it: it is no host of any network.
 pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -33,26 +34,26 @@ pub(crate) struct Machine {
     pub(crate) on_ramp: OnRamp,
     /// Where those for it come from.
     pub(crate) door: Arc<dyn MailboxDoor>,
-    /// Of documents that broke off, by their unique-id, the pages that the machine has confirmed: it gets the rest.
-    pub(crate) begun: HashMap<Arc<str>, usize>,
 }
 
 /// Never ends.
 pub(crate) async fn run(mut machine: Machine, mut shown: watch::Receiver<Shown>) {
-    machine.on_ramp.tell_of_what_was_lost();
-    let mut not_before = Instant::now();
+    let (mut not_before, mut pause) = (Instant::now(), machine.config.redial());
     loop {
         tokio::select! {
             call = machine.line.wait_for_call() => match call {
-                Ok(call) => machine.answer(call.dialled).await,
+                Ok(call) => machine.answer(call).await,
                 Err(error) => {
                     machine.trouble(Some(&error));
                     tokio::time::sleep(REST).await;
                 }
             },
             () = wanted(&machine.office, &mut shown, not_before) => {
-                if !machine.call().await {
-                    not_before = Instant::now() + machine.config.redial();
+                if machine.call_the_machine().await {
+                    pause = machine.config.redial();
+                } else {
+                    not_before = Instant::now() + pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
@@ -82,9 +83,9 @@ async fn wanted(office: &Office, shown: &mut watch::Receiver<Shown>, not_before:
 
 impl Machine {
     /// A call of the machine's.
-    async fn answer(&mut self, dialled: Option<String>) {
+    async fn answer(&mut self, ringing: IncomingCall) {
         let identity = self.identity();
-        let mut call = Call::new(&self.on_ramp, dialled);
+        let mut call = Call::new(&self.on_ramp, ringing);
         let answered = self.line.answer(&identity, &mut call).await;
         match answered {
             Ok(received) => {
@@ -107,47 +108,45 @@ impl Machine {
         }
     }
 
-    /// Calls the machine with all that is to be had now. `false`: it is not to be tried again at once.
-    async fn call(&mut self) -> bool {
+    /// Calls the machine with all that is to be had now. Whether it took it all.
+    async fn call_the_machine(&mut self) -> bool {
         // The screen says why nothing is given.
         let Ok(mut drop) = self.door.login(NOWHERE, "", &Password::new(Vec::new())).await else { return false };
         let mut outcome = Outcome::default();
-        let mut failed = false;
+        let mut all = true;
         for index in 0..drop.messages().len() {
-            let Some(uid) = drop.messages().get(index).map(|message| message.uid.clone()) else { break };
-            let Ok(octets) = drop.retrieve(index).await else { break };
+            // The card was pulled, for one: what is on paper by now is settled.
+            let Ok(octets) = drop.retrieve(index).await else {
+                all = false;
+                break;
+            };
             let octets = zeroize::Zeroizing::new(octets);
-            match self.print(&uid, &octets).await {
+            match self.print(&octets).await {
                 Printed::Whole => {
                     outcome.retrieved.push(index);
                     outcome.deleted.push(index);
                 }
-                Printed::Not => failed = true,
-                Printed::NotEvenCalled => {
-                    failed = true;
+                Printed::Not => all = false,
+                Printed::Unreachable => {
+                    all = false;
                     break;
                 }
             }
         }
-        if failed && outcome.retrieved.is_empty() {
+        if !all && outcome.retrieved.is_empty() {
             drop.abandoned(outcome).await;
         } else if let Err(refusal) = drop.commit(outcome).await {
             self.office.failed("RECV-008", refusal.text);
         }
-        !failed
+        all
     }
 
     /// One document, in one call.
-    async fn print(&mut self, uid: &Arc<str>, octets: &[u8]) -> Printed {
-        let there = self.begun.get(uid).copied().unwrap_or_default();
+    async fn print(&mut self, octets: &[u8]) -> Printed {
         let mut document = match Outbound::of_mail(octets) {
-            Ok(document) => match document.without(there) {
-                Some(document) => document,
-                None => return Printed::Whole,
-            },
+            Ok(document) => document,
             Err(why) => {
-                self.office
-                    .failed("FAX-062", format!("a mail has no pages that can be printed and stays where it is: {why}"));
+                self.office.failed("FAX-062", format!("a mail that cannot be printed stays where it is: {why}"));
                 return Printed::Not;
             }
         };
@@ -155,19 +154,16 @@ impl Machine {
         match self.line.call(&self.config.machine, &identity, None, &mut document).await {
             Ok(sent) => {
                 self.trouble(None);
-                self.begun.remove(uid);
-                self.office
-                    .did(&["I2"], format!("the fax machine confirmed {} page(s) at {}", sent.pages, sent.format.rate));
+                let (pages, rate) = (sent.pages, sent.format.rate);
+                self.office.did(&["I2"], format!("the fax machine confirmed {pages} page(s) at {rate}"));
                 Printed::Whole
             }
             Err(error) => {
-                let (confirmed, all) = (there + error.pages_confirmed, there + document.pages());
-                self.office.failed(error.code(), format!("the fax machine has {confirmed} of {all} page(s): {error}"));
-                if error.pages_confirmed > 0 {
-                    self.begun.insert(uid.clone(), confirmed);
-                }
+                let (confirmed, all) = (error.pages_confirmed, document.pages());
+                self.office.failed(error.code(), format!("the fax machine took {confirmed} of {all} page(s): {error}"));
                 self.trouble(Some(&error));
-                Printed::NotEvenCalled
+                // A document that the machine does not like keeps no other from being printed.
+                if error.phase().is_none() && error.code() >= "FAX-040" { Printed::Not } else { Printed::Unreachable }
             }
         }
     }
@@ -190,8 +186,8 @@ impl Machine {
 enum Printed {
     /// The machine has confirmed every page.
     Whole,
-    /// This one cannot be; others may.
+    /// This one cannot be printed; others may.
     Not,
-    /// The line, or the machine: no other would come through either.
-    NotEvenCalled,
+    /// The line or the machine failed: no other would come through either.
+    Unreachable,
 }

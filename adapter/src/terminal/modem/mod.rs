@@ -1,8 +1,5 @@
 //! Towards a plain G3 fax machine on a telephone line (`[terminal.modem]`): its calls are answered and become mails for the
 //! same door that an Internet fax machine's mails come to, and what a person's card opens is dialled out to it.
-//!
-//! The machine cannot be kept waiting for a card, so its call is over before the document is sent: what became of it is told
-//! on the screen, and where it was not sent, on paper.
 
 mod call;
 mod machine;

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 /// Most addresses of one number, as of one mail of the machine's.
 const MOST: usize = 100;
-/// Under this key stand those for whom every call is that names nobody else.
+/// Under this key stand those for whom every call is that names nobody.
 const EVERYBODY_ELSE: &str = "*";
 
 /// Why the file of numbers cannot be used.
@@ -35,6 +35,9 @@ pub enum NumbersError {
         #[source]
         source: Box<toml::de::Error>,
     },
+    /// The gateway is no domain.
+    #[error("\"{0}\" is no domain of a fax gateway")]
+    Gateway(String),
     /// A number that nobody can dial.
     #[error("{}: \"{number}\" is no number; digits, #, * and + are, and \"*\" alone stands for every other", path.display())]
     Number {
@@ -91,6 +94,9 @@ pub struct Numbers {
 impl Numbers {
     /// Reads the file, if there is one. Whatever stands in neither goes to `gateway`, if there is one.
     pub fn read(file: Option<&Path>, gateway: Option<&str>) -> Result<Self, NumbersError> {
+        if let Some(gateway) = gateway.filter(|gateway| at_gateway("1", gateway).is_none()) {
+            return Err(NumbersError::Gateway(gateway.to_owned()));
+        }
         let gateway = gateway.map(str::to_owned);
         let Some(path) = file else { return Ok(Self { known: BTreeMap::new(), gateway }) };
         let text =
@@ -103,31 +109,39 @@ impl Numbers {
         self.known.is_empty() && self.gateway.is_none()
     }
 
-    /// Those for whom a call is; empty: nobody is known under what was dialled.
+    /// Those for whom a call is; empty: nobody is known under what was said. A subaddress counts alone; whoever says nothing at
+    /// all means everybody else.
     pub fn addressees(&self, subaddress: Option<&str>, dialled: Option<&str>) -> Vec<String> {
-        let said = [subaddress, dialled].into_iter().flatten().filter_map(digits).collect::<Vec<_>>();
-        let known = said.iter().find_map(|number| self.known.get(number));
-        if let Some(addresses) =
-            known.or_else(|| self.known.get(EVERYBODY_ELSE).filter(|_| !self.through_gateway(&said)))
-        {
-            return addresses.iter().map(ToString::to_string).collect();
+        let Some(said) = subaddress.or(dialled) else {
+            return self.known.get(EVERYBODY_ELSE).map(|addresses| texts(addresses)).unwrap_or_default();
+        };
+        let Some(number) = digits(said) else { return Vec::new() };
+        match self.known.get(&number) {
+            Some(addresses) => texts(addresses),
+            None => self.at_the_gateway(&number).into_iter().collect(),
         }
-        self.at_the_gateway(&said).into_iter().collect()
     }
 
-    /// Whoever dials a whole number means that; whoever said none means everybody else.
-    fn through_gateway(&self, said: &[String]) -> bool {
-        self.gateway.is_some() && said.iter().any(|number| number.starts_with('+'))
+    fn at_the_gateway(&self, number: &str) -> Option<String> {
+        let (gateway, global) = (self.gateway.as_ref()?, number.strip_prefix('+')?);
+        at_gateway(global, gateway)
     }
+}
 
-    fn at_the_gateway(&self, said: &[String]) -> Option<String> {
-        let gateway = self.gateway.as_ref()?;
-        let global = said.iter().find_map(|number| number.strip_prefix('+'))?;
-        let fax = FaxNumber { number: global.to_owned(), subaddress: None };
-        let address = Address::parse(&format!("{}@{gateway}", fax.to_local())).ok()?;
-        // What is no number of the world-wide plan is refused here, not at the gateway.
-        FaxNumber::parse(&address).ok().map(|_| address.to_string())
-    }
+fn texts(addresses: &[Address]) -> Vec<String> {
+    addresses.iter().map(ToString::to_string).collect()
+}
+
+/// A fax address (RFC 3191); `None` if it is no number of the world-wide plan, or the gateway no domain.
+fn at_gateway(global: &str, gateway: &str) -> Option<String> {
+    let fax = FaxNumber { number: global.to_owned(), subaddress: None };
+    let address = Address::parse(&format!("{}@{gateway}", fax.to_local())).ok()?;
+    FaxNumber::parse(&address).ok().map(|_| address.to_string())
+}
+
+/// Whether two spellings are one number.
+pub(super) fn same_number(one: &str, other: &str) -> bool {
+    digits(one).is_some_and(|one| digits(other) == Some(one))
 }
 
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Vec<Address>>, NumbersError> {
@@ -161,7 +175,7 @@ fn digits(text: &str) -> Option<String> {
     let number: String = text.chars().filter(|c| !" -.()/".contains(*c)).collect();
     let rest = number.strip_prefix('+').unwrap_or(&number);
     let good = (1..=20).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit() || b == b'#' || b == b'*');
-    good.then_some(number)
+    (good && number != EVERYBODY_ELSE).then_some(number)
 }
 
 #[cfg(test)]
@@ -180,7 +194,8 @@ mod tests {
         let known = numbers(text, None).unwrap();
         assert_eq!(known.addressees(Some("100"), Some("+81312345678")), ["hanako@b.example"]);
         assert_eq!(known.addressees(None, Some("+81(3)1234.5678")), ["ichiro@b.example", "jiro@b.example"]);
-        assert_eq!(known.addressees(Some("999"), Some("100")), ["hanako@b.example"]);
+        // A slip in the subaddress is no other person's.
+        assert!(known.addressees(Some("999"), Some("100")).is_empty());
         assert!(known.addressees(Some("101"), None).is_empty() && known.addressees(None, None).is_empty());
     }
 
@@ -188,8 +203,11 @@ mod tests {
     fn what_stands_nowhere_goes_to_the_gateway_or_to_everybody_else() {
         let known = numbers("\"*\" = \"desk@b.example\"\n", Some("fax.example")).unwrap();
         assert_eq!(known.addressees(None, Some("+12025551212")), ["FAX=+12025551212@fax.example"]);
-        assert_eq!(known.addressees(None, Some("7")), ["desk@b.example"]);
         assert_eq!(known.addressees(None, None), ["desk@b.example"]);
+        for said in ["7", "*", "x"] {
+            assert!(known.addressees(Some(said), None).is_empty(), "{said}");
+        }
+        assert!(Numbers::read(None, Some("no domain")).is_err());
         let gateway = numbers("", Some("fax.example")).unwrap();
         assert!(gateway.addressees(None, Some("+1#2")).is_empty() && gateway.addressees(None, Some("100")).is_empty());
         assert!(!gateway.is_empty() && numbers("", None).unwrap().is_empty());

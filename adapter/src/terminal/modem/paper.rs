@@ -25,14 +25,18 @@ const WIDTHS: [u32; 3] = [1728, 2048, 2432];
 #[derive(Debug)]
 pub struct Outbound {
     pages: Vec<Page>,
-    /// Those that it has already.
-    there: usize,
 }
 
 /// Why a mail has no pages that can be printed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PaperError {
+    /// The mail cannot be read.
+    #[error("it cannot be read: {0}")]
+    Mail(#[from] mail::MailError),
+    /// It has neither pages nor is it text alone.
+    #[error("it has no pages, and is more than text")]
+    NoFax,
     /// They cannot be read.
     #[error("its pages cannot be read: {0}")]
     Tiff(#[from] tiff::TiffError),
@@ -47,27 +51,22 @@ impl Outbound {
     pub fn of_mail(octets: &[u8]) -> Result<Self, PaperError> {
         let heading = heading(octets);
         let pages = match mail::parse(octets, &mail::Limits::default()) {
-            Ok(fax) => tiff::read(&fax.pages, &tiff::Limits::default())?,
-            Err(_) => text::pages_from_text(&words(octets)),
+            Ok(fax) => {
+                let cover = fax.text.map(|text| text::pages_from_text(&text)).unwrap_or_default();
+                [cover, tiff::read(&fax.pages, &tiff::Limits::default())?].concat()
+            }
+            // What is more than text is not said to be printed when it was not.
+            Err(mail::MailError::NoPages) => text::pages_from_text(&text_alone(octets).ok_or(PaperError::NoFax)?),
+            Err(error) => return Err(error.into()),
         };
         let count = pages.len();
         let headed = |(number, page): (usize, Page)| page.headed(&format!("{heading}  {}/{count}", number + 1));
-        Ok(Self { pages: pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()?, there: 0 })
+        Ok(Self { pages: pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()? })
     }
 
     /// Pages as they are.
     pub fn of_pages(pages: Vec<Page>) -> Self {
-        Self { pages, there: 0 }
-    }
-
-    /// Without the first pages, which the machine has confirmed; nothing, if that is all of them.
-    pub fn without(mut self, there: usize) -> Option<Self> {
-        self.there = there;
-        (there < self.pages.len()).then_some(self)
-    }
-
-    fn at(&self, page: usize) -> Option<&Page> {
-        self.pages.get(self.there.checked_add(page)?)
+        Self { pages }
     }
 }
 
@@ -83,33 +82,29 @@ fn heading(octets: &[u8]) -> String {
     [field("Date"), from, field("Subject")].join("  ")
 }
 
-/// The text of a mail that is no fax.
-fn words(octets: &[u8]) -> String {
-    let entity = mime::Entity::parse(octets).ok();
-    let text = entity.as_ref().and_then(|entity| {
-        let parts = entity.parts().unwrap_or_default();
-        let first = parts.iter().find(|part| part.content_type().is_ok_and(|kind| kind.essence == "text/plain"));
-        first.unwrap_or(entity).text().ok()
-    });
-    text.unwrap_or_else(|| {
-        "このメールには印刷できるページがありません。\nThis mail has no pages that can be printed.".into()
-    })
+/// The text of a mail that is nothing else.
+fn text_alone(octets: &[u8]) -> Option<String> {
+    let entity = mime::Entity::parse(octets).ok()?;
+    entity.content_type().ok().filter(|kind| kind.essence == "text/plain")?;
+    entity.text().ok()
 }
 
 impl Document for Outbound {
     fn pages(&self) -> usize {
-        self.pages.len().saturating_sub(self.there)
+        self.pages.len()
     }
 
     fn wants(&self, page: usize) -> PageWish {
-        let (width, resolution) =
-            self.at(page).map_or((page::A4_WIDTH, page::Resolution::Fine), |page| (page.width(), page.resolution()));
+        let (width, resolution) = self
+            .pages
+            .get(page)
+            .map_or((page::A4_WIDTH, page::Resolution::Fine), |page| (page.width(), page.resolution()));
         let width = WIDTHS.into_iter().find(|paper| *paper >= width).unwrap_or(WIDTHS[2]);
         PageWish { width, resolution: on_the_line(resolution) }
     }
 
     fn page(&mut self, page: usize, format: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
-        let page = self.at(page).cloned().ok_or("there is no such page")?;
+        let page = self.pages.get(page).cloned().ok_or("there is no such page")?;
         let fitted = page.fitted(format.width, on_paper(format.resolution))?;
         Ok(t4::encode(
             &fitted,
@@ -167,11 +162,11 @@ impl Tray for Inbound {
 fn judged(page: &Decoded, ecm: bool) -> CopyQuality {
     let (quality, height) = (page.quality, page.height);
     let damaged = quality.damaged_lines;
-    // What was corrected is as it was sent, or the sender itself coded it wrongly: sending it again would not help.
+    // Corrected octets are as they were sent: if they make no whole page, the sender has to hear of it.
+    let torn = ecm && (damaged > 0 || !page.ended);
     // A page that did not end may have lost its last lines with the carrier.
-    if height == 0
-        || (!ecm && (!page.ended || damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN))
-    {
+    let lost = !ecm && (!page.ended || damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN);
+    if height == 0 || torn || lost {
         CopyQuality::Unusable
     } else if !ecm && damaged.saturating_mul(POOR) > height {
         CopyQuality::Poor
@@ -223,21 +218,25 @@ mod tests {
             (50, 3, false, CopyQuality::Poor),
             (300, 3, false, CopyQuality::Unusable),
             (30, 30, false, CopyQuality::Unusable),
-            (300, 30, true, CopyQuality::Good),
+            (0, 0, true, CopyQuality::Good),
+            (1, 1, true, CopyQuality::Unusable),
         ] {
             assert_eq!(judged(&page(damaged, consecutive, true), ecm), expected, "{damaged} {consecutive} {ecm}");
         }
         assert_eq!(judged(&page(0, 0, false), false), CopyQuality::Unusable);
-        assert_eq!(judged(&page(0, 0, false), true), CopyQuality::Good);
+        assert_eq!(judged(&page(0, 0, false), true), CopyQuality::Unusable);
         assert_eq!(judged(&Decoded { height: 0, ..page(0, 0, true) }, true), CopyQuality::Unusable);
     }
 
     #[test]
-    fn a_mail_without_pages_is_printed_as_its_words() {
-        let mail = b"From: Taro <taro@a.example>\r\nTo: fax@b.example\r\nSubject: hello\r\n\r\nSee you at three.\r\n";
+    fn a_mail_without_pages_is_printed_as_its_words_if_it_is_nothing_else() {
+        let mail = b"From: Taro <taro@a.example>\r\nTo: fax@b.example\r\nSubject: hello\r\nDate: Sat, 28 Nov 2026 10:00:00 +0900\r\nMessage-ID: <1@a.example>\r\n\r\nSee you at three.\r\n";
         let paper = Outbound::of_mail(mail).unwrap();
         assert_eq!(paper.pages(), 1);
         assert!(paper.pages[0].black_pixels() > 500);
-        assert_eq!(heading(mail), "  Taro <taro@a.example>  hello");
+        assert_eq!(heading(mail), "Sat, 28 Nov 2026 10:00:00 +0900  Taro <taro@a.example>  hello");
+        let more = String::from_utf8_lossy(mail).replace("\r\n\r\n", "\r\nContent-Type: application/pdf\r\n\r\n");
+        assert!(matches!(Outbound::of_mail(more.as_bytes()), Err(PaperError::NoFax)));
+        assert!(matches!(Outbound::of_mail(b"Subject: x\r\n\r\n"), Err(PaperError::Mail(_))));
     }
 }

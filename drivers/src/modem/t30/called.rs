@@ -265,6 +265,10 @@ impl Called {
             let text = || Some(field_text(&frame.fif)).filter(|text| !text.is_empty());
             match plain(frame.fcf) {
                 TSI | frame::CIG => self.far_end = text(),
+                // Pages for two addressees cannot be told apart once they lie in one tray.
+                SUB if !self.pages.is_empty() && text() != self.subaddress => {
+                    return self.close(Err(EndReason::Refused));
+                }
                 SUB => self.subaddress = text(),
                 SID | PWD => self.password = text(),
                 SEP => self.selected = text(),
@@ -320,6 +324,11 @@ impl Called {
             return self.close(Err(EndReason::Refused));
         }
         match Dcs::parse(field, &self.me.capabilities) {
+            // It says that a subaddress came with it, and none was heard: without it the document would go to somebody else.
+            Ok(dcs) if dcs.subaddress && self.subaddress.is_none() => {
+                self.state = State::Answering { then_page: false };
+                Action::Frames(answer(CRP))
+            }
             Ok(dcs) => {
                 self.identify_until = None;
                 self.dcs = Some(dcs);

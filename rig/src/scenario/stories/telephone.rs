@@ -21,7 +21,7 @@ use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
 /// Every story on the telephone.
 pub fn all() -> Vec<Scenario> {
-    vec![SIMULATED, IN_THE_BOX, ONE_SIDE, LATE]
+    vec![SIMULATED, IN_THE_BOX, ONE_SIDE, LATE, STRANGER]
 }
 
 const SIMULATED: Scenario = Scenario {
@@ -50,7 +50,7 @@ const ONE_SIDE: Scenario = Scenario {
 
 const LATE: Scenario = Scenario {
     name: "plain-fax-machine-is-told",
-    title: "What a plain fax machine was told has arrived and was not sent is told on its paper, whatever the reason",
+    title: "A plain fax machine says itself that a document was sent, or was not; without a card it is not",
     requirements: &["ST611", "ST604", "I1"],
     deadline: Duration::from_secs(90),
     run: |bench| Box::pin(told(bench)),
@@ -146,33 +146,51 @@ async fn one_end(bench: Bench) -> Result<(), Failure> {
 }
 
 async fn told(bench: Bench) -> Result<(), Failure> {
-    let region = start(&bench, Telephone::Simulated, &['a'], Duration::from_secs(12)).await?;
+    let region = start(&bench, Telephone::Simulated, &['a'], LONG).await?;
     let (a, taro) = (region.site('a')?, region.person(TARO)?);
     let page = note("Nobody's card is in");
 
-    // A number that nobody has: the machine reports a failure at once, and the adapter says which.
+    // A number that nobody has.
     let mark = region.log.mark();
     let lcd = a.fax(None, &["nobody@b.example"], SUBJECT, &page).await?;
     expect(!lcd.sent, format!("the machine says not sent, not: {}", lcd.text))?;
     journal(&region, "adapter-a", mark, "FAX-060").await?;
-    notice(a).await?;
+    evidence::nothing_left(&region, 'a')?;
 
-    // Without a card the machine cannot be kept waiting. The card comes in time.
-    let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &page).await?;
-    expect(lcd.sent, format!("the machine says that it arrived, not: {}", lcd.text))?;
-    a.identify(&taro, ScreenKind::Sent).await?;
+    // The card comes while the machine waits.
+    let comes = async {
+        a.sees(ScreenKind::Held).await?;
+        a.identify(&taro, ScreenKind::Sent).await
+    };
+    let (lcd, ()) = tokio::try_join!(a.fax(None, &[HANAKO.address], SUBJECT, &page), comes)?;
+    expect(lcd.sent, format!("the machine says sent, not: {}", lcd.text))?;
     a.pull(&taro);
 
-    // And this time not.
+    // And this time it does not: the machine itself says that nothing was sent, and nothing is left over for the next card.
     let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &page).await?;
-    expect(lcd.sent, format!("the machine says that it arrived, not: {}", lcd.text))?;
-    a.sees(ScreenKind::NotSent).await?;
-    notice(a).await
+    expect(!lcd.sent, format!("the machine says not sent, not: {}", lcd.text))?;
+    a.identify(&taro, ScreenKind::Ready).await?;
+    a.pull(&taro);
+    let left = evidence::left_the_office(&region, 'a').len();
+    expect(left == 1, format!("one document was sent, not {left}"))
 }
 
-/// A short page comes out that says what was not sent.
-async fn notice(site: &Site) -> Result<(), Failure> {
-    let printed = site.receive().await.map_err(Failure::expectation)?;
-    let pages: usize = printed.iter().map(|document| document.pages.len()).sum();
-    expect(pages == 1, format!("one page tells of it, not {pages}"))
+const STRANGER: Scenario = Scenario {
+    name: "stranger-on-the-telephone",
+    title: "Whoever else telephones the adapter has nothing sent in the name of the person whose card is in",
+    requirements: &["A6", "ST611", "I1"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(stranger(bench)),
+};
+
+async fn stranger(bench: Bench) -> Result<(), Failure> {
+    let telephones = BTreeMap::from([('a', Telephone::Stranger)]);
+    let region = Region::start(&bench, Plan { telephones, pictures: false, ..Plan::default() }).await?;
+    let (a, taro) = (region.site('a')?, region.person(TARO)?);
+    a.identify(&taro, ScreenKind::Ready).await?;
+    let mark = region.log.mark();
+    let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &note("Pay 1000 to me")).await?;
+    expect(!lcd.sent, format!("the stranger's machine says not sent, not: {}", lcd.text))?;
+    journal(&region, "adapter-a", mark, "FAX-064").await?;
+    evidence::nothing_left(&region, 'a')
 }

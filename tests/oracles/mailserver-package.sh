@@ -34,13 +34,13 @@ dpkg_says() { in_root dpkg "$@" >"$T/said" 2>&1 || { cat "$T/said"; fail "dpkg $
 (cd "$root" && find etc usr var -xdev | sort) >"$T/before"
 
 dpkg_says -i /tmp/now.deb
-in_root getent passwd sealfax-mail | grep -q ':/var/lib/sealfax-mailserver:' || fail "there is no user sealfax-mail"
+in_root getent passwd sealfax-mail | grep ':/var/lib/sealfax-mailserver:' >/dev/null || fail "there is no user sealfax-mail"
 config=/etc/sealfax-mailserver/server.toml
 [ "$(in_root stat -c '%U:%G %a' $config)" = 'root:sealfax-mail 640' ] || fail "the configuration is not kept from others"
 [ ! -L "$root/etc/systemd/system/multi-user.target.wants/sealfax-mailserver.service" ] || fail "it is enabled with the example's domain"
 unit=$(in_root dpkg -L sealfax-mailserver | grep '/sealfax-mailserver\.service$')
 in_root systemd-analyze verify "$unit" >"$T/said" 2>&1 || { cat "$T/said"; fail "systemd does not take the unit"; }
-if grep -v postgresql.service "$T/said" | grep -q .; then cat "$T/said"; fail "systemd complains about the unit"; fi
+if grep -v postgresql.service "$T/said" | grep . >/dev/null; then cat "$T/said"; fail "systemd complains about the unit"; fi
 exposure=$(in_root systemd-analyze security --offline=yes --no-pager "$unit" 2>/dev/null | sed -n 's/.*exposure level for .*: \([0-9.]*\).*/\1/p')
 [ -z "$exposure" ] || awk "BEGIN { exit !($exposure < 3) }" || fail "systemd calls the unit's exposure $exposure"
 

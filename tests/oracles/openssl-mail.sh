@@ -14,7 +14,7 @@ cmp "$D/mail/4-opened.eml" "$D/mail/1-submitted.eml"
 grep -q '^ hp="cipher"' "$T/inner.eml" && grep -q '^HP-Outer: Subject: \[\.\.\.\]' "$T/inner.eml"
 subject=$(grep -i '^Subject:' "$D/mail/1-submitted.eml"); grep -qF "$subject" "$T/inner.eml"
 if grep -qF "$subject" "$D/mail/2-sealed.eml"; then echo "the subject stands outside"; exit 1; fi
-openssl x509 -in "$T/signer.pem" -noout -email | grep -qx 'taro@a.example'
+openssl x509 -in "$T/signer.pem" -noout -email | grep -x 'taro@a.example' >/dev/null
 
 # The wrong key opens nothing.
 if openssl cms -decrypt -in "$D/mail/2-sealed.eml" -inkey "$D/pki/sender.key.pem" -out "$T/none" 2>/dev/null \
@@ -24,11 +24,11 @@ fi
 
 # The confirmation is signed by the recipient's card and is a disposition notification of that very mail.
 openssl cms -verify -in "$D/mail/5-confirmation.eml" -CAfile "$D/pki/anchor.pem" -signer "$T/confirmer.pem" -out "$T/mdn"
-openssl x509 -in "$T/confirmer.pem" -noout -email | grep -qx 'hanako@b.example'
+openssl x509 -in "$T/confirmer.pem" -noout -email | grep -x 'hanako@b.example' >/dev/null
 id=$(grep -i '^Message-ID:' "$D/mail/1-submitted.eml" | tr -d '\r' | sed 's/^[^:]*: *//')
-tr -d '\r' <"$T/mdn" | grep -qF "Original-Message-ID: $id"
+tr -d '\r' <"$T/mdn" | grep -F "Original-Message-ID: $id" >/dev/null
 mic=$(openssl dgst -sha256 -binary "$T/inner.eml" | openssl base64 -A)
-tr -d '\r' <"$T/mdn" | grep -qF "Received-content-MIC: $mic, sha-256"
+tr -d '\r' <"$T/mdn" | grep -F "Received-content-MIC: $mic, sha-256" >/dev/null
 
 # A changed octet is refused.
 sed 's/^Disposition:.*displayed/Disposition: manual-action\/MDN-sent-automatically; deleted/' "$D/mail/5-confirmation.eml" >"$T/forged.eml"

@@ -24,7 +24,7 @@ mmdebstrap --quiet --variant=minbase --include=adduser,systemd,libpcsclite1,libg
   || { tail -n 40 "$T/said"; fail "the package could not be made"; }
 deb=$(echo "$T"/sealfax-adapter_*_amd64.deb)
 size=$(stat -c %s "$deb")
-dpkg-deb -f "$deb" Depends | grep -q libpcsclite1 || fail "it does not depend on libpcsclite1"
+dpkg-deb -f "$deb" Depends | grep libpcsclite1 >/dev/null || fail "it does not depend on libpcsclite1"
 if command -v lintian >/dev/null; then
   lintian --fail-on error,warning "$deb" >"$T/said" 2>&1 || { cat "$T/said"; fail "lintian complains"; }
 fi
@@ -44,8 +44,8 @@ dpkg_says() { in_root dpkg "$@" >"$T/said" 2>&1 || { cat "$T/said"; fail "dpkg $
 
 # Installed.
 dpkg_says -i /tmp/now.deb
-in_root getent passwd sealfax | grep -q ':/var/lib/sealfax:' || fail "there is no user sealfax"
-in_root id -nG sealfax | grep -qw video || fail "the user cannot use the screen"
+in_root getent passwd sealfax | grep ':/var/lib/sealfax:' >/dev/null || fail "there is no user sealfax"
+in_root id -nG sealfax | grep -w video >/dev/null || fail "the user cannot use the screen"
 [ "$(in_root stat -c '%U:%G %a' /etc/sealfax/adapter.toml)" = 'root:sealfax 640' ] || fail "the configuration is not kept from others"
 for file in usr/bin/sealfax-adapter usr/lib/udev/rules.d/60-sealfax-adapter.rules usr/lib/sysctl.d/60-sealfax-adapter.conf \
   usr/share/polkit-1/rules.d/sealfax-pcscd.rules usr/share/doc/sealfax-adapter/README.Debian \
@@ -55,7 +55,7 @@ for file in usr/bin/sealfax-adapter usr/lib/udev/rules.d/60-sealfax-adapter.rule
 done
 unit=$(in_root dpkg -L sealfax-adapter | grep '/sealfax-adapter\.service$')
 in_root systemd-analyze verify "$unit" >"$T/said" 2>&1 || { cat "$T/said"; fail "systemd does not take the unit"; }
-if grep -v pcscd.socket "$T/said" | grep -q .; then cat "$T/said"; fail "systemd complains about the unit"; fi
+if grep -v pcscd.socket "$T/said" | grep . >/dev/null; then cat "$T/said"; fail "systemd complains about the unit"; fi
 exposure=$(in_root systemd-analyze security --offline=yes --no-pager "$unit" 2>/dev/null | sed -n 's/.*exposure level for .*: \([0-9.]*\).*/\1/p')
 [ -z "$exposure" ] || awk "BEGIN { exit !($exposure < 3) }" || fail "systemd calls the unit's exposure $exposure"
 

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution, Tray};
-use sealfax_ifax::page::{self, MAX_HEIGHT, Page};
-use sealfax_ifax::t4::{self, DecodeOptions, EncodeOptions, Eol, FillOrder};
+use sealfax_adapter::terminal::modem::coding::{self, on_paper, on_the_line};
+use sealfax_drivers::modem::{CopyQuality, Document, PageFormat, PageWish, Tray};
+use sealfax_ifax::page::{self, Page};
+use sealfax_ifax::t4::Decoded;
 use sealfax_ifax::tiff;
 use sealfax_rig::peer::efax::HEADER_ROWS;
 use sealfax_rig::peer::process::PeerError;
@@ -71,14 +72,6 @@ pub fn without_header(page: &Page) -> Page {
     Page::from_rows(page.width(), height, page.resolution(), rest.to_vec()).expect("a page")
 }
 
-fn coding(coding: Coding) -> t4::Coding {
-    match coding {
-        Coding::Mh => t4::Coding::ModifiedHuffman,
-        Coding::Mr => t4::Coding::ModifiedRead,
-        Coding::Mmr => t4::Coding::ModifiedModifiedRead,
-    }
-}
-
 /// Pages to be sent, coded as was agreed.
 #[derive(Debug)]
 pub struct Pages {
@@ -100,11 +93,7 @@ impl Document for Pages {
     }
 
     fn wants(&self, page: usize) -> PageWish {
-        let resolution = match self.pages.get(page).map(Page::resolution).unwrap_or_default() {
-            page::Resolution::Standard => Resolution::Standard,
-            page::Resolution::Fine => Resolution::Fine,
-            page::Resolution::Superfine => Resolution::Superfine,
-        };
+        let resolution = on_the_line(self.pages.get(page).map(Page::resolution).unwrap_or_default());
         PageWish { width: self.pages.get(page).map_or(page::A4_WIDTH, Page::width), resolution }
     }
 
@@ -114,40 +103,8 @@ impl Document for Pages {
         format: &PageFormat,
     ) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
         self.asked.push(*format);
-        let options = EncodeOptions {
-            coding: coding(format.coding),
-            eol: Eol::Unaligned,
-            rtc: true,
-            fill_order: FillOrder::LsbFirst,
-            k: format.k,
-            line_bits: format.minimum_line_bits(),
-        };
-        Ok(t4::encode(self.pages.get(number).ok_or("there is no such page")?, &options))
+        Ok(coding::encode(self.pages.get(number).ok_or("there is no such page")?, format))
     }
-}
-
-/// Whether T.4 data comes to its end as a page does: by a return to control (T.4 4.1.4), six EOL with nothing between them, or as many
-/// of them as the noise of a carrier that goes off leaves. What a line took away from the end of a page is seen by nothing else.
-fn ends_with_rtc(octets: &[u8], tagged: bool) -> bool {
-    let end = octets.iter().rposition(|octet| *octet != 0).map_or(0, |last| last + 1);
-    let last = octets.get(end.saturating_sub(64)..end).unwrap_or(octets);
-    let mut bits = last.iter().flat_map(|octet| (0..8).map(move |bit| octet >> bit & 1 == 1));
-    let (mut zeros, mut eols) = (0, 0);
-    while let Some(bit) = bits.next() {
-        if !bit {
-            zeros += 1;
-            continue;
-        }
-        eols = if zeros >= 11 { eols + 1 } else { 0 };
-        if eols == 3 {
-            return true;
-        }
-        zeros = 0;
-        if tagged && eols > 0 {
-            bits.next();
-        }
-    }
-    false
 }
 
 /// Received pages, decoded.
@@ -164,21 +121,9 @@ pub struct Received {
 impl Tray for Received {
     fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
         self.came.push(*format);
-        let options = DecodeOptions {
-            coding: coding(format.coding),
-            lines_aligned: false,
-            fill_order: FillOrder::LsbFirst,
-            width: format.width,
-            height: None,
-            max_height: MAX_HEIGHT,
-        };
-        let resolution = match format.resolution {
-            Resolution::Standard => page::Resolution::Standard,
-            Resolution::Fine => page::Resolution::Fine,
-            Resolution::Superfine => page::Resolution::Superfine,
-        };
-        let whole = format.ecm || ends_with_rtc(octets, format.coding == Coding::Mr);
-        let decoded = t4::decode(octets, &options).ok().filter(|decoded| whole && decoded.quality.is_perfect());
+        let whole = |decoded: &Decoded| (format.ecm || decoded.ended) && decoded.quality.is_perfect();
+        let decoded = coding::decode(octets, format).ok().filter(whole);
+        let resolution = on_paper(format.resolution);
         let page =
             decoded.and_then(|decoded| Page::from_rows(format.width, decoded.height, resolution, decoded.rows).ok());
         match page {

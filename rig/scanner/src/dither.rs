@@ -212,17 +212,8 @@ fn judge(grey: &Grey, left: u32, top: u32) -> Tile {
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use crate::grey::tests::picture;
     use proptest::prelude::*;
-
-    fn picture(width: u32, height: u32, level: impl Fn(u32, u32) -> u8) -> Grey {
-        let mut grey = Grey::white(width, height).unwrap();
-        for y in 0..height {
-            for x in 0..width {
-                grey.pixels[(y * width + x) as usize] = level(x, y);
-            }
-        }
-        grey
-    }
 
     fn share(page: &Page) -> f64 {
         page.black_pixels() as f64 / f64::from(page.width() * page.height())

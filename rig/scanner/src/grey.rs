@@ -143,6 +143,20 @@ impl Grey {
         self
     }
 
+    /// As it is to be looked at, by the number that Exif and TIFF 6.0 (Orientation) give: 1 is upright already.
+    pub(crate) fn upright(self, orientation: u16) -> Self {
+        match orientation {
+            2 => self.mirrored(),
+            3 => self.turned(Turn::Half),
+            4 => self.mirrored().turned(Turn::Half),
+            5 => self.mirrored().turned(Turn::Left),
+            6 => self.turned(Turn::Right),
+            7 => self.mirrored().turned(Turn::Right),
+            8 => self.turned(Turn::Left),
+            _ => self,
+        }
+    }
+
     /// Another size: each new pixel is the mean of what it covers, and in between where it covers less than one.
     pub(crate) fn resized(&self, width: u32, height: u32) -> Result<Self, DocumentError> {
         check(width, height)?;
@@ -229,12 +243,13 @@ fn across(row: &[u8], columns: &[Tap]) -> Vec<u16> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
     use proptest::prelude::*;
 
-    fn picture(width: u32, height: u32, level: impl Fn(u32, u32) -> u8) -> Grey {
+    /// A picture whose every pixel is as light as `level` says of its column and row.
+    pub(crate) fn picture(width: u32, height: u32, level: impl Fn(u32, u32) -> u8) -> Grey {
         let mut grey = Grey::white(width, height).unwrap();
         for y in 0..height {
             for x in 0..width {

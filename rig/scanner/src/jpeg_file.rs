@@ -7,7 +7,7 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::DocumentError;
-use crate::grey::{self, Density, Grey, Turn};
+use crate::grey::{self, Density, Grey};
 use crate::place;
 
 /// Longest edge.
@@ -35,16 +35,7 @@ fn decode(data: &[u8]) -> Result<Grey, DocumentError> {
         *pixel = grey::of_sample(sample);
     }
     grey.density = jfif_density(data);
-    Ok(match orientation(&exif).unwrap_or(1) {
-        2 => grey.mirrored(),
-        3 => grey.turned(Turn::Half),
-        4 => grey.mirrored().turned(Turn::Half),
-        5 => grey.mirrored().turned(Turn::Left),
-        6 => grey.turned(Turn::Right),
-        7 => grey.mirrored().turned(Turn::Right),
-        8 => grey.turned(Turn::Left),
-        _ => grey,
-    })
+    Ok(grey.upright(orientation(&exif).unwrap_or(1)))
 }
 
 /// Dots per inch in the JFIF segment (ITU-T T.871 clause 10.1), which is the first one where there is one.

@@ -9,7 +9,7 @@ use tiff::decoder::{Decoder, DecodingResult, Limits};
 use tiff::tags::Tag;
 
 use crate::error::DocumentError;
-use crate::grey::{self, Density, Grey, Turn};
+use crate::grey::{self, Density, Grey};
 use crate::{MAX_PAGES, place};
 
 /// Compression of T.4 and T.6 (TIFF 6.0 section 11, RFC 3949 clause 4): what only fax programs write.
@@ -194,16 +194,7 @@ fn picture(decoder: &mut Decoder<Cursor<&[u8]>>, palette: bool) -> Result<Grey, 
         _ => return Err(unknown("its samples are not of 1 to 8 or 16 bits")),
     }
     grey.density = density;
-    Ok(match orientation {
-        2 => grey.mirrored(),
-        3 => grey.turned(Turn::Half),
-        4 => grey.mirrored().turned(Turn::Half),
-        5 => grey.mirrored().turned(Turn::Left),
-        6 => grey.turned(Turn::Right),
-        7 => grey.mirrored().turned(Turn::Right),
-        8 => grey.turned(Turn::Left),
-        _ => grey,
-    })
+    Ok(grey.upright(orientation))
 }
 
 fn level(color: ColorType, sample: &[u8], palette: &[u16]) -> u8 {

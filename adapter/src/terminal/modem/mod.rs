@@ -2,6 +2,7 @@
 //! same door that an Internet fax machine's mails come to, and what a person's card opens is dialled out to it.
 
 mod call;
+pub mod coding;
 mod machine;
 mod numbers;
 mod paper;

@@ -1,12 +1,14 @@
 //! Between mails and what goes over a telephone line: a mail becomes pages as its receiver can take them, pages that came in
 //! become the machine's mail (the on-ramp and off-ramp of RFC 3249, in one house).
 
-use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Resolution, Tray};
+use sealfax_drivers::modem::{CopyQuality, Document, PageFormat, PageWish, Tray};
 use sealfax_ifax::address::Mailbox;
 use sealfax_ifax::header::{Headers, decode_words};
-use sealfax_ifax::page::{self, MAX_HEIGHT, Page, PageError};
-use sealfax_ifax::t4::{self, DecodeOptions, Decoded, EncodeOptions, Eol, FillOrder};
+use sealfax_ifax::page::{self, Page, PageError};
+use sealfax_ifax::t4::Decoded;
 use sealfax_ifax::{mail, mime, text, tiff};
+
+use super::coding::{self, on_paper, on_the_line};
 
 /// Most pages that are taken from one call.
 const MOST_PAGES: usize = 200;
@@ -106,17 +108,7 @@ impl Document for Outbound {
     fn page(&mut self, page: usize, format: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
         let page = self.pages.get(page).cloned().ok_or("there is no such page")?;
         let fitted = page.fitted(format.width, on_paper(format.resolution))?;
-        Ok(t4::encode(
-            &fitted,
-            &EncodeOptions {
-                coding: coding(format.coding),
-                eol: Eol::Unaligned,
-                rtc: true,
-                fill_order: FillOrder::LsbFirst,
-                k: format.k,
-                line_bits: format.minimum_line_bits(),
-            },
-        ))
+        Ok(coding::encode(&fitted, format))
     }
 }
 
@@ -136,15 +128,7 @@ impl Inbound {
 
 impl Tray for Inbound {
     fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
-        let options = DecodeOptions {
-            coding: coding(format.coding),
-            lines_aligned: false,
-            fill_order: FillOrder::LsbFirst,
-            width: format.width,
-            height: None,
-            max_height: MAX_HEIGHT,
-        };
-        let Ok(read) = t4::decode(octets, &options) else { return CopyQuality::Unusable };
+        let Ok(read) = coding::decode(octets, format) else { return CopyQuality::Unusable };
         let quality = judged(&read, format.ecm);
         self.octets = self.octets.saturating_add(read.rows.len());
         if quality == CopyQuality::Unusable || self.pages.len() >= MOST_PAGES || self.octets > MOST_OCTETS {
@@ -175,34 +159,11 @@ fn judged(page: &Decoded, ecm: bool) -> CopyQuality {
     }
 }
 
-fn coding(coding: Coding) -> t4::Coding {
-    match coding {
-        Coding::Mh => t4::Coding::ModifiedHuffman,
-        Coding::Mr => t4::Coding::ModifiedRead,
-        Coding::Mmr => t4::Coding::ModifiedModifiedRead,
-    }
-}
-
-fn on_paper(resolution: Resolution) -> page::Resolution {
-    match resolution {
-        Resolution::Standard => page::Resolution::Standard,
-        Resolution::Fine => page::Resolution::Fine,
-        Resolution::Superfine => page::Resolution::Superfine,
-    }
-}
-
-fn on_the_line(resolution: page::Resolution) -> Resolution {
-    match resolution {
-        page::Resolution::Standard => Resolution::Standard,
-        page::Resolution::Fine => Resolution::Fine,
-        page::Resolution::Superfine => Resolution::Superfine,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
     use super::*;
+    use sealfax_ifax::t4;
 
     #[test]
     fn text_lost_in_the_noise_is_asked_for_again() {

@@ -9,7 +9,7 @@ use super::frame::{
 };
 use super::frame::{SEP, SID, SUB, TSI, field_text, plain, text_field, without_operator};
 use super::training::check_holds;
-use super::{Action, Event, LONGEST_CALL, MOST_STEPS, T1, T2, T4, TRIES, answer, command};
+use super::{Action, Event, T1, T2, T4, TRIES, answer, command, in_phase, is_endless};
 use crate::modem::error::EndReason;
 use crate::modem::format::{CopyQuality, PageFormat, Phase};
 use crate::modem::hdlc::Frame;
@@ -151,14 +151,11 @@ impl Called {
         self.now = now;
         self.steps += 1;
         if let Event::Lost(reason) = event {
-            let reason = match reason {
-                EndReason::LineCut(_) => EndReason::LineCut(self.phase()),
-                other => other,
-            };
+            let reason = in_phase(reason, self.phase());
             let result = self.result.take().unwrap_or(Err(reason));
             return self.end(result);
         }
-        if !matches!(self.state, State::Closing | State::Over) && (now > LONGEST_CALL || self.steps > MOST_STEPS) {
+        if !matches!(self.state, State::Closing | State::Over) && is_endless(now, self.steps) {
             return self.close(Err(EndReason::CallTooLong));
         }
         match (self.state, event) {

@@ -7,7 +7,7 @@ use super::dis::{Dcs, Dis, common_rates};
 use super::frame::{self, CFR, CRP, CSI, CTR, DCN, DIS, EOM, EOP, FROM_CALLER, FTT, MCF, MPS, PIN, PIP, PPR, RNR, RTN};
 use super::frame::{DTC, RTP, SID, SUB, TSI, field_text, plain, text_field};
 use super::training::check_octets;
-use super::{Action, Event, LONGEST_CALL, MOST_STEPS, T1, T4, TRIES, answer, command};
+use super::{Action, Event, T1, T4, TRIES, answer, command, in_phase, is_endless};
 use crate::modem::error::EndReason;
 use crate::modem::format::{PageFormat, PageWish, Phase, Rate};
 use crate::modem::hdlc::Frame;
@@ -144,15 +144,12 @@ impl Caller {
         self.now = now;
         self.steps += 1;
         if let Event::Lost(reason) = event {
-            let reason = match reason {
-                EndReason::LineCut(_) => EndReason::LineCut(self.phase()),
-                other => other,
-            };
+            let reason = in_phase(reason, self.phase());
             // Who has all pages confirmed need not mind how the line went.
             let result = self.result.take().unwrap_or(Err(reason));
             return self.end(result);
         }
-        if !matches!(self.state, State::Closing | State::Over) && (now > LONGEST_CALL || self.steps > MOST_STEPS) {
+        if !matches!(self.state, State::Closing | State::Over) && is_endless(now, self.steps) {
             return self.close(Err(EndReason::CallTooLong));
         }
         match (self.state, event) {

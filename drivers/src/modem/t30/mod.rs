@@ -19,7 +19,7 @@ mod tests;
 use std::time::Duration;
 
 use super::error::EndReason;
-use super::format::{CopyQuality, PageFormat, Rate};
+use super::format::{CopyQuality, PageFormat, Phase, Rate};
 use super::hdlc::Frame;
 
 /// How long the two stations have to identify each other.
@@ -127,4 +127,17 @@ fn command(frames: &[Frame]) -> Option<&Frame> {
 /// A final frame without information field.
 fn answer(fcf: u8) -> Vec<Frame> {
     vec![Frame { fcf, fif: Vec::new(), last: true }]
+}
+
+/// A line that was cut was cut in the phase that the station knows of.
+fn in_phase(reason: EndReason, phase: Phase) -> EndReason {
+    match reason {
+        EndReason::LineCut(_) => EndReason::LineCut(phase),
+        other => other,
+    }
+}
+
+/// Whether a call has gone on for too long, in time or in steps.
+fn is_endless(now: Duration, steps: u32) -> bool {
+    now > LONGEST_CALL || steps > MOST_STEPS
 }

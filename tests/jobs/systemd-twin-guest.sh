@@ -2,7 +2,9 @@
 # The part of systemd-twin.sh that runs on the board, as root, when it is up: on the first start the package is installed,
 # configured and made to suffer, on the second it is upgraded, removed and purged. What stands on standard output goes over
 # the serial line to the job, which does what is said with "please".
-unit=sealfax-adapter.service config=/etc/sealfax/adapter.toml second=/root/second
+# What the job put beside this script.
+here=${0%/*}
+unit=sealfax-adapter.service config=/etc/sealfax/adapter.toml second=$here/second
 exec 3>&1
 show() { systemctl show -P "$1" "${2:-$unit}"; }
 seconds() { printf '%d.%d s' $(($1 / 1000000)) $(($1 / 100000 % 10)); }
@@ -32,7 +34,7 @@ boots() {
 }
 installs() {
   depmod; modprobe bcm2835_wdt
-  dpkg -i /root/now.deb
+  dpkg -i "$here/now.deb"
   [ "$(systemctl is-enabled "$unit")" = enabled ]
   # Nobody has said whom to trust: not started, and no failure.
   [ "$(show ConditionResult) $(show ActiveState) $(show Result)" = 'no inactive success' ]
@@ -72,7 +74,7 @@ configure() {
     -e 's/^# \(\[gpio\]\|lamp = \|buzzer = \|button = \)/\1/' \
     -e 's/^# \[display\]/[display]\nbackend = "framebuffer"/' "$config"
   echo '# of this office' >>"$config"
-  install -m 644 /root/anchors.pem /etc/sealfax/anchors.pem
+  install -m 644 "$here/anchors.pem" /etc/sealfax/anchors.pem
   sealfax-adapter run --check
 }
 # By its own word: systemd waits for READY=1.
@@ -172,12 +174,12 @@ stuck() {
 # Pin 17 is an output and high, as the registers say.
 lit() {
   local function level
-  function=$(/root/busybox devmem 0x3f200004 32) level=$(/root/busybox devmem 0x3f200034 32)
+  function=$("$here/busybox" devmem 0x3f200004 32) level=$("$here/busybox" devmem 0x3f200034 32)
   [ $((function >> 21 & 7)) -eq 1 ] && [ $((level >> 17 & 1)) -eq 1 ]
 }
 # As if it had been killed with lamp and all.
 killed() {
-  /root/busybox devmem 0x3f20001c 32 $((1 << 17))
+  "$here/busybox" devmem 0x3f20001c 32 $((1 << 17))
   lit
   kill -KILL "$(show MainPID)"
   eventually 30 restarted 2
@@ -195,7 +197,7 @@ starts_at_boot() {
 }
 upgrades() {
   local pid; pid=$(show MainPID)
-  dpkg --force-confdef --force-confold -i /root/next.deb
+  dpkg --force-confdef --force-confold -i "$here/next.deb"
   runs
   [ "$(dpkg-query -W -f '${Version}' sealfax-adapter)" = 99.0-1 ]
   [ "$(show MainPID)" != "$pid" ]

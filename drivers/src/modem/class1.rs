@@ -20,6 +20,10 @@ use super::{Arrived, Diagnosis, Document, FaxLine, IncomingCall, Password, Recei
 
 /// From one ring to the next it takes at most this long; later, the caller has given up.
 const BETWEEN_RINGS: Duration = Duration::from_secs(8);
+/// How long the rest of what is told of a caller may take.
+const AFTER_THE_NUMBER: Duration = Duration::from_millis(500);
+/// How long a line is listened to at a time.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 /// From dialling to the far end's first frame: S7 of the modem and its own time with it.
 const T0: Duration = Duration::from_secs(75);
 /// From lifting to the first frame: billing delay, CED.
@@ -33,6 +37,8 @@ pub struct Class1 {
     astray: bool,
     /// At which ring a call is told of, if the exchange does not show who calls before.
     rings: u32,
+    /// What is known of a call that is not told of yet, and how often it rang.
+    coming: (u32, IncomingCall),
 }
 
 impl std::fmt::Debug for Class1 {
@@ -44,7 +50,13 @@ impl std::fmt::Debug for Class1 {
 impl Class1 {
     /// A modem on a port.
     pub fn new(port: impl Port + 'static) -> Self {
-        Self { operator: Operator::new(Box::new(port)), diagnosis: None, astray: true, rings: 2 }
+        Self {
+            operator: Operator::new(Box::new(port)),
+            diagnosis: None,
+            astray: true,
+            rings: 2,
+            coming: <_>::default(),
+        }
     }
 
     /// A modem on any stream without control lines.
@@ -141,6 +153,9 @@ impl Class1 {
         let number = dial_string(number).ok_or(EndReason::BadNumber)?;
         self.ready().await?;
         self.class_1().await?;
+        if self.is_ringing() {
+            return Err(EndReason::LineRings);
+        }
         self.astray = true;
         self.operator.send_command(&format!("DT{number}")).await?;
         let until = Instant::now() + T0;
@@ -164,6 +179,7 @@ impl Class1 {
     }
 
     async fn lift(&mut self) -> Result<(), EndReason> {
+        self.coming = <_>::default();
         self.ready().await?;
         self.class_1().await?;
         self.astray = true;
@@ -197,29 +213,33 @@ fn arrived(machine: &Called) -> Arrived {
 impl FaxLine for Class1 {
     async fn wait_for_call(&mut self) -> Result<IncomingCall, FaxError> {
         self.ready().await?;
-        let mut call = IncomingCall::default();
-        let mut rings = 0;
         loop {
+            let (rings, call) = &mut self.coming;
             // Who calls is told between the first two rings, each of it on a line.
             let known = call.caller.is_some() || call.dialled.is_some();
-            let patience = if known { Duration::from_millis(500) } else { BETWEEN_RINGS };
-            let until = Instant::now() + if rings == 0 { Duration::from_secs(3600) } else { patience };
+            if *rings >= self.rings {
+                return Ok(std::mem::take(&mut self.coming).1);
+            }
+            let now = Instant::now();
+            let until = match self.operator.rang {
+                Some(rang) if *rings > 0 && !known => rang + BETWEEN_RINGS,
+                _ if *rings > 0 => now + AFTER_THE_NUMBER,
+                _ => now + AN_HOUR,
+            };
             match self.operator.line(until).await? {
-                Some(Answer::Ring) => rings += 1,
+                Some(Answer::Ring) => *rings += 1,
                 Some(Answer::CallerNumber(number)) => call.caller = Some(number),
                 Some(Answer::DialledNumber(number)) => call.dialled = Some(number),
                 Some(Answer::CallerName(name)) => call.name = Some(name),
                 Some(_) => {}
-                None if known && rings > 0 => return Ok(call),
-                None => {
-                    rings = 0;
-                    call = IncomingCall::default();
-                }
-            }
-            if rings >= self.rings {
-                return Ok(call);
+                None if known && *rings > 0 => return Ok(std::mem::take(&mut self.coming).1),
+                None => self.coming = <_>::default(),
             }
         }
+    }
+
+    fn is_ringing(&self) -> bool {
+        self.operator.rang.is_some_and(|rang| rang.elapsed() < BETWEEN_RINGS)
     }
 
     async fn answer(&mut self, me: &Identity, tray: &mut dyn Tray) -> Result<Received, FaxError> {
@@ -229,6 +249,7 @@ impl FaxLine for Class1 {
         }
         let mut machine = Called::new(self.able(me));
         let result = self.receive(&mut machine, tray).await;
+        self.operator.rang = None;
         if let Err(error) = self.hang_up().await {
             tracing::warn!(%error, "the modem could not be made to hang up");
         }
@@ -250,7 +271,7 @@ impl FaxLine for Class1 {
         document: &mut dyn Document,
     ) -> Result<Sent, FaxError> {
         if let Err(reason) = self.dial(number).await {
-            if !matches!(reason, EndReason::BadNumber | EndReason::Port(_)) {
+            if !matches!(reason, EndReason::BadNumber | EndReason::LineRings | EndReason::Port(_)) {
                 let _ = self.hang_up().await;
             }
             return Err(reason.into());

@@ -50,6 +50,9 @@ pub enum EndReason {
     /// The caller had gone before the call was answered.
     #[error("the caller was gone before the call was answered")]
     CallGone,
+    /// The line rings: who dials now has answered a stranger.
+    #[error("the line rings, and is not dialled on")]
+    LineRings,
     /// Nothing was heard any more: three tries of a command went unanswered, or T2 is over.
     #[error("the far end fell silent in {0}")]
     Silent(Phase),
@@ -138,6 +141,7 @@ impl EndReason {
             Self::NotAFax => "FAX-014",
             Self::NobodyCalling => "FAX-015",
             Self::CallGone => "FAX-016",
+            Self::LineRings => "FAX-017",
             Self::Silent(_) => "FAX-020",
             Self::LineCut(_) => "FAX-021",
             Self::FarEndHungUp(_) => "FAX-022",
@@ -186,6 +190,9 @@ impl EndReason {
                 "番号を確認してください。ファクスではありません",
             ),
             Self::NobodyCalling => ("nothing to do; a person dialled the fax number", "対応不要です。音声の着信でした"),
+            Self::LineRings => {
+                ("nothing to do; the call that comes is taken first", "対応不要です。着信を先に処理します")
+            }
             Self::CallGone => ("nothing to do; the caller will call again", "対応不要です。相手が切断しました"),
             Self::Silent(_) | Self::LineCut(_) => (
                 "send again; if it happens often, have the line checked",
@@ -301,6 +308,7 @@ mod tests {
             EndReason::NotAFax,
             EndReason::NobodyCalling,
             EndReason::CallGone,
+            EndReason::LineRings,
             EndReason::Silent(Phase::Message),
             EndReason::LineCut(Phase::Message),
             EndReason::FarEndHungUp(Phase::Message),

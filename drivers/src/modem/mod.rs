@@ -146,7 +146,11 @@ pub struct Diagnosis {
 #[async_trait]
 pub trait FaxLine: Send {
     /// Waits until it rings. Ends when it is no longer waited for.
+    /// What is known of a call by then is not lost when it is waited for again.
     async fn wait_for_call(&mut self) -> Result<IncomingCall, FaxError>;
+
+    /// Whether it has rung so lately that somebody is still calling: to dial now would be to answer them.
+    fn is_ringing(&self) -> bool;
 
     /// Answers a call that rings and receives a document.
     async fn answer(&mut self, me: &Identity, tray: &mut dyn Tray) -> Result<Received, FaxError>;

@@ -35,6 +35,8 @@ pub(super) struct Operator {
     /// The modem has said `CONNECT` by itself, after `ATD`, `ATA` or `+FCERROR`: data are next.
     pub(super) connected: bool,
     pub(super) last: Last,
+    /// When it rang last.
+    pub(super) rang: Option<Instant>,
 }
 
 impl Operator {
@@ -47,6 +49,7 @@ impl Operator {
             quirks: Quirks::default(),
             connected: false,
             last: Last::Nothing,
+            rang: None,
         }
     }
 
@@ -79,11 +82,20 @@ impl Operator {
     /// The next line that says something; `None`: none came until then.
     pub(super) async fn line(&mut self, until: Instant) -> Result<Option<Answer>, EndReason> {
         while let Some(octet) = self.octet(until).await? {
-            if let Some(answer) = self.lines.take(octet) {
+            if let Some(answer) = self.said(octet) {
                 return Ok(Some(answer));
             }
         }
         Ok(None)
+    }
+
+    /// The line that this octet ends, if it does. A ring is noticed whoever is listening for what.
+    fn said(&mut self, octet: u8) -> Option<Answer> {
+        let answer = self.lines.take(octet)?;
+        if answer == Answer::Ring {
+            self.rang = Some(Instant::now());
+        }
+        Some(answer)
     }
 
     /// The next line that is a result, and no text.
@@ -105,7 +117,9 @@ impl Operator {
     /// Forgets what the modem said without being asked.
     pub(super) async fn forget(&mut self) -> Result<(), EndReason> {
         let now = Instant::now();
-        while self.octet(now).await?.is_some() {}
+        while let Some(octet) = self.octet(now).await? {
+            self.said(octet);
+        }
         self.lines.clear();
         Ok(())
     }

@@ -45,6 +45,10 @@ impl FaxLine for Plugged {
         self.kept(outcome)
     }
 
+    fn is_ringing(&self) -> bool {
+        self.modem.as_ref().is_some_and(Class1::is_ringing)
+    }
+
     async fn answer(&mut self, me: &Identity, tray: &mut dyn Tray) -> Result<Received, FaxError> {
         let outcome = self.modem()?.answer(me, tray).await;
         self.kept(outcome)

@@ -41,15 +41,14 @@ pub(crate) async fn run(mut machine: Machine, mut shown: watch::Receiver<Shown>)
     let (mut not_before, mut pause) = (Instant::now(), machine.config.redial());
     loop {
         tokio::select! {
-            call = machine.line.wait_for_call() => match call {
-                Ok(call) => machine.answer(call).await,
-                Err(error) => {
-                    machine.trouble(Some(&error));
-                    tokio::time::sleep(REST).await;
-                }
-            },
+            call = machine.line.wait_for_call() => machine.takes(call).await,
             () = wanted(&machine.office, &mut shown, not_before) => {
-                if machine.call_the_machine().await {
+                // Who dials on a line that rings has answered whoever calls.
+                if machine.line.is_ringing() {
+                    if let Ok(call) = tokio::time::timeout(LOOK, machine.line.wait_for_call()).await {
+                        machine.takes(call).await;
+                    }
+                } else if machine.call_the_machine().await {
                     pause = machine.config.redial();
                 } else {
                     not_before = Instant::now() + pause;
@@ -82,6 +81,17 @@ async fn wanted(office: &Office, shown: &mut watch::Receiver<Shown>, not_before:
 }
 
 impl Machine {
+    /// A call, or what keeps the modem from taking any.
+    async fn takes(&mut self, call: Result<IncomingCall, FaxError>) {
+        match call {
+            Ok(call) => self.answer(call).await,
+            Err(error) => {
+                self.trouble(Some(&error));
+                tokio::time::sleep(REST).await;
+            }
+        }
+    }
+
     /// A call of the machine's.
     async fn answer(&mut self, ringing: IncomingCall) {
         let identity = self.identity();

@@ -1,7 +1,7 @@
 //! Between mails and what goes over a telephone line: a mail becomes pages as its receiver can take them, pages that came in
 //! become the machine's mail (the on-ramp and off-ramp of RFC 3249, in one house).
 
-use sealfax_drivers::modem::{CopyQuality, Document, PageFormat, PageWish, Tray};
+use sealfax_drivers::modem::{Coding, CopyQuality, Document, PageFormat, PageWish, Tray};
 use sealfax_ifax::address::Mailbox;
 use sealfax_ifax::header::{Headers, decode_words};
 use sealfax_ifax::page::{self, Page, PageError};
@@ -129,7 +129,7 @@ impl Inbound {
 impl Tray for Inbound {
     fn page(&mut self, format: &PageFormat, octets: &[u8]) -> CopyQuality {
         let Ok(read) = coding::decode(octets, format) else { return CopyQuality::Unusable };
-        let quality = judged(&read, format.ecm);
+        let quality = judged(&read, format);
         self.octets = self.octets.saturating_add(read.rows.len());
         if quality == CopyQuality::Unusable || self.pages.len() >= MOST_PAGES || self.octets > MOST_OCTETS {
             return CopyQuality::Unusable;
@@ -143,11 +143,13 @@ impl Tray for Inbound {
 }
 
 /// T.30 leaves it to the receiver what is good enough: a page without lines is none, and a line of text must not be lost.
-fn judged(page: &Decoded, ecm: bool) -> CopyQuality {
+fn judged(page: &Decoded, format: &PageFormat) -> CopyQuality {
+    let ecm = format.ecm;
     let (quality, height) = (page.quality, page.height);
     let damaged = quality.damaged_lines;
-    // Corrected octets are as they were sent: if they make no whole page, the sender has to hear of it.
-    let torn = ecm && (damaged > 0 || !page.ended);
+    // Corrected octets are as they were sent: if they make no page, the sender has to hear of it. MMR ends in EOFB, at which
+    // its first fault ends it too; RTC is not sent by all.
+    let torn = ecm && (damaged > 0 || (format.coding == Coding::Mmr && !page.ended));
     // A page that did not end may have lost its last lines with the carrier.
     let lost = !ecm && (!page.ended || damaged.saturating_mul(UNUSABLE) > height || quality.most_consecutive >= HIDDEN);
     if height == 0 || torn || lost {
@@ -167,6 +169,11 @@ mod tests {
 
     #[test]
     fn text_lost_in_the_noise_is_asked_for_again() {
+        let format = |coding, ecm| {
+            let mut format = PageFormat::BASIC;
+            (format.coding, format.ecm) = (coding, ecm);
+            format
+        };
         let page = |damaged_lines, most_consecutive, ended| Decoded {
             rows: Vec::new(),
             height: 2292,
@@ -182,11 +189,17 @@ mod tests {
             (0, 0, true, CopyQuality::Good),
             (1, 1, true, CopyQuality::Unusable),
         ] {
-            assert_eq!(judged(&page(damaged, consecutive, true), ecm), expected, "{damaged} {consecutive} {ecm}");
+            assert_eq!(
+                judged(&page(damaged, consecutive, true), &format(Coding::Mh, ecm)),
+                expected,
+                "{damaged} {consecutive} {ecm}"
+            );
         }
-        assert_eq!(judged(&page(0, 0, false), false), CopyQuality::Unusable);
-        assert_eq!(judged(&page(0, 0, false), true), CopyQuality::Unusable);
-        assert_eq!(judged(&Decoded { height: 0, ..page(0, 0, true) }, true), CopyQuality::Unusable);
+        assert_eq!(judged(&page(0, 0, false), &format(Coding::Mr, false)), CopyQuality::Unusable);
+        assert_eq!(judged(&page(0, 0, false), &format(Coding::Mh, true)), CopyQuality::Good);
+        let corrected = format(Coding::Mmr, true);
+        assert_eq!(judged(&page(0, 0, false), &corrected), CopyQuality::Unusable);
+        assert_eq!(judged(&Decoded { height: 0, ..page(0, 0, true) }, &corrected), CopyQuality::Unusable);
     }
 
     #[test]

@@ -11,12 +11,14 @@ use super::frame::{SEP, SID, SUB, TSI, field_text, plain, text_field, without_op
 use super::training::check_holds;
 use super::{Action, Event, T1, T2, T4, TRIES, answer, command, in_phase, is_endless};
 use crate::modem::error::EndReason;
-use crate::modem::format::{CopyQuality, PageFormat, Phase};
+use crate::modem::format::{CopyQuality, PageFormat, Phase, Rate};
 use crate::modem::hdlc::Frame;
 use crate::modem::identity::Identity;
 
 /// How long a decision may take before the far end must have an answer, without error correction and at first.
 const GRACE: Duration = Duration::from_millis(1200);
+/// So often a far end may train, or send a page, in vain before its call is given up.
+const MOST_IN_VAIN: u32 = 32;
 /// A post-message command that comes again so soon after its answer is the same one: the answer was lost.
 const SOON: Duration = Duration::from_secs(6);
 
@@ -83,6 +85,8 @@ pub struct Called {
     held: u32,
     pub(super) holding_since: Option<Duration>,
     silences: u32,
+    /// FTT, RTN and commands that were not understood since the last page that was good.
+    in_vain: u32,
     /// A page that its sender gave up.
     pub(super) hole: Option<EndReason>,
     result: Option<Result<(), EndReason>>,
@@ -124,6 +128,7 @@ impl Called {
             held: 0,
             holding_since: None,
             silences: 0,
+            in_vain: 0,
             hole: None,
             result: None,
             pages: Vec::new(),
@@ -230,6 +235,21 @@ impl Called {
         Action::Frames(frames)
     }
 
+    /// FTT, RTN or CRP, and no end of patience.
+    fn refuse(&mut self, fcf: u8) -> Action {
+        self.in_vain += 1;
+        if self.in_vain > MOST_IN_VAIN {
+            let rate = self.dcs.map_or(Rate::LOWEST, |dcs| dcs.format.rate);
+            return self.close(Err(EndReason::TrainingFailed(rate)));
+        }
+        if fcf == CRP {
+            // It stands for no answer that could be asked for again.
+            self.state = State::Answering { then_page: false };
+            return Action::Frames(answer(CRP));
+        }
+        self.answer(answer(fcf), false)
+    }
+
     pub(super) fn receive_page(&mut self) -> Action {
         let Some(dcs) = self.dcs else { return self.listen() };
         self.phase = Phase::Message;
@@ -322,9 +342,10 @@ impl Called {
         }
         match Dcs::parse(field, &self.me.capabilities) {
             // It says that a subaddress came with it, and none was heard: without it the document would go to somebody else.
-            Ok(dcs) if dcs.subaddress && self.subaddress.is_none() => {
-                self.state = State::Answering { then_page: false };
-                Action::Frames(answer(CRP))
+            Ok(dcs) if dcs.subaddress && self.subaddress.is_none() => self.refuse(CRP),
+            // What comes now is for somebody else than the pages before it, and all of them lie in one tray.
+            Ok(dcs) if !self.pages.is_empty() && self.dcs.is_some_and(|before| before.subaddress != dcs.subaddress) => {
+                self.close(Err(EndReason::Refused))
             }
             Ok(dcs) => {
                 self.identify_until = None;
@@ -347,7 +368,7 @@ impl Called {
             self.answer(answer(CFR), true)
         } else {
             self.retrainings += 1;
-            self.answer(answer(FTT), false)
+            self.refuse(FTT)
         }
     }
 
@@ -382,7 +403,7 @@ impl Called {
         // A page was sent and not heard: it must come again.
         self.post = Some(post);
         self.retrainings += 1;
-        self.answer(answer(RTN), false)
+        self.refuse(RTN)
     }
 
     pub(super) fn deliver(&mut self, format: PageFormat, octets: Vec<u8>) -> Action {
@@ -399,8 +420,9 @@ impl Called {
                 return self.close(Err(EndReason::Refused));
             }
             self.retrainings += 1;
-            return self.answer(answer(RTN), false);
+            return self.refuse(RTN);
         }
+        self.in_vain = 0;
         let frames_repeated = self.ecm.page_done();
         self.pages.push(ReceivedPage { format: dcs.format, quality, frames_repeated });
         if let (Some(EOP), Some(hole)) = (self.post, self.hole.take()) {

@@ -388,7 +388,8 @@ impl Caller {
             // Nobody stands here who could take the operator's call: PIP is a yes, PIN a no.
             MCF | PIP if self.ecm.is_some() => self.part_confirmed(),
             MCF | PIP => self.page_confirmed(false),
-            RTP => self.page_confirmed(true),
+            // With error correction there is no such answer to a part of a page.
+            RTP if self.ecm.is_none() => self.page_confirmed(true),
             RTN | PIN => self.page_refused(),
             _ => self.repeat(),
         }

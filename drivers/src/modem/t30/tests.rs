@@ -12,7 +12,7 @@ use super::ecm::partial_page;
 use super::frame::*;
 use super::training::check_octets;
 use super::*;
-use crate::modem::format::{Coding, PageWish, Phase, Resolution};
+use crate::modem::format::{Coding, PageFormat, PageWish, Phase, Resolution};
 use crate::modem::identity::{Capabilities, Identity};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -397,6 +397,44 @@ fn takes(action: &Action) -> Duration {
     match action {
         Action::Listen { within } | Action::ReceiveFast { within, .. } | Action::Ask { within } => *within,
         _ => SECOND,
+    }
+}
+
+/// A receiver that has been told what comes and waits for the training check.
+fn called_told(subaddress: bool, heard: Option<&str>) -> (Called, Action) {
+    let mut called = Called::new(Identity::new("2"));
+    called.step(SECOND, Event::Begin);
+    called.step(SECOND, Event::Done);
+    let dcs = Dcs { format: PageFormat::BASIC, frame_octets: 256, subaddress };
+    let mut frames: Vec<Frame> = heard.map(|number| Frame::new(SUB, text_field(number))).into_iter().collect();
+    frames.push(Frame { fcf: DCS, fif: dcs.field(), last: true });
+    let action = called.step(SECOND, Event::Burst { frames, damaged: true });
+    (called, action)
+}
+
+#[test]
+fn a_subaddress_that_was_not_heard_is_asked_for() {
+    let (_, action) = called_told(true, None);
+    assert_eq!(sends(&action), CRP);
+    for (subaddress, heard) in [(true, Some("101")), (false, None)] {
+        let (_, action) = called_told(subaddress, heard);
+        assert!(matches!(action, Action::ReceiveFast { .. }), "{action:?}");
+    }
+}
+
+#[test]
+fn nobody_trains_in_vain_for_ever() {
+    let (mut called, mut action) = called_told(false, None);
+    let dcs = Dcs { format: PageFormat::BASIC, frame_octets: 256, subaddress: false };
+    for turn in 0.. {
+        assert!(turn < 200, "no end");
+        let event = match action {
+            Action::ReceiveFast { .. } => Event::Fast(vec![0xff; 100]),
+            Action::Listen { .. } => burst(DCS, &dcs.field()),
+            Action::End(result) => return assert!(matches!(result, Err(EndReason::TrainingFailed(_))), "{result:?}"),
+            _ => Event::Done,
+        };
+        action = called.step(SECOND, event);
     }
 }
 

@@ -106,3 +106,31 @@ async fn diagnosis() {
     assert_eq!((diagnosis.has_class_1, diagnosis.treated_as, diagnosis.shows_caller), (true, "simulated", true));
     assert_eq!(diagnosis.rates, Rate::STEPS);
 }
+
+/// What the exchange told before a wait was broken off is not lost, and nobody dials into a call that comes.
+#[tokio::test(start_paused = true)]
+async fn a_call_that_comes_is_kept_and_goes_first() {
+    let (first, second) = line(Line { dialled_number: Some("104".to_owned()), ..Line::default() });
+    let (mut caller, mut called) = (Class1::new(first), Class1::new(second));
+    assert!(!called.is_ringing());
+    let mut document = Made::of(&[10], FINE);
+    let (ours, theirs) = (station("1"), station("2"));
+    let (sent, ()) = tokio::join!(caller.call("5", &ours, None, &mut document), async {
+        // A little at a time, whatever has come by then.
+        let call = loop {
+            match tokio::time::timeout(Duration::from_millis(70), called.wait_for_call()).await {
+                Ok(call) => break call.unwrap(),
+                Err(_) if called.is_ringing() => {
+                    let mut other = Made::of(&[10], FINE);
+                    let error = called.call("6", &theirs, None, &mut other).await.unwrap_err();
+                    assert_eq!(error.code(), "FAX-017");
+                }
+                Err(_) => {}
+            }
+        };
+        assert_eq!(call.dialled.as_deref(), Some("104"));
+        called.answer(&theirs, &mut Kept::default()).await.unwrap();
+        assert!(!called.is_ringing());
+    });
+    sent.unwrap();
+}

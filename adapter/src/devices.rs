@@ -195,12 +195,16 @@ async fn present(
                     break;
                 }
                 Some(press) = presses.recv() => {
+                    // A press that lights the screen has not seen what it shows.
+                    let dark = { let Shown { screen, status } = &*shown.borrow(); canvas.is_dark(screen, status) };
                     canvas.wake();
                     match press {
                         ButtonPress::Short => {
                             office.seams.journal.note(office.host(), "the button was pressed: the buzzer is silent for ten minutes");
                             silencer.pressed(start.elapsed());
-                            overlay.pressed();
+                            if !overlay.pressed() && !dark {
+                                office.tell(Event::Button);
+                            }
                         }
                         ButtonPress::Long => {
                             let beneath = shown.borrow().screen.clone();

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use sealfax_client::http::Server;
 use sealfax_client::seam::{EntropyRng, Network, Seams, TransmissionId};
 use sealfax_client::tls::TlsError;
 use sealfax_drivers::display::Fault;
@@ -27,6 +28,8 @@ pub struct Office {
     pub seams: Seams,
     /// The way to the mail server.
     pub mail: Arc<dyn Network>,
+    /// The way to the history server.
+    pub history: (Arc<dyn Network>, Server),
     /// Durable memory.
     pub ledger: Ledger,
     /// Anchors and certificate server.
@@ -64,6 +67,7 @@ impl Office {
     ) -> Result<Self, TlsError> {
         Ok(Self {
             mail: config.network.to_mail(&seams.network, &seams.clock)?,
+            history: config.network.to_history(&seams.network, &seams.clock)?,
             config,
             seams,
             ledger,

@@ -114,7 +114,8 @@ impl Adapter {
             office.config.sending.hold(),
             office.config.terminal.machine_addresses.clone(),
             office.config.card.pin_life(),
-        );
+        )
+        .louder_after(office.config.notices.louder_after());
         let first = Shown { screen: desk.screen(At::ZERO), status: status(&office) };
         let (shown, showing) = watch::channel(first);
         devices::start(devices, &office, &showing, &mut workers);
@@ -360,6 +361,12 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
         }
         Action::Sending(action) => outgoing.carry_out(action),
         Action::Receiving(action) => incoming.carry_out(action),
+        Action::Acknowledge { failures, overdue } => {
+            office.did(&["C10"], "somebody has seen what was not delivered or not confirmed");
+            if let Err(error) = office.ledger.acknowledge(&failures, overdue) {
+                office.failed("LEDGER-001", error.to_string());
+            }
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealfax_client::history::LogKey;
 use sealfax_client::http::Server;
 use sealfax_client::ldap::LdapDirectory;
 use sealfax_client::lookup::Directory;
@@ -92,6 +93,12 @@ pub struct Config {
     /// Confirmations.
     #[serde(default)]
     pub confirmations: ConfirmationConfig,
+    /// Alerts for what arrives.
+    #[serde(default)]
+    pub notices: NoticesConfig,
+    /// The status page; without it, none.
+    #[serde(default)]
+    pub status: Option<StatusConfig>,
     /// Lamp, buzzer and button; without it, the console's.
     #[serde(default)]
     pub gpio: Option<GpioConfig>,
@@ -178,6 +185,12 @@ pub struct NetworkConfig {
     pub dns_servers: Vec<SocketAddr>,
     /// The history server.
     pub history: SocketAddr,
+    /// The history's public key: `name+hash+base64`. Without it the server is asked once, and believed from then on.
+    #[serde(default)]
+    pub history_key: Option<String>,
+    /// TLS with the history server; without it records are registered in clear.
+    #[serde(default)]
+    pub history_tls: Option<MailTls>,
     /// PEM file with the trust anchors.
     pub anchors: PathBuf,
     /// PEM file with the certificates of the issuing authorities between people's certificates and the anchors.
@@ -185,11 +198,11 @@ pub struct NetworkConfig {
     pub intermediates: Option<PathBuf>,
 }
 
-/// With whom SMTP and POP3 begin with TLS, from the first octet (RFC 8314).
+/// With whom TLS begins with the first octet (RFC 8314, RFC 9110).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MailTls {
-    /// The mail server's host name, as in its certificate.
+    /// The server's host name, as in its certificate.
     pub name: String,
     /// PEM file of the anchors that its certificate leads to.
     pub anchors: PathBuf,
@@ -198,9 +211,18 @@ pub struct MailTls {
 impl MailTls {
     /// Reads the anchors.
     pub fn client(&self, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
+        Ok((ClientTls::new(&self.pem()?, clock)?, TlsName::new(&self.name)?))
+    }
+
+    /// The same, showing `own` to a server that asks for a certificate.
+    pub fn client_showing(&self, own: &NoticesTls, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
+        let (chain, key) = own.pem()?;
+        Ok((ClientTls::with_certificate(&self.pem()?, &chain, &key, clock)?, TlsName::new(&self.name)?))
+    }
+
+    fn pem(&self) -> Result<Vec<u8>, TlsError> {
         let read = std::fs::read(&self.anchors);
-        let pem = read.map_err(|error| TlsError::Anchors(format!("{}: {error}", self.anchors.display())))?;
-        Ok((ClientTls::new(&pem, clock)?, TlsName::new(&self.name)?))
+        read.map_err(|error| TlsError::Anchors(format!("{}: {error}", self.anchors.display())))
     }
 }
 
@@ -217,10 +239,14 @@ pub struct NoticesTls {
 impl NoticesTls {
     /// Reads the files.
     pub fn server(&self, clock: &Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
+        let (chain, key) = self.pem()?;
+        ServerTls::new(&chain, &key, None, clock)
+    }
+
+    fn pem(&self) -> Result<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>), TlsError> {
         let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
         let chain = read(&self.certificate).map_err(TlsError::Certificates)?;
-        let key = zeroize::Zeroizing::new(read(&self.key).map_err(TlsError::Key)?);
-        ServerTls::new(&chain, &key, None, clock)
+        Ok((chain, read(&self.key).map_err(TlsError::Key)?.into()))
     }
 }
 
@@ -239,6 +265,22 @@ impl NetworkConfig {
                 Ok(Arc::new(TlsNetwork::new(network.clone(), client, name)))
             }
         }
+    }
+
+    /// The way to the history server, and what it is called: with TLS where it is configured, and then with this adapter's
+    /// own certificate, if it has one.
+    pub fn to_history(
+        &self,
+        network: &Arc<dyn Network>,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<(Arc<dyn Network>, Server), TlsError> {
+        let Some(tls) = &self.history_tls else { return Ok((network.clone(), Server::at(self.history))) };
+        let (client, name) = match &self.notices_tls {
+            Some(own) => tls.client_showing(own, clock)?,
+            None => tls.client(clock)?,
+        };
+        let server = Server { addr: self.history, host: tls.name.clone() };
+        Ok((Arc::new(TlsNetwork::new(network.clone(), client, name)), server))
     }
 
     /// Where correspondents' certificates are looked up.
@@ -355,10 +397,14 @@ impl SendingConfig {
 pub struct ConfirmationConfig {
     /// C11: how many are collected before a report is printed.
     pub batch: usize,
+    /// C11: how long the first of them waits for that, in seconds; 0 for as long as it takes.
+    pub batch_seconds: u64,
     /// After this many seconds without a confirmation the sender is alarmed.
     pub overdue_seconds: u64,
     /// How soon a failed delivery of a confirmation or a registration is tried again, in seconds.
     pub retry_seconds: u64,
+    /// How many receipts of the history server are kept.
+    pub receipts_kept: usize,
     /// At which resolution reports are printed.
     pub report_resolution: ReportResolution,
 }
@@ -388,11 +434,45 @@ impl Default for ConfirmationConfig {
     fn default() -> Self {
         Self {
             batch: 1,
+            batch_seconds: 60 * 60,
             overdue_seconds: 24 * 60 * 60,
             retry_seconds: 30,
+            receipts_kept: 1000,
             report_resolution: ReportResolution::default(),
         }
     }
+}
+
+/// Alerts for what arrives.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticesConfig {
+    /// After this many seconds without its recipient's card an alert becomes louder; 0: never.
+    pub louder_after_seconds: u64,
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self { louder_after_seconds: 600 }
+    }
+}
+
+impl NoticesConfig {
+    /// See `louder_after_seconds`.
+    pub fn louder_after(&self) -> Duration {
+        Duration::from_secs(self.louder_after_seconds)
+    }
+}
+
+/// The status page on the network's side.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusConfig {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Whether it names the people whom the screen names.
+    #[serde(default)]
+    pub names: bool,
 }
 
 impl Config {
@@ -434,6 +514,14 @@ impl Config {
             network.tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
             "`network.tls.name` is no host name; write the mail server's as it stands in its certificate",
         );
+        say(
+            network.history_tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
+            "`network.history_tls.name` is no host name; write the history server's as it stands in its certificate",
+        );
+        say(
+            network.history_key.as_deref().is_some_and(|key| LogKey::parse(key).is_err()),
+            "`network.history_key` is no key of a history; write NAME+HEX+BASE64 as the history server prints it",
+        );
         let (smtp, pop3, notices) = (terminal.smtp, terminal.pop3, Some(network.notices));
         say(collide(smtp, pop3), "`terminal.smtp` and `terminal.pop3` are one place; give each a port of its own");
         let (of_terminal, of_network) =
@@ -443,6 +531,11 @@ impl Config {
             !apart && (collide(smtp, notices) || collide(pop3, notices)),
             "`network.notices` is where the terminal's mail comes in; give this adapter's own address on the network's \
              side, or say in [ports] which port is which",
+        );
+        let status = self.status.map(|status| status.listen);
+        say(
+            collide(status, notices) || (!apart && (collide(status, smtp) || collide(status, pop3))),
+            "`status.listen` is taken by another door of this adapter; give the status page a port of its own",
         );
         say(
             apart && of_terminal == of_network,

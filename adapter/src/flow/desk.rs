@@ -7,9 +7,10 @@ use sealfax_drivers::display::{NotSent, Screen};
 use sealfax_drivers::pin::Pin;
 
 use super::card_session::{CardAction, CardInput, CardSession};
+use super::confirming::Alarm;
 use super::receiving::{Receiving, ReceivingAction, ReceivingEvent};
 use super::sending::{Sending, SendingAction, SendingEvent};
-use super::{At, CardChange, Owner, Protection};
+use super::{At, CardChange, Owner, Protection, whole_minutes};
 
 /// How long an outcome stays on the screen when the card does not end it sooner.
 pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
@@ -32,8 +33,17 @@ pub enum Event {
     Receiving(ReceivingEvent),
     /// D1: this many confirmations were matched and stand on a report that waits for the terminal.
     Delivered(u32),
-    /// A document came back: it will not reach this address. The report says why.
-    Returned(String),
+    /// A document came back, or was refused. The report says why; somebody has to see it.
+    Failed(Alarm),
+    /// It was delivered after all.
+    FailedNot {
+        /// Whose it is.
+        sender: String,
+        /// Whom it reached.
+        recipient: String,
+    },
+    /// The button was pressed while the desk's screen could be seen.
+    Button,
     /// Another certificate than before was relied on for this correspondent.
     CertificateChanged(String),
     /// The terminal took the reports.
@@ -82,6 +92,13 @@ pub enum Action {
     Sending(SendingAction),
     /// Of Fig. 10.
     Receiving(ReceivingAction),
+    /// Somebody has seen these failures, or that confirmations are overdue.
+    Acknowledge {
+        /// What came back or was refused.
+        failures: Vec<Alarm>,
+        /// All that are overdue.
+        overdue: bool,
+    },
 }
 
 /// All that is decided at one adapter.
@@ -105,10 +122,14 @@ pub struct Desk {
     /// What happened to the last document or card, shown for a while.
     shown: Option<(Screen, At)>,
     delivered: u32,
-    returned: Vec<String>,
+    /// What came back or was refused, and nobody has seen.
+    failures: Vec<Alarm>,
+    /// Whose card was accepted and who was shown failures since.
+    shown_to: Option<String>,
     /// Correspondents whose certificate changed, for the person whose card is in.
     changed: Vec<String>,
-    overdue: Option<(u32, Duration)>,
+    /// How many are overdue, for how long the oldest was when that was told, and when.
+    overdue: Option<(u32, Duration, At)>,
 }
 
 impl Desk {
@@ -128,10 +149,18 @@ impl Desk {
             tries_left: 0,
             shown: None,
             delivered: 0,
-            returned: Vec::new(),
+            failures: Vec::new(),
+            shown_to: None,
             changed: Vec::new(),
             overdue: None,
         }
+    }
+
+    /// Documents that wait for so long without their recipient call louder; zero is never.
+    #[must_use]
+    pub fn louder_after(mut self, waiting: Duration) -> Self {
+        self.receiving.louder_after(waiting);
+        self
     }
 
     /// One event.
@@ -167,24 +196,29 @@ impl Desk {
                 self.receive(at, event, &mut actions);
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
-            Event::Returned(address) => {
-                if !self.returned.contains(&address) {
-                    self.returned.push(address);
+            Event::Failed(alarm) => {
+                if !self.failures.contains(&alarm) {
+                    self.failures.push(alarm);
                 }
             }
+            Event::FailedNot { sender, recipient } => {
+                self.failures.retain(|alarm| alarm.sender != sender || alarm.recipient != recipient);
+            }
+            Event::Button => self.button(at, &mut actions),
             Event::CertificateChanged(address) => {
                 if self.changed.len() < CHANGED && !self.changed.contains(&address) {
                     self.changed.push(address);
                 }
             }
-            Event::ReportsTaken => {
-                self.delivered = 0;
-                self.returned.clear();
-            }
-            Event::Overdue { count, since } => self.overdue = (count > 0).then_some((count, since)),
+            // What failed is on paper now; whether somebody has seen it is another question.
+            Event::ReportsTaken => self.delivered = 0,
+            Event::Overdue { count, since } => self.overdue = (count > 0).then_some((count, since, at)),
             Event::Tick => self.send(at, SendingEvent::Tick, &mut actions),
         }
         self.shown.take_if(|(_, until)| *until <= at);
+        if matches!(self.screen(at), Screen::NotSent(NotSent::Returned(_) | NotSent::Declined(_))) {
+            self.shown_to = self.at_the_desk().map(|owner| owner.address.clone());
+        }
         self.rest(at, &mut actions);
         self.seat(at, &mut actions);
         self.pad_rests.take_if(|until| *until <= at);
@@ -194,6 +228,36 @@ impl Desk {
             self.card_acts(at, vec![asking], &mut actions);
         }
         actions
+    }
+
+    /// The button answers what the screen shows and only a person can end. What is hidden beneath another screen stays.
+    fn button(&mut self, at: At, actions: &mut Vec<Action>) {
+        match self.screen(at) {
+            Screen::NotSent(NotSent::Returned(_)) => self.has_seen(|alarm| !alarm.refused, actions),
+            Screen::NotSent(NotSent::Declined(_)) => self.has_seen(|alarm| alarm.refused, actions),
+            Screen::Overdue { .. } => {
+                self.overdue = None;
+                actions.push(Action::Acknowledge { failures: Vec::new(), overdue: true });
+            }
+            _ => {}
+        }
+    }
+
+    fn has_seen(&mut self, which: impl Fn(&Alarm) -> bool, actions: &mut Vec<Action>) {
+        let (failures, others) = std::mem::take(&mut self.failures).into_iter().partition(|alarm| which(alarm));
+        self.failures = others;
+        actions.push(Action::Acknowledge { failures, overdue: false });
+    }
+
+    /// The recipients of what failed.
+    fn failed(&self, refused: bool) -> Option<Vec<String>> {
+        let mut of: Vec<String> = Vec::new();
+        for alarm in self.failures.iter().filter(|alarm| alarm.refused == refused) {
+            if !of.contains(&alarm.recipient) {
+                of.push(alarm.recipient.clone());
+            }
+        }
+        (!of.is_empty()).then_some(of)
     }
 
     /// A PIN is good for one act: what was there to be sent, or one RECEIVE. It is forgotten when that is over, and when
@@ -234,7 +298,7 @@ impl Desk {
 
     fn receive(&mut self, at: At, event: ReceivingEvent, actions: &mut Vec<Action>) {
         let mut check = false;
-        for action in self.receiving.handle(event) {
+        for action in self.receiving.handle(at, event) {
             match action {
                 ReceivingAction::CheckCard => check = true,
                 other => actions.push(Action::Receiving(other)),
@@ -277,6 +341,12 @@ impl Desk {
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
+                            // An adapter may have no button: its sender has stood here and seen it.
+                            if let Some(sender) = self.shown_to.take()
+                                && self.failures.iter().any(|alarm| alarm.sender == sender)
+                            {
+                                self.has_seen(|alarm| alarm.sender == sender, actions);
+                            }
                             self.shown.take_if(|(screen, _)| {
                                 matches!(
                                     screen,
@@ -346,7 +416,8 @@ impl Desk {
         let waiting = self.card.accepted().is_some() && !self.sending.at_work() && !self.receiving.at_work();
         let pin = self.pin_until.filter(|_| waiting);
         let read = self.to_be_read().filter(|until| at < *until);
-        [self.sending.next_timer(), shown, second, pin, self.pad_rests, read].into_iter().flatten().min()
+        let louder = self.receiving.next_timer(at);
+        [self.sending.next_timer(), shown, second, pin, self.pad_rests, read, louder].into_iter().flatten().min()
     }
 
     /// The one screen: what the person has to know or do next.
@@ -357,7 +428,7 @@ impl Desk {
         if let Some(owner) = self.card.owner().filter(|_| self.signing_on_pad) {
             return Screen::Pin { name: owner.name.clone(), entered: 0, tries_left: self.tries_left };
         }
-        let receiving = self.receiving.screen();
+        let receiving = self.receiving.screen(at);
         let busy = |screen: &Screen| matches!(screen, Screen::Receiving { .. });
         if let Some(screen) = receiving.clone().filter(busy) {
             return screen;
@@ -378,8 +449,11 @@ impl Desk {
         if let Some(screen) = receiving {
             return screen;
         }
-        if !self.returned.is_empty() {
-            return Screen::NotSent(NotSent::Returned(self.returned.clone()));
+        if let Some(recipients) = self.failed(false) {
+            return Screen::NotSent(NotSent::Returned(recipients));
+        }
+        if let Some(recipients) = self.failed(true) {
+            return Screen::NotSent(NotSent::Declined(recipients));
         }
         // Whoever was accepted has to know that they can begin; what was delivered is still there when they are done.
         if let Some(owner) = self.at_the_desk() {
@@ -388,8 +462,8 @@ impl Desk {
         if self.delivered > 0 {
             return Screen::Delivered { count: self.delivered };
         }
-        if let Some((count, since)) = self.overdue {
-            return Screen::Overdue { count, since };
+        if let Some((count, since, told)) = self.overdue {
+            return Screen::Overdue { count, since: whole_minutes(since + at.saturating_sub(told)) };
         }
         Screen::Idle
     }

@@ -384,6 +384,7 @@ impl Region {
             host_name: "history".into(),
             http: SocketAddr::new(self.address("history")?, HTTP),
             data: self.folder("history"),
+            database: None,
             origin: None,
             tls: None,
             auditors: Vec::new(),

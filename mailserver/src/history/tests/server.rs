@@ -1,10 +1,13 @@
 //! The server over real sockets, in clear and under TLS.
 
-use sealfax_client::history::{self as client, Filter, Proof, Unproven};
+use std::time::Duration;
+
+use sealfax_client::history::{self as client, Digest256, Event, Filter, Proof, Unproven};
 use sealfax_client::http::{self, Limits, Server};
 use tempfile::TempDir;
 
 use super::*;
+use crate::history::suite::record;
 use crate::history::{HistoryConfig, HistoryServer};
 
 fn config(folder: &Path) -> HistoryConfig {

@@ -30,10 +30,9 @@ fn named(folder: &Path, key: &LogKey) -> Option<u64> {
 /// Three groups: five records one by one, then a run of records together, then one more.
 async fn made(folder: &Path) -> LogKey {
     let (history, key) = open(folder).unwrap();
-    let history = Arc::new(history);
-    fill(&history, 0..5).await;
+    fill(history.as_ref(), 0..5).await;
     fill_together(&history, 5..60).await;
-    fill(&history, 60..61).await;
+    fill(history.as_ref(), 60..61).await;
     key
 }
 
@@ -115,7 +114,7 @@ async fn a_history_written_anew_by_somebody_else_is_known_by_its_key_and_by_rece
     let key = made(folder.path()).await;
     let forged = TempDir::new().unwrap();
     let (history, other) = open(forged.path()).unwrap();
-    fill(&history, 0..61).await;
+    fill(history.as_ref(), 0..61).await;
     drop(history);
     assert_ne!(key.to_string(), other.to_string());
     assert_eq!(named(forged.path(), &key), Some(0));
@@ -130,7 +129,7 @@ async fn a_history_written_anew_by_somebody_else_is_known_by_its_key_and_by_rece
         std::fs::remove_file(forged.path().join(name)).unwrap();
     }
     let (history, same) = open(forged.path()).unwrap();
-    fill(&history, 0..70).await;
+    fill(history.as_ref(), 0..70).await;
     drop(history);
     assert_eq!(same.to_string(), key.to_string());
     assert_eq!(named(forged.path(), &key), None);
@@ -143,9 +142,9 @@ async fn a_history_written_anew_by_somebody_else_is_known_by_its_key_and_by_rece
 async fn a_group_that_a_power_cut_left_unfinished_is_put_aside_and_no_other_one() {
     let folder = TempDir::new().unwrap();
     let (history, key) = open(folder.path()).unwrap();
-    fill(&history, 0..3).await;
+    fill(history.as_ref(), 0..3).await;
     let begun = std::fs::metadata(folder.path().join(FILE)).unwrap().len() as usize;
-    fill(&history, 3..5).await;
+    fill(history.as_ref(), 3..5).await;
     drop(history);
     let path = folder.path().join(FILE);
     let whole = std::fs::read(&path).unwrap();
@@ -162,7 +161,7 @@ async fn a_group_that_a_power_cut_left_unfinished_is_put_aside_and_no_other_one(
         assert_eq!(named(copy.path(), &key), None);
         let (history, _, warned) = open_warned(copy.path()).unwrap();
         assert_eq!((history.checkpoint().unwrap().0.size, warned.len()), (4, 1), "cut at {cut}");
-        fill(&history, 3..6).await;
+        fill(history.as_ref(), 3..6).await;
         drop(history);
         assert_eq!(verify(copy.path(), &key, &[], &mut |_| {}).unwrap().head.size, 6);
     }

@@ -59,8 +59,7 @@ fn nanoseconds(time: SystemTime) -> i64 {
 pub struct PostgresHistory {
     pool: PgPool,
     key: LogKey,
-    /// Its own, so that it can be asked from any thread, also from those of another runtime.
-    runtime: Option<Runtime>,
+    runtime: Own,
     jobs: mpsc::Sender<Job>,
 }
 
@@ -77,6 +76,7 @@ impl PostgresHistory {
             .thread_name("history")
             .enable_all()
             .build()
+            .map(|runtime| Own(Some(runtime)))
             .map_err(HistoryError::disk(Path::new("")))?;
         let options = PgConnectOptions::from_str(url).map_err(database)?.application_name("sealfax-history");
         let options = options.options([("search_path", SCHEMA)]);
@@ -106,12 +106,12 @@ impl PostgresHistory {
             sqlx::query(text).bind(SCHEMA).execute(&mut *one).await.map_err(database)?;
             made.map(|_| pool.clone())
         };
-        let pool = on(&runtime, opening)?;
+        let pool = runtime.have(opening)?;
         let key = signer.key().clone();
         let (jobs, work) = mpsc::channel(WAITING);
         let appender = Appender { pool: pool.clone(), signer, clock, entropy };
         runtime.spawn(appender.run(work));
-        let history = Self { pool, key, runtime: Some(runtime), jobs };
+        let history = Self { pool, key, runtime, jobs };
         // Somebody else's log is not gone on with.
         history.checkpoint()?;
         Ok(history)
@@ -121,8 +121,7 @@ impl PostgresHistory {
         &self,
         work: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
     ) -> Result<T, HistoryError> {
-        let runtime = self.runtime.as_ref().ok_or(HistoryError::Closed)?;
-        on(runtime, async move { work.await.map_err(database) })
+        self.runtime.have(async move { work.await.map_err(database) })
     }
 
     /// The hashes at these positions.
@@ -178,13 +177,37 @@ impl HashReader for Known {
     }
 }
 
-fn on<T: Send + 'static>(
-    runtime: &Runtime,
-    work: impl Future<Output = Result<T, HistoryError>> + Send + 'static,
-) -> Result<T, HistoryError> {
-    let (tell, told) = sync_channel(1);
-    runtime.spawn(async move { tell.send(work.await) });
-    told.recv().unwrap_or(Err(HistoryError::Closed))
+/// A runtime of its own, so that the database can be asked from any thread, also from those of another runtime.
+#[derive(Debug)]
+struct Own(Option<Runtime>);
+
+impl Own {
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(work);
+        }
+    }
+
+    /// Has it do something, and waits for that.
+    fn have<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, HistoryError>> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        let (tell, told) = sync_channel(1);
+        self.spawn(async move {
+            let _ = tell.send(work.await);
+        });
+        told.recv().unwrap_or(Err(HistoryError::Closed))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // It must not be waited for on a thread of another runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 #[async_trait]
@@ -299,15 +322,6 @@ impl PostgresHistory {
             Some(Transmission { number: unsigned(number), state, entries })
         });
         Ok(made.collect())
-    }
-}
-
-impl Drop for PostgresHistory {
-    fn drop(&mut self) {
-        // A runtime must not be waited for on a thread of another one.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 -- The one row that whoever appends has to hold: the log has one end.
 CREATE TABLE head (
-    only boolean PRIMARY KEY DEFAULT true CHECK (only),
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
     size bigint NOT NULL,
     -- When the last record was registered, in nanoseconds since 1970 UTC: times in the log never go back.
     latest bigint NOT NULL,

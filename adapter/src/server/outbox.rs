@@ -11,8 +11,8 @@ use crate::flow::desk::Event;
 use crate::ledger::Owed;
 use crate::office::Office;
 
-/// How long it rests when nothing is owed and nothing is open, if nobody wakes it.
-const REST: Duration = Duration::from_secs(60);
+/// How long it rests when nothing is owed and nothing is open: who changes that wakes it.
+const REST: Duration = Duration::from_secs(600);
 
 /// Runs for as long as the adapter.
 pub(crate) async fn run(office: Arc<Office>) {

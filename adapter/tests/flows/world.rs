@@ -80,6 +80,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(id, r, with)| Event::Receiving(ReceivingEvent::Verified(id, r.map(|()| with)))),
         4 => (session.clone(), prop::collection::vec(mail.clone(), 0..3))
             .prop_map(|(id, taken)| Event::Receiving(ReceivingEvent::Taken(id, taken))),
+        1 => mail.clone().prop_map(|id| Event::Receiving(ReceivingEvent::Unprintable(id, "FAX-062"))),
         1 => session.prop_map(|id| Event::Receiving(ReceivingEvent::TerminalLeft(id))),
         4 => (mail, any::<bool>()).prop_map(|(id, queued)| Event::Receiving(ReceivingEvent::Confirmed(id, queued))),
         2 => Just(Event::Tick),

@@ -176,6 +176,7 @@ fn modem(plan: &SitePlan) -> ModemConfig {
         numbers: Some(numbers_file(plan)),
         gateway: None,
         callers: Vec::new(),
+        private: false,
         redial_seconds: 1,
     }
 }

@@ -184,6 +184,7 @@ impl Receiving {
                     }
                 }
             }
+            ReceivingEvent::Unprintable(id, code) => self.unprintable(id, code),
             ReceivingEvent::Taken(id, taken) => self.taken(id, &taken, &mut actions),
             ReceivingEvent::TerminalLeft(id) => {
                 // The alert stays: nothing was confirmed, nothing deleted.
@@ -405,6 +406,18 @@ impl Receiving {
         let mails = self.session.iter_mut().flat_map(|session| &mut session.mails);
         for mail in mails.filter(|mail| mail.id == id) {
             mail.protection = protection;
+        }
+    }
+
+    /// It stays at the server like a mail that cannot be opened, and is told like one: whoever pressed RECEIVE would wait for
+    /// ever else.
+    fn unprintable(&mut self, id: MailId, code: &'static str) {
+        let handed = self.session.as_mut().filter(|session| session.stage == Stage::Handed);
+        let mail = handed
+            .and_then(|session| session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit));
+        if let Some(mail) = mail.filter(|mail| mail.kind != Fetched::Printed) {
+            mail.progress = Progress::Unfit;
+            self.outcome = Some(Outcome::Unfit(Unfit::CannotOpen(code)));
         }
     }
 

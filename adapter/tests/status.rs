@@ -1,7 +1,6 @@
 //! The status page over a real socket: what it says, to whom, and what it does not.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)]
 mod daemon;
 
 use std::net::SocketAddr;

@@ -113,8 +113,8 @@ impl StatusPage {
                 }
             }
         };
-        let found = timeout(PATIENCE, report.wait_for(Option::is_some)).await.ok()?.ok()?.clone();
-        found
+        let found = timeout(PATIENCE, report.wait_for(Option::is_some)).await;
+        found.ok()?.ok()?.clone()
     }
 }
 

@@ -9,3 +9,4 @@ pub mod kind;
 pub mod mail;
 pub mod notice;
 pub mod store;
+pub mod web;

@@ -98,6 +98,9 @@ fn run(arguments: Arguments) -> Result<()> {
             if let Some(mail) = &configuration.mail {
                 mail.check_files().into_diagnostic()?;
             }
+            if let Some(history) = &configuration.history {
+                history.check_files().into_diagnostic()?;
+            }
             if check {
                 eprintln!("{} is good.", config.display());
                 return Ok(());
@@ -119,7 +122,7 @@ fn run(arguments: Arguments) -> Result<()> {
             dumps::no_core_dumps();
             arguments.run(&Seams::system()).into_diagnostic()
         }
-        Command::History(arguments) => arguments.run().into_diagnostic(),
+        Command::History(arguments) => arguments.run(),
     }
 }
 
@@ -152,8 +155,9 @@ async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
         directory = Some(server);
     }
     if let Some(config) = configuration.history {
-        let server = HistoryServer::start(config, seams).await.into_diagnostic()?;
-        eprintln!("History: HTTP at {}", server.addr());
+        let accounts = mail.as_ref().map(|mail| mail.accounts().clone());
+        let server = HistoryServer::start(config, accounts, seams).await.into_diagnostic()?;
+        eprintln!("History: HTTP at {}, key {}", server.addr(), server.key());
         history = Some(server);
     }
     let mut terminate = signal(SignalKind::terminate()).into_diagnostic()?;

@@ -12,7 +12,6 @@ mod lock;
 mod lookup;
 mod marked;
 mod ocsp;
-mod peers;
 mod profile;
 mod request;
 mod server;
@@ -22,8 +21,6 @@ mod tally;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
-mod waits;
-pub mod web;
 
 pub use audit::{AuditEntry, AuditSummary};
 pub use ca::{

@@ -23,7 +23,7 @@ use super::keys::file::read_octets;
 use super::lookup::{self, Authorities};
 use super::ocsp::{self, Reply, Responder, Told, Word};
 use super::tally::{Kind, Tally};
-use super::web::{self, Handler, Limits, ServeError, Served};
+use crate::web::{self, Handler, Limits, ServeError, Served, Shown};
 
 /// How often aging answers are signed anew and sums are written.
 const ROUND: Duration = Duration::from_secs(15);
@@ -175,7 +175,7 @@ type Answer = Response<Full<Bytes>>;
 impl Handler for Door {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, peer: SocketAddr, request: Request<Incoming>) -> Answer {
+    async fn handle(&self, peer: SocketAddr, _: &Shown, request: Request<Incoming>) -> Answer {
         let shared = &self.0;
         let (head, body) = request.into_parts();
         let path = head.uri.path();

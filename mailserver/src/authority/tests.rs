@@ -76,7 +76,7 @@ impl Fixture {
             host_name: "directory".to_owned(),
             http: "127.0.0.1:0".parse().unwrap(),
             data: self.folder.path().to_owned(),
-            limits: super::web::Limits::default(),
+            limits: crate::web::Limits::default(),
         };
         DirectoryServer::start(config, Arc::clone(&self.authority), self.seams.clone()).await.unwrap()
     }

@@ -17,7 +17,7 @@ const COMPARISONS: usize = 4;
 
 /// Why somebody is not let in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unknown {
+pub(crate) enum Unknown {
     /// Name or password, or the certificate, is wrong; which, is not told.
     Wrong,
     /// Too many guesses: later.
@@ -28,7 +28,7 @@ pub(super) enum Unknown {
 
 /// The desk where people say who they are.
 #[derive(Debug)]
-pub(super) struct Credentials {
+pub(crate) struct Credentials {
     accounts: Accounts,
     guesses: Guesses,
     /// Comparing a password takes 19 MiB and a processor: this many at once, however many sessions ask.
@@ -36,12 +36,12 @@ pub(super) struct Credentials {
 }
 
 impl Credentials {
-    pub(super) fn new(accounts: Accounts, login_failures: u32) -> Self {
+    pub(crate) fn new(accounts: Accounts, login_failures: u32) -> Self {
         Self { accounts, guesses: Guesses::new(login_failures), comparing: Semaphore::new(COMPARISONS) }
     }
 
     /// By name and password.
-    pub(super) async fn by_password(
+    pub(crate) async fn by_password(
         &self,
         user: &str,
         password: &Password,
@@ -69,7 +69,7 @@ impl Credentials {
     }
 
     /// By a certificate: its one address that has an account, or the one that is named.
-    pub(super) fn by_certificate(&self, certificate: &[u8], user: Option<&str>) -> Result<Account, Unknown> {
+    pub(crate) fn by_certificate(&self, certificate: &[u8], user: Option<&str>) -> Result<Account, Unknown> {
         let certificate = Certificate::from_der(certificate).map_err(|_| Unknown::Wrong)?;
         let mut found = addresses(&certificate).into_iter().filter_map(|address| self.accounts.find(&address));
         let wanted = user.map(normalise);

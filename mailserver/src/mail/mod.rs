@@ -25,7 +25,7 @@ use sealfax_client::{pop3_server, smtp_server};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use self::credentials::Credentials;
+pub(crate) use self::credentials::{Credentials, Unknown};
 use self::metrics::Metrics;
 use crate::accounts::{Account, Accounts};
 use crate::store::{Delivery, EmbeddedStore, News, PostgresStore, QueueItem, Store, StoreError};

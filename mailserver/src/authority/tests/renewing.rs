@@ -190,7 +190,7 @@ async fn a_slow_token_is_waited_for_by_a_few_and_the_others_try_later() {
         host_name: "directory".to_owned(),
         http: "127.0.0.1:0".parse().unwrap(),
         data: fixture.folder.path().to_owned(),
-        limits: super::super::web::Limits::default(),
+        limits: crate::web::Limits::default(),
     };
     let server = DirectoryServer::start(config, Arc::new(authority), fixture.seams.clone()).await.unwrap();
     let at = server.addr();

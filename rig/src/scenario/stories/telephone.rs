@@ -10,12 +10,13 @@ use sealfax_ifax::fit::header_lines;
 use sealfax_ifax::page::stride;
 
 use super::evidence::{self, journal};
+use super::wire::is_step;
 use super::{SUBJECT, note};
 use crate::bench::people::{HANAKO, JIRO, TARO};
 use crate::bench::region::{Plan, Region};
 use crate::bench::site::{PATIENCE, Site};
 use crate::endpoint::fax_machine::Telephone;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::peer::line_box;
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
@@ -98,7 +99,7 @@ async fn both_ends(bench: Bench, kind: Telephone) -> Result<(), Failure> {
     let reports = a.receive().await.map_err(Failure::expectation)?;
     expect(reports.len() == 1, "one delivery report is printed")?;
     a.sees(ScreenKind::Idle).await?;
-    let registered = |event: &Event| matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12"));
+    let registered = |event: &Event| is_step(event, "adapter-a", "C12") && is_step(event, "adapter-a", "D1");
     region.log.wait_for("the transmission is registered in the history", PATIENCE, registered).await?;
     let left = region.mailbox(&hanako)?;
     expect(left.is_empty(), "the mail is gone from the server once it is printed and confirmed")

@@ -1,6 +1,9 @@
 //! Serves HTTP (RFC 9112) over [`sealfax_client::seam::Network`], with every cost bounded: connections, requests, octets
 //! and time, for all peers together and for each one.
 
+mod peers;
+mod waits;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -17,12 +20,13 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use sealfax_client::seam::{BoxStream, Listener, Seams};
+use sealfax_client::tls::{Secured, Security};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::peers::{Guest, Peers};
-use super::waits::{Waiter, Waits};
+use self::peers::{Guest, Peers};
+use self::waits::{Waiter, Waits};
 
 /// What peers may cost.
 #[derive(Debug, Clone, Copy, serde::Deserialize)]
@@ -73,7 +77,7 @@ pub enum ServeError {
     },
     /// The certificate authority cannot be opened.
     #[error(transparent)]
-    Authority(#[from] super::AuthorityError),
+    Authority(#[from] crate::authority::AuthorityError),
     /// The history cannot be opened.
     #[error(transparent)]
     History(#[from] crate::history::HistoryError),
@@ -82,6 +86,15 @@ pub enum ServeError {
 /// Who sent the request; an extension of every request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// How the request came; an extension of every request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shown {
+    /// Whether there was TLS on the connection.
+    pub(crate) secured: bool,
+    /// The certificate that the client showed, DER, if it leads to the anchors for clients.
+    pub(crate) certificate: Option<Arc<[u8]>>,
+}
 
 /// A running server; it ends when dropped.
 #[derive(Debug)]
@@ -114,8 +127,12 @@ pub(crate) trait Handler: Clone + Send + Sync + 'static {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + From<Bytes> + Send + 'static;
 
     /// Answers one request of `peer`.
-    fn handle(&self, peer: SocketAddr, request: Request<Incoming>)
-    -> impl Future<Output = Response<Self::Body>> + Send;
+    fn handle(
+        &self,
+        peer: SocketAddr,
+        shown: &Shown,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
 }
 
 /// A router answers.
@@ -125,8 +142,9 @@ struct Routed(TowerToHyperService<Router>);
 impl Handler for Routed {
     type Body = axum::body::Body;
 
-    async fn handle(&self, peer: SocketAddr, mut request: Request<Incoming>) -> Response<Self::Body> {
+    async fn handle(&self, peer: SocketAddr, shown: &Shown, mut request: Request<Incoming>) -> Response<Self::Body> {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(shown.clone());
         match self.0.call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
@@ -134,16 +152,17 @@ impl Handler for Routed {
     }
 }
 
-/// Listens at `at` and serves `router` to every peer.
+/// Listens at `at` and serves `router` to every peer, under TLS if `security` says so.
 pub(crate) async fn serve(
     host: &str,
     at: SocketAddr,
     router: Router,
+    security: Security,
     seams: Seams,
     limits: Limits,
 ) -> Result<Served, ServeError> {
     let router = router.layer(DefaultBodyLimit::max(limits.body));
-    serve_with(host, at, Routed(TowerToHyperService::new(router)), seams, limits).await
+    listen(host, at, Routed(TowerToHyperService::new(router)), security, seams, limits).await
 }
 
 /// Listens at `at` and lets `handler` answer every peer.
@@ -154,10 +173,21 @@ pub(crate) async fn serve_with(
     seams: Seams,
     limits: Limits,
 ) -> Result<Served, ServeError> {
+    listen(host, at, handler, Security::Clear, seams, limits).await
+}
+
+async fn listen(
+    host: &str,
+    at: SocketAddr,
+    handler: impl Handler,
+    security: Security,
+    seams: Seams,
+    limits: Limits,
+) -> Result<Served, ServeError> {
     let failed = |source| ServeError::Bind { at, source };
     let listener = seams.network.bind(at).await.map_err(failed)?;
     let addr = listener.local_addr().map_err(failed)?;
-    let door = Door { host: host.to_owned().into(), handler, seams, limits };
+    let door = Door { host: host.to_owned().into(), handler, security, seams, limits };
     let task = tokio::spawn(accept(listener, door));
     Ok(Served { addr, task })
 }
@@ -167,6 +197,7 @@ pub(crate) async fn serve_with(
 struct Door<H> {
     host: Arc<str>,
     handler: H,
+    security: Security,
     seams: Seams,
     limits: Limits,
 }
@@ -237,13 +268,20 @@ async fn turn_away(mut stream: BoxStream, wait: Duration) {
 
 async fn connection<H: Handler>(stream: BoxStream, peer: SocketAddr, guest: Guest, waiter: Waiter, door: Door<H>) {
     let limits = door.limits;
+    let secured = tokio::select! {
+        secured = tokio::time::timeout(Duration::from_secs(limits.header_seconds), door.security.begin(stream)) => secured,
+        () = waiter.ended() => return,
+    };
+    // Whoever does not get on with the handshake is let go.
+    let Ok(Ok(Secured { stream, client, secured })) = secured else { return };
+    let shown = &Shown { secured, certificate: client.map(Into::into) };
     let door = &door;
     let guest = &guest;
     let waiter = &waiter;
     let service = service_fn(move |request: Request<Incoming>| async move {
         waiter.is_busy();
         let answer = match guest.ask() {
-            Ok(()) => door.handler.handle(peer, request).await,
+            Ok(()) => door.handler.handle(peer, shown, request).await,
             Err(wait) => {
                 if guest.first_refusal() {
                     door.seams.journal.security(

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::web::Limits;
+use super::Limits;
 
 /// Peers remembered before those that have gone are forgotten.
 const REMEMBERED: usize = 4096;

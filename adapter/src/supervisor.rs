@@ -384,9 +384,9 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
         }
         Action::Sending(action) => outgoing.carry_out(action),
         Action::Receiving(action) => incoming.carry_out(action),
-        Action::Acknowledge { failures, overdue } => {
+        Action::Acknowledge(answered) => {
             office.did(&["C10"], "somebody has seen what was not delivered or not confirmed");
-            if let Err(error) = office.ledger.acknowledge(&failures, overdue) {
+            if let Err(error) = office.ledger.acknowledge(&answered.failures, answered.overdue) {
                 office.failed("LEDGER-001", error.to_string());
             }
         }

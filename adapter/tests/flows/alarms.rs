@@ -1,6 +1,7 @@
 //! What a sender has to see, until they have seen it; and what becomes louder, until somebody comes.
 
 use super::*;
+use sealfax_adapter::flow::alarms::Answered;
 use sealfax_adapter::flow::confirming::Alarm;
 use sealfax_drivers::buzzer::BuzzerSignal;
 use sealfax_drivers::lamp::LampPattern;
@@ -15,7 +16,7 @@ fn returned(to: &[&str]) -> Screen {
 
 fn seen(actions: Vec<Action>) -> Vec<(Vec<Alarm>, bool)> {
     let acknowledged = |action| match action {
-        Action::Acknowledge { failures, overdue } => Some((failures, overdue)),
+        Action::Acknowledge(Answered { failures, overdue }) => Some((failures, overdue)),
         _ => None,
     };
     actions.into_iter().filter_map(acknowledged).collect()

@@ -167,6 +167,7 @@ async fn present(
         }
         // The page of the diagnosis is seen until it ends, also on a screen that had gone dark.
         let screen = over.unwrap_or(screen);
+        office.set_displayed(screen.clone(), status.clone());
         if !canvas.is_dark(&screen, &status) {
             // Drawing takes tens of milliseconds: not on a thread that mail is waiting for.
             let style = style.clone();

@@ -2,33 +2,31 @@
 //! refused with what was probably meant, and everything that is wrong said at once.
 
 mod check;
+mod confirmations;
 mod correspondents;
 mod devices;
 mod files;
 mod keys;
 mod modem;
+mod network;
 mod service;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_client::history::LogKey;
-use sealfax_client::http::Server;
-use sealfax_client::ldap::LdapDirectory;
-use sealfax_client::lookup::Directory;
-use sealfax_client::ocsp::{CLOCK_SKEW, Location};
-use sealfax_client::seam::{Clock, Network};
-use sealfax_client::tls::{ClientTls, Security, ServerTls, TlsError, TlsName, TlsNetwork};
+use sealfax_client::ocsp::CLOCK_SKEW;
+use sealfax_client::tls::TlsName;
 use sealfax_drivers::display::Language;
-use sealfax_ifax::Resolution;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
+pub use confirmations::{ConfirmationConfig, NoticesConfig, ReportResolution, StatusConfig};
 pub use correspondents::{CorrespondentsConfig, Domains};
 pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig, PersonConfig};
 pub use modem::ModemConfig;
+pub use network::{MailTls, NetworkConfig, NoticesTls};
 pub use service::{LogForm, PortName, PortsConfig, ServiceConfig};
 
 /// Why a configuration is refused.
@@ -153,145 +151,6 @@ impl TerminalConfig {
     }
 }
 
-/// The side of the servers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Where notices and confirmations come in.
-    pub notices: SocketAddr,
-    /// Who may bring them: the mail server's addresses.
-    pub notices_from: Vec<IpAddr>,
-    /// The mail server's SMTP.
-    pub smtp: SocketAddr,
-    /// The mail server's POP3.
-    pub pop3: SocketAddr,
-    /// TLS with the mail server; without it SMTP and POP3 are spoken in clear.
-    #[serde(default)]
-    pub tls: Option<MailTls>,
-    /// What is shown to the mail server under STARTTLS; without it notices and confirmations come in clear.
-    #[serde(default)]
-    pub notices_tls: Option<NoticesTls>,
-    /// The certificate server: look-up by address, and OCSP unless `ocsp` says otherwise.
-    pub directory: SocketAddr,
-    /// A directory that the site already runs: with it, certificates are looked up there by LDAP and `directory` is
-    /// asked for their validity alone.
-    #[serde(default)]
-    pub ldap: Option<LdapDirectory>,
-    /// An OCSP responder of its own, any that follows RFC 6960: `http://host:port/path`.
-    #[serde(default)]
-    pub ocsp: Option<Location>,
-    /// DNS servers for host names in this section.
-    #[serde(default)]
-    pub dns_servers: Vec<SocketAddr>,
-    /// The history server.
-    pub history: SocketAddr,
-    /// The history's public key: `name+hash+base64`. Without it the server is asked once, and believed from then on.
-    #[serde(default)]
-    pub history_key: Option<String>,
-    /// TLS with the history server; without it records are registered in clear.
-    #[serde(default)]
-    pub history_tls: Option<MailTls>,
-    /// PEM file with the trust anchors.
-    pub anchors: PathBuf,
-    /// PEM file with the certificates of the issuing authorities between people's certificates and the anchors.
-    #[serde(default)]
-    pub intermediates: Option<PathBuf>,
-}
-
-/// With whom TLS begins with the first octet (RFC 8314, RFC 9110).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MailTls {
-    /// The server's host name, as in its certificate.
-    pub name: String,
-    /// PEM file of the anchors that its certificate leads to.
-    pub anchors: PathBuf,
-}
-
-impl MailTls {
-    /// Reads the anchors.
-    pub fn client(&self, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
-        Ok((ClientTls::new(&self.pem()?, clock)?, TlsName::new(&self.name)?))
-    }
-
-    /// The same, showing `own` to a server that asks for a certificate.
-    pub fn client_showing(&self, own: &NoticesTls, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
-        let (chain, key) = own.pem()?;
-        Ok((ClientTls::with_certificate(&self.pem()?, &chain, &key, clock)?, TlsName::new(&self.name)?))
-    }
-
-    fn pem(&self) -> Result<Vec<u8>, TlsError> {
-        let read = std::fs::read(&self.anchors);
-        read.map_err(|error| TlsError::Anchors(format!("{}: {error}", self.anchors.display())))
-    }
-}
-
-/// This adapter's own certificate, by which it proves its host name to the mail server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoticesTls {
-    /// PEM file of the certificate, followed by those above it.
-    pub certificate: PathBuf,
-    /// PEM file of its private key.
-    pub key: PathBuf,
-}
-
-impl NoticesTls {
-    /// Reads the files.
-    pub fn server(&self, clock: &Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
-        let (chain, key) = self.pem()?;
-        ServerTls::new(&chain, &key, None, clock)
-    }
-
-    fn pem(&self) -> Result<(Vec<u8>, zeroize::Zeroizing<Vec<u8>>), TlsError> {
-        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-        let chain = read(&self.certificate).map_err(TlsError::Certificates)?;
-        Ok((chain, read(&self.key).map_err(TlsError::Key)?.into()))
-    }
-}
-
-impl NetworkConfig {
-    /// How notices and confirmations come in.
-    pub fn notices_security(&self, clock: &Arc<dyn Clock>) -> Result<Security, TlsError> {
-        self.notices_tls.as_ref().map_or(Ok(Security::Clear), |tls| tls.server(clock).map(Security::Offered))
-    }
-
-    /// The way to the mail server: over `network`, with TLS where it is configured.
-    pub fn to_mail(&self, network: &Arc<dyn Network>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Network>, TlsError> {
-        match &self.tls {
-            None => Ok(network.clone()),
-            Some(tls) => {
-                let (client, name) = tls.client(clock)?;
-                Ok(Arc::new(TlsNetwork::new(network.clone(), client, name)))
-            }
-        }
-    }
-
-    /// The way to the history server, and what it is called: with TLS where it is configured, and then with this adapter's
-    /// own certificate, if it has one.
-    pub fn to_history(
-        &self,
-        network: &Arc<dyn Network>,
-        clock: &Arc<dyn Clock>,
-    ) -> Result<(Arc<dyn Network>, Server), TlsError> {
-        let Some(tls) = &self.history_tls else { return Ok((network.clone(), Server::at(self.history))) };
-        let (client, name) = match &self.notices_tls {
-            Some(own) => tls.client_showing(own, clock)?,
-            None => tls.client(clock)?,
-        };
-        let server = Server { addr: self.history, host: tls.name.clone() };
-        Ok((Arc::new(TlsNetwork::new(network.clone(), client, name)), server))
-    }
-
-    /// Where correspondents' certificates are looked up.
-    pub fn certificates(&self) -> Directory {
-        match &self.ldap {
-            Some(ldap) => Directory::Ldap(ldap.clone()),
-            None => Directory::new(Server::at(self.directory)),
-        }
-    }
-}
-
 /// Whom and what to believe.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -389,90 +248,6 @@ impl SendingConfig {
     pub fn hold(&self) -> Duration {
         Duration::from_secs(self.hold_seconds)
     }
-}
-
-/// Confirmations.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConfirmationConfig {
-    /// C11: how many are collected before a report is printed.
-    pub batch: usize,
-    /// C11: how long the first of them waits for that, in seconds; 0 for as long as it takes.
-    pub batch_seconds: u64,
-    /// After this many seconds without a confirmation the sender is alarmed.
-    pub overdue_seconds: u64,
-    /// How soon a failed delivery of a confirmation or a registration is tried again, in seconds.
-    pub retry_seconds: u64,
-    /// How many receipts of the history server are kept.
-    pub receipts_kept: usize,
-    /// At which resolution reports are printed.
-    pub report_resolution: ReportResolution,
-}
-
-/// See [`ConfirmationConfig::report_resolution`]: every machine of TIFF-FX profile S prints both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReportResolution {
-    /// 204x196 dots per inch.
-    #[default]
-    Fine,
-    /// 204x98: half the octets, and letters as sharp.
-    Standard,
-}
-
-impl ReportResolution {
-    /// The page's.
-    pub const fn page(self) -> Resolution {
-        match self {
-            Self::Fine => Resolution::Fine,
-            Self::Standard => Resolution::Standard,
-        }
-    }
-}
-
-impl Default for ConfirmationConfig {
-    fn default() -> Self {
-        Self {
-            batch: 1,
-            batch_seconds: 60 * 60,
-            overdue_seconds: 24 * 60 * 60,
-            retry_seconds: 30,
-            receipts_kept: 1000,
-            report_resolution: ReportResolution::default(),
-        }
-    }
-}
-
-/// Alerts for what arrives.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NoticesConfig {
-    /// After this many seconds without its recipient's card an alert becomes louder; 0: never.
-    pub louder_after_seconds: u64,
-}
-
-impl Default for NoticesConfig {
-    fn default() -> Self {
-        Self { louder_after_seconds: 600 }
-    }
-}
-
-impl NoticesConfig {
-    /// See `louder_after_seconds`.
-    pub fn louder_after(&self) -> Duration {
-        Duration::from_secs(self.louder_after_seconds)
-    }
-}
-
-/// The status page on the network's side.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusConfig {
-    /// Where it listens.
-    pub listen: SocketAddr,
-    /// Whether it names the people whom the screen names.
-    #[serde(default)]
-    pub names: bool,
 }
 
 impl Config {

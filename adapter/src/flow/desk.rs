@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_drivers::display::{NotSent, Screen};
+use sealfax_drivers::display::Screen;
 use sealfax_drivers::pin::Pin;
 
+use super::alarms::{Alarms, Answered};
 use super::card_session::{CardAction, CardInput, CardSession};
 use super::confirming::Alarm;
 use super::receiving::{Receiving, ReceivingAction, ReceivingEvent};
 use super::sending::{Sending, SendingAction, SendingEvent};
-use super::{At, CardChange, Owner, Protection, whole_minutes};
+use super::{At, CardChange, Owner, Protection};
 
 /// How long an outcome stays on the screen when the card does not end it sooner.
 pub const OUTCOME_SHOWN: Duration = Duration::from_secs(20);
@@ -92,13 +93,8 @@ pub enum Action {
     Sending(SendingAction),
     /// Of Fig. 10.
     Receiving(ReceivingAction),
-    /// Somebody has seen these failures, or that confirmations are overdue.
-    Acknowledge {
-        /// What came back or was refused.
-        failures: Vec<Alarm>,
-        /// All that are overdue.
-        overdue: bool,
-    },
+    /// Somebody has seen this.
+    Acknowledge(Answered),
 }
 
 /// All that is decided at one adapter.
@@ -122,14 +118,9 @@ pub struct Desk {
     /// What happened to the last document or card, shown for a while.
     shown: Option<(Screen, At)>,
     delivered: u32,
-    /// What came back or was refused, and nobody has seen.
-    failures: Vec<Alarm>,
-    /// Whose card was accepted and who was shown failures since.
-    shown_to: Option<String>,
+    alarms: Alarms,
     /// Correspondents whose certificate changed, for the person whose card is in.
     changed: Vec<String>,
-    /// How many are overdue, for how long the oldest was when that was told, and when.
-    overdue: Option<(u32, Duration, At)>,
 }
 
 impl Desk {
@@ -149,10 +140,8 @@ impl Desk {
             tries_left: 0,
             shown: None,
             delivered: 0,
-            failures: Vec::new(),
-            shown_to: None,
+            alarms: Alarms::default(),
             changed: Vec::new(),
-            overdue: None,
         }
     }
 
@@ -196,15 +185,12 @@ impl Desk {
                 self.receive(at, event, &mut actions);
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
-            Event::Failed(alarm) => {
-                if !self.failures.contains(&alarm) {
-                    self.failures.push(alarm);
-                }
+            Event::Failed(alarm) => self.alarms.failed(alarm),
+            Event::FailedNot { sender, recipient } => self.alarms.failed_not(&sender, &recipient),
+            Event::Button => {
+                let shown = self.screen(at);
+                actions.extend(self.alarms.button(&shown).map(Action::Acknowledge));
             }
-            Event::FailedNot { sender, recipient } => {
-                self.failures.retain(|alarm| alarm.sender != sender || alarm.recipient != recipient);
-            }
-            Event::Button => self.button(at, &mut actions),
             Event::CertificateChanged(address) => {
                 if self.changed.len() < CHANGED && !self.changed.contains(&address) {
                     self.changed.push(address);
@@ -212,13 +198,12 @@ impl Desk {
             }
             // What failed is on paper now; whether somebody has seen it is another question.
             Event::ReportsTaken => self.delivered = 0,
-            Event::Overdue { count, since } => self.overdue = (count > 0).then_some((count, since, at)),
+            Event::Overdue { count, since } => self.alarms.overdue(at, count, since),
             Event::Tick => self.send(at, SendingEvent::Tick, &mut actions),
         }
         self.shown.take_if(|(_, until)| *until <= at);
-        if matches!(self.screen(at), Screen::NotSent(NotSent::Returned(_) | NotSent::Declined(_))) {
-            self.shown_to = self.at_the_desk().map(|owner| owner.address.clone());
-        }
+        let owner = self.at_the_desk().cloned();
+        self.alarms.shown(&self.screen(at), owner.as_ref());
         self.rest(at, &mut actions);
         self.seat(at, &mut actions);
         self.pad_rests.take_if(|until| *until <= at);
@@ -228,36 +213,6 @@ impl Desk {
             self.card_acts(at, vec![asking], &mut actions);
         }
         actions
-    }
-
-    /// The button answers what the screen shows and only a person can end. What is hidden beneath another screen stays.
-    fn button(&mut self, at: At, actions: &mut Vec<Action>) {
-        match self.screen(at) {
-            Screen::NotSent(NotSent::Returned(_)) => self.has_seen(|alarm| !alarm.refused, actions),
-            Screen::NotSent(NotSent::Declined(_)) => self.has_seen(|alarm| alarm.refused, actions),
-            Screen::Overdue { .. } => {
-                self.overdue = None;
-                actions.push(Action::Acknowledge { failures: Vec::new(), overdue: true });
-            }
-            _ => {}
-        }
-    }
-
-    fn has_seen(&mut self, which: impl Fn(&Alarm) -> bool, actions: &mut Vec<Action>) {
-        let (failures, others) = std::mem::take(&mut self.failures).into_iter().partition(|alarm| which(alarm));
-        self.failures = others;
-        actions.push(Action::Acknowledge { failures, overdue: false });
-    }
-
-    /// The recipients of what failed.
-    fn failed(&self, refused: bool) -> Option<Vec<String>> {
-        let mut of: Vec<String> = Vec::new();
-        for alarm in self.failures.iter().filter(|alarm| alarm.refused == refused) {
-            if !of.contains(&alarm.recipient) {
-                of.push(alarm.recipient.clone());
-            }
-        }
-        (!of.is_empty()).then_some(of)
     }
 
     /// A PIN is good for one act: what was there to be sent, or one RECEIVE. It is forgotten when that is over, and when
@@ -341,12 +296,7 @@ impl Desk {
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
-                            // An adapter may have no button: its sender has stood here and seen it.
-                            if let Some(sender) = self.shown_to.take()
-                                && self.failures.iter().any(|alarm| alarm.sender == sender)
-                            {
-                                self.has_seen(|alarm| alarm.sender == sender, actions);
-                            }
+                            actions.extend(self.alarms.left().map(Action::Acknowledge));
                             self.shown.take_if(|(screen, _)| {
                                 matches!(
                                     screen,
@@ -449,11 +399,8 @@ impl Desk {
         if let Some(screen) = receiving {
             return screen;
         }
-        if let Some(recipients) = self.failed(false) {
-            return Screen::NotSent(NotSent::Returned(recipients));
-        }
-        if let Some(recipients) = self.failed(true) {
-            return Screen::NotSent(NotSent::Declined(recipients));
+        if let Some(screen) = self.alarms.failure() {
+            return screen;
         }
         // Whoever was accepted has to know that they can begin; what was delivered is still there when they are done.
         if let Some(owner) = self.at_the_desk() {
@@ -462,9 +409,6 @@ impl Desk {
         if self.delivered > 0 {
             return Screen::Delivered { count: self.delivered };
         }
-        if let Some((count, since, told)) = self.overdue {
-            return Screen::Overdue { count, since: whole_minutes(since + at.saturating_sub(told)) };
-        }
-        Screen::Idle
+        self.alarms.missing(at).unwrap_or(Screen::Idle)
     }
 }

@@ -5,6 +5,7 @@
 //! Events go in with the time they happened, actions come out. No sockets, no clock, no chance of their own. A mail
 //! is only ever an identifier here: its octets stay with the I/O around.
 
+pub mod alarms;
 pub mod card_session;
 pub mod confirming;
 pub mod desk;

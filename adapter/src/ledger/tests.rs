@@ -111,7 +111,8 @@ fn a_confirmation_closes_once() {
     assert_eq!(events(&ledger), [Event::Submission, Event::Retrieval]);
     assert!(ledger.all_open().unwrap().is_empty());
     assert_eq!(ledger.closed_transmission(&sent.message_id, &sent.recipient).unwrap(), Some(closed));
-    ledger.report("r", "mail", &["1".into()]).unwrap();
+    assert!(ledger.report("r", "mail", &["1".into()]).unwrap());
+    assert!(!ledger.report("again", "mail", &["1".into()]).unwrap());
     assert!(ledger.unreported().unwrap().is_empty());
     assert_eq!(ledger.reports().unwrap(), [("r".to_owned(), b"mail".to_vec())]);
     let waiting = ledger.notifications().unwrap();

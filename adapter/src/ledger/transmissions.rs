@@ -192,15 +192,21 @@ impl Ledger {
         self.all(DELIVERED)
     }
 
-    /// C11: a report takes the place of the transmissions it lists, in one commit.
-    pub fn report(&self, id: &str, mail: &str, listed: &[String]) -> Result<(), LedgerError> {
+    /// C11: a report takes the place of the transmissions it lists, in one commit. `false`: one of them stands on another
+    /// report already, so nothing changed.
+    pub fn report(&self, id: &str, mail: &str, listed: &[String]) -> Result<bool, LedgerError> {
         self.change(|write| {
             let mut delivered = rows(write, DELIVERED)?;
+            for id in listed {
+                if delivered.get(id.as_str()).map_err(failed("read"))?.is_none() {
+                    return Ok(false);
+                }
+            }
             for id in listed {
                 delivered.remove(id.as_str()).map_err(failed("written"))?;
             }
             rows(write, REPORTS)?.insert(id, mail.as_bytes()).map_err(failed("written"))?;
-            Ok(())
+            Ok(true)
         })
     }
 

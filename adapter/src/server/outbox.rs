@@ -48,7 +48,9 @@ fn told<T>(office: &Office, result: Result<T, LedgerError>) -> Option<T> {
 
 /// Whether something is still owed then, as far as that is known.
 async fn pay(office: &Office) -> bool {
-    let Some(owed) = told(office, office.ledger.owed()) else { return true };
+    let Some(mut owed) = told(office, office.ledger.owed()) else { return true };
+    // Somebody waits for a confirmation; for a record nobody does.
+    owed.sort_by_key(|(_, owed)| !matches!(owed, Owed::Confirmation { .. }));
     let (mut owing, mut history) = (false, true);
     for (id, owed) in owed {
         let paid = match &owed {

@@ -2,6 +2,7 @@
 //! certificate and good signature, and nothing is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alarms;
 mod witness;
 mod world;
 

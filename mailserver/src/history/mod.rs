@@ -31,7 +31,7 @@ mod view;
 pub use embedded::EmbeddedHistory;
 pub use error::HistoryError;
 pub use postgres::PostgresHistory;
-pub use server::{HistoryConfig, HistoryServer};
+pub use server::{HistoryConfig, HistoryServer, HistoryTls};
 pub use signing::LogSigner;
 pub use view::{Query, State, Transmission};
 

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sealfax_adapter::config::NoticesTls;
 use sealfax_mailserver::authority::{Authority, EndpointRequest};
+use sealfax_mailserver::history::HistoryTls;
 use sealfax_mailserver::mail::MailTls;
 
 use super::people::seed_of;
@@ -44,6 +45,12 @@ pub(super) fn issue(
 /// Issues what the adapter `name` shows, and puts it into `folder`.
 pub(super) fn notices(name: &str, folder: &Path, authority: &Authority, seed: u64) -> Result<NoticesTls, Failure> {
     endpoint(name, folder, authority, seed).map(|(certificate, key)| NoticesTls { certificate, key })
+}
+
+/// Issues what the history server shows, and puts it into `folder`; it knows whom the authority knows.
+pub(super) fn history(folder: &Path, anchors: &Path, authority: &Authority, seed: u64) -> Result<HistoryTls, Failure> {
+    let (certificate, key) = endpoint("history", folder, authority, seed)?;
+    Ok(HistoryTls { certificate, key, clients: Some(anchors.to_owned()) })
 }
 
 /// Files of a certificate and its key.

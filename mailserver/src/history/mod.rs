@@ -21,6 +21,7 @@ mod tests;
 mod tiles;
 pub mod verify;
 mod view;
+mod web;
 
 pub use embedded::EmbeddedHistory;
 pub use error::HistoryError;

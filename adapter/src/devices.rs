@@ -20,7 +20,7 @@ use crate::diagnose::page;
 use crate::flow::card_session::CardInput;
 use crate::flow::desk::{Event, Insertion};
 use crate::office::Office;
-use crate::pulse::{self, Beat, EVERY};
+use crate::pulse::Beat;
 use crate::typing::Typing;
 use crate::workers::Workers;
 
@@ -144,6 +144,7 @@ async fn present(
     let mut overlay = Overlay::default();
     let (examined, mut pages) = mpsc::unbounded_channel();
     loop {
+        beat.beat();
         let Shown { screen, status } = shown.borrow_and_update().clone();
         // Lamp and buzzer stay with the desk, whatever page lies over its screen.
         let over = overlay.over(start.elapsed(), &screen);
@@ -166,6 +167,7 @@ async fn present(
         }
         // The page of the diagnosis is seen until it ends, also on a screen that had gone dark.
         let screen = over.unwrap_or(screen);
+        office.set_displayed(screen.clone(), status.clone());
         if !canvas.is_dark(&screen, &status) {
             // Drawing takes tens of milliseconds: not on a thread that mail is waiting for.
             let style = style.clone();
@@ -181,9 +183,10 @@ async fn present(
             }
         }
         loop {
-            beat.beat();
             let attention = canvas.attention();
             let page_ends = overlay.until().map(|until| start + until);
+            // What wakes it, it takes up: only a screen that does not get drawn is stuck.
+            beat.waits();
             tokio::select! {
                 changed = shown.changed() => match changed {
                     Ok(()) => break,
@@ -195,12 +198,16 @@ async fn present(
                     break;
                 }
                 Some(press) = presses.recv() => {
+                    // A press that lights the screen has not seen what it shows.
+                    let dark = { let Shown { screen, status } = &*shown.borrow(); canvas.is_dark(screen, status) };
                     canvas.wake();
                     match press {
                         ButtonPress::Short => {
                             office.seams.journal.note(office.host(), "the button was pressed: the buzzer is silent for ten minutes");
                             silencer.pressed(start.elapsed());
-                            overlay.pressed();
+                            if !overlay.pressed() && !dark {
+                                office.tell(Event::Button);
+                            }
                         }
                         ButtonPress::Long => {
                             let beneath = shown.borrow().screen.clone();
@@ -217,14 +224,13 @@ async fn present(
                     break;
                 }
                 () = tokio::time::sleep(attention.unwrap_or_default()), if attention.is_some() => {
+                    beat.beat();
                     match canvas.with(|display| display.look()).await {
                         Some(Some(true)) => break,
                         Some(_) => {}
                         None => return,
                     }
                 }
-                // Nothing to draw; only the pulse.
-                () = pulse::tick(EVERY) => {}
             }
         }
     }

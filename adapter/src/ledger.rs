@@ -11,13 +11,17 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
-use sealfax_client::seam::TransmissionId;
-use sealfax_smime::ReceiptTerms;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::flow::Protection;
-use crate::notification::Wanted;
+mod entries;
+mod history;
+mod transmissions;
+
+pub use entries::{Closed, Delivered, Former, Handed, KnownKey, KnownKeys, OpenTransmission, Owed, Print};
+pub use transmissions::Closing;
+
+pub use crate::flow::confirming::Alarm;
 
 type Table = TableDefinition<'static, &'static str, &'static [u8]>;
 
@@ -29,7 +33,11 @@ const REPORTS: Table = TableDefinition::new("reports");
 const SEEN: Table = TableDefinition::new("documents handed before");
 const CORRESPONDENTS: Table = TableDefinition::new("keys of correspondents");
 const NOTIFICATIONS: Table = TableDefinition::new("notifications for the fax machine");
-const TABLES: [Table; 8] = [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS];
+const CLOSED: Table = TableDefinition::new("closed transmissions");
+const ALARMS: Table = TableDefinition::new("failures that nobody has seen");
+const HISTORY: Table = TableDefinition::new("the history server");
+const TABLES: [Table; 11] =
+    [HANDED, OPEN, OUTBOX, DELIVERED, REPORTS, SEEN, CORRESPONDENTS, NOTIFICATIONS, CLOSED, ALARMS, HISTORY];
 
 /// How many documents are remembered after they are gone from the server, so that a replayed mail does not look new.
 const REMEMBERED: u64 = 10_000;
@@ -49,118 +57,6 @@ pub struct LedgerError {
 
 fn failed<E: std::error::Error + Send + Sync + 'static>(what: &'static str) -> impl FnOnce(E) -> LedgerError {
     move |source| LedgerError { what, source: Box::new(source) }
-}
-
-/// How far a mail came on its way to paper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Print {
-    /// It was given to the terminal; whether it is on paper is not known.
-    Handed,
-    /// The terminal took it completely; its confirmation is owed.
-    Printed,
-    /// Its confirmation is in the outbox; it only has to be deleted at the mail server.
-    Confirmed,
-}
-
-/// A mail that was handed to the terminal, and what its confirmation needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Handed {
-    /// How far it came.
-    pub print: Print,
-    /// Whose confirmation is owed.
-    pub recipient: String,
-    /// To whom.
-    pub sender: String,
-    /// Of which mail.
-    pub message_id: String,
-    /// SHA-256 of the content as signed, hexadecimal.
-    pub content_digest: String,
-    /// What the sender asks to have quoted in a signed receipt.
-    #[serde(default)]
-    pub receipt: Option<ReceiptTerms>,
-}
-
-/// A transmission that waits for its confirmation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OpenTransmission {
-    /// Message-ID of the sealed mail.
-    pub message_id: String,
-    /// Who sent it.
-    pub sender: String,
-    /// Who has to confirm it.
-    pub recipient: String,
-    /// When the mail server took it.
-    pub sent: SystemTime,
-    /// SHA-256 of the content as signed, hexadecimal.
-    pub content_digest: String,
-    /// Pages, as far as known.
-    pub pages: Option<u32>,
-    /// What its lines in the journal have in common.
-    #[serde(default)]
-    pub transmission: Option<TransmissionId>,
-    /// What it was sealed with.
-    #[serde(default)]
-    pub protection: Protection,
-    /// What a signed receipt of it has to quote.
-    #[serde(default)]
-    pub receipt: Option<ReceiptTerms>,
-    /// What the fax machine asked to be told in mails of its own (T.37 extended mode).
-    #[serde(default)]
-    pub wanted: Option<Wanted>,
-}
-
-impl OpenTransmission {
-    fn key(message_id: &str, recipient: &str) -> String {
-        format!("{message_id} {recipient}")
-    }
-}
-
-/// A transmission that was confirmed and waits to be reported on paper.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Delivered {
-    /// What was open.
-    pub transmission: OpenTransmission,
-    /// When it was confirmed, by the confirmation's own date.
-    pub at: SystemTime,
-    /// The name beside the recipient's address in the confirmation; may be empty.
-    pub recipient_name: String,
-    /// Why it failed, for a bounce.
-    pub failure: Option<String>,
-}
-
-/// The keys that were relied on for a correspondent, so that another one does not go unnoticed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownKeys {
-    /// When they were relied on last.
-    pub last: SystemTime,
-    /// One for each key.
-    pub keys: Vec<KnownKey>,
-}
-
-/// One key of a correspondent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownKey {
-    /// SHA-256 of the public key, hexadecimal.
-    pub fingerprint: String,
-    /// The certificate it came in, DER in base64: whether that still counts can be asked.
-    pub certificate: String,
-}
-
-/// Something owed to a server, kept until the server has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Owed {
-    /// A signed confirmation for a sender, to be submitted with a null return path.
-    Confirmation {
-        /// The sender of the confirmed mail.
-        to: String,
-        /// The mail, CRLF.
-        mail: String,
-        /// What the document's lines in the journal have in common.
-        #[serde(default)]
-        transmission: Option<TransmissionId>,
-    },
-    /// A record for the history server.
-    History(sealfax_client::history::Transmission),
 }
 
 /// The adapter's durable memory. Cheap to clone.
@@ -234,84 +130,6 @@ impl Ledger {
         self.remove(HANDED, uid)
     }
 
-    /// Registers transmissions that wait for their confirmations, all or none.
-    pub fn open_transmissions(&self, transmissions: &[OpenTransmission]) -> Result<(), LedgerError> {
-        let write = self.database.begin_write().map_err(failed("written"))?;
-        {
-            let mut table = write.open_table(OPEN).map_err(failed("written"))?;
-            for transmission in transmissions {
-                let key = OpenTransmission::key(&transmission.message_id, &transmission.recipient);
-                let value = serde_json::to_vec(transmission).map_err(failed("written"))?;
-                table.insert(key.as_str(), value.as_slice()).map_err(failed("written"))?;
-            }
-        }
-        write.commit().map_err(failed("written"))
-    }
-
-    /// Takes back what [`Self::open_transmissions`] registered: the mail was not sent after all.
-    pub fn withdraw(&self, transmissions: &[OpenTransmission]) -> Result<(), LedgerError> {
-        let write = self.database.begin_write().map_err(failed("written"))?;
-        {
-            let mut table = write.open_table(OPEN).map_err(failed("written"))?;
-            for transmission in transmissions {
-                let key = OpenTransmission::key(&transmission.message_id, &transmission.recipient);
-                table.remove(key.as_str()).map_err(failed("written"))?;
-            }
-        }
-        write.commit().map_err(failed("written"))
-    }
-
-    /// The transmission that a confirmation may close.
-    pub fn open_transmission(
-        &self,
-        message_id: &str,
-        recipient: &str,
-    ) -> Result<Option<OpenTransmission>, LedgerError> {
-        self.get(OPEN, &OpenTransmission::key(message_id, recipient))
-    }
-
-    /// All that wait.
-    pub fn all_open(&self) -> Result<Vec<OpenTransmission>, LedgerError> {
-        Ok(self.all(OPEN)?.into_iter().map(|(_, value)| value).collect())
-    }
-
-    /// D1: closes a transmission, notes it for the report, keeps the notifications that the fax machine asked for and
-    /// owes it to the history, in one commit. `false`: it was not open (any more), so nothing changed and the confirmation
-    /// is a duplicate.
-    pub fn close(
-        &self,
-        id: &str,
-        delivered: &Delivered,
-        record: &Owed,
-        notifications: &[String],
-    ) -> Result<bool, LedgerError> {
-        let key = OpenTransmission::key(&delivered.transmission.message_id, &delivered.transmission.recipient);
-        let write = self.database.begin_write().map_err(failed("written"))?;
-        let was_open = {
-            let mut open = write.open_table(OPEN).map_err(failed("written"))?;
-            let was_open = open.remove(key.as_str()).map_err(failed("written"))?.is_some();
-            if was_open {
-                let mut table = write.open_table(DELIVERED).map_err(failed("written"))?;
-                let value = serde_json::to_vec(delivered).map_err(failed("written"))?;
-                table.insert(id, value.as_slice()).map_err(failed("written"))?;
-                let mut table = write.open_table(OUTBOX).map_err(failed("written"))?;
-                let value = serde_json::to_vec(record).map_err(failed("written"))?;
-                table.insert(id, value.as_slice()).map_err(failed("written"))?;
-                let mut table = write.open_table(NOTIFICATIONS).map_err(failed("written"))?;
-                for (number, mail) in notifications.iter().enumerate() {
-                    let key = format!("{id}-{number}");
-                    table.insert(key.as_str(), mail.as_bytes()).map_err(failed("written"))?;
-                }
-                while table.len().map_err(failed("read"))? > NOTIFICATIONS_KEPT {
-                    table.pop_first().map_err(failed("written"))?;
-                }
-            }
-            was_open
-        };
-        write.commit().map_err(failed("written"))?;
-        Ok(was_open)
-    }
-
     /// ST922: the confirmation is owed to the network and no longer to the reader, in one commit.
     pub fn confirm(&self, id: &str, uid: &str, handed: &Handed, owed: &Owed) -> Result<(), LedgerError> {
         let confirmed = Handed { print: Print::Confirmed, ..handed.clone() };
@@ -335,45 +153,6 @@ impl Ledger {
     /// The server has it.
     pub fn paid(&self, id: &str) -> Result<(), LedgerError> {
         self.remove(OUTBOX, id)
-    }
-
-    /// Confirmed transmissions that stand on no report yet, oldest first.
-    pub fn unreported(&self) -> Result<Vec<(String, Delivered)>, LedgerError> {
-        self.all(DELIVERED)
-    }
-
-    /// C11: a report takes the place of the transmissions it lists, in one commit.
-    pub fn report(&self, id: &str, mail: &str, listed: &[String]) -> Result<(), LedgerError> {
-        let write = self.database.begin_write().map_err(failed("written"))?;
-        {
-            let mut delivered = write.open_table(DELIVERED).map_err(failed("written"))?;
-            for id in listed {
-                delivered.remove(id.as_str()).map_err(failed("written"))?;
-            }
-            let mut reports = write.open_table(REPORTS).map_err(failed("written"))?;
-            reports.insert(id, mail.as_bytes()).map_err(failed("written"))?;
-        }
-        write.commit().map_err(failed("written"))
-    }
-
-    /// Reports the terminal has not taken, oldest first.
-    pub fn reports(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-        self.mails(REPORTS)
-    }
-
-    /// Notifications the terminal asked for and has not taken, oldest first.
-    pub fn notifications(&self) -> Result<Vec<(String, Vec<u8>)>, LedgerError> {
-        self.mails(NOTIFICATIONS)
-    }
-
-    /// The terminal took the notification.
-    pub fn notification_taken(&self, id: &str) -> Result<(), LedgerError> {
-        self.remove(NOTIFICATIONS, id)
-    }
-
-    /// The terminal took the report.
-    pub fn report_taken(&self, id: &str) -> Result<(), LedgerError> {
-        self.remove(REPORTS, id)
     }
 
     /// The keys relied on for a correspondent so far; `of` is an address and what they are used for.

@@ -28,6 +28,7 @@ pub mod pulse;
 mod sealed;
 pub mod server;
 pub mod service;
+mod status;
 pub mod supervisor;
 pub mod terminal;
 mod track;

@@ -55,6 +55,9 @@ const BROKE: u8 = 3;
 /// Threads that mail, desk and timers share: whatever computes or blocks for long has threads of its own, and each more would
 /// only be woken to find nothing to do.
 const WORKERS: usize = 2;
+/// How long a thread that computes or blocks waits for the next such work: the screen's clock is drawn once a minute, and a
+/// new thread for it each time costs a board more than the drawing.
+const KEPT: Duration = Duration::from_secs(90);
 /// How long a call that blocks, as into a card reader, may keep the program from ending.
 const LAST_WAIT: Duration = Duration::from_secs(3);
 
@@ -70,7 +73,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { usage } else { 0 });
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    threads.worker_threads(WORKERS).thread_keep_alive(KEPT);
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: no threads can be started: {error}");
@@ -186,7 +191,9 @@ async fn run(path: &Path) -> ExitCode {
         }
     };
     log(config.service.log, "info");
-    match keep(config).await {
+    // On a thread that is awake in any case, rather than on this one.
+    let kept = tokio::spawn(keep(config)).await;
+    match kept.unwrap_or_else(|error| Err(miette::Report::msg(error))) {
         Ok(Ending::Stopped) => ExitCode::SUCCESS,
         Ok(Ending::AtOnce) => ExitCode::FAILURE,
         Ok(Ending::Broken(ended)) => {

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use sealfax_client::http::Server;
 use sealfax_client::seam::{EntropyRng, Network, Seams, TransmissionId};
 use sealfax_client::tls::TlsError;
-use sealfax_drivers::display::Fault;
+use sealfax_drivers::display::{Fault, Screen, Status};
 use sealfax_drivers::person::PersonProof;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -27,6 +28,8 @@ pub struct Office {
     pub seams: Seams,
     /// The way to the mail server.
     pub mail: Arc<dyn Network>,
+    /// The way to the history server.
+    pub history: (Arc<dyn Network>, Server),
     /// Durable memory.
     pub ledger: Ledger,
     /// Anchors and certificate server.
@@ -42,6 +45,8 @@ pub struct Office {
     /// What is wrong with other devices, by code.
     faults: Mutex<BTreeMap<&'static str, Fault>>,
     ports: Mutex<Seen>,
+    /// What stands on the screen, for who cannot see it.
+    displayed: Mutex<(Screen, Status)>,
     numbers: AtomicU64,
     power: watch::Receiver<()>,
 }
@@ -64,6 +69,7 @@ impl Office {
     ) -> Result<Self, TlsError> {
         Ok(Self {
             mail: config.network.to_mail(&seams.network, &seams.clock)?,
+            history: config.network.to_history(&seams.network, &seams.clock)?,
             config,
             seams,
             ledger,
@@ -76,6 +82,7 @@ impl Office {
             reader: AtomicBool::new(true),
             faults: Mutex::default(),
             ports: Mutex::default(),
+            displayed: Mutex::new((Screen::Idle, Status::default())),
             numbers: AtomicU64::new(1),
             power,
         })
@@ -213,6 +220,22 @@ impl Office {
         self.reader.store(there, Ordering::Relaxed);
         // The desk is asked to look up: the fault band is drawn with the next screen.
         self.tell(Event::Tick);
+    }
+
+    /// What stands on the screen.
+    pub(crate) fn displayed(&self) -> (Screen, Status) {
+        self.displayed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_displayed(&self, screen: Screen, status: Status) {
+        *self.displayed.lock().unwrap_or_else(PoisonError::into_inner) = (screen, status);
+    }
+
+    /// Everything that is wrong with ports and devices.
+    pub(crate) fn all_faults(&self) -> Vec<Fault> {
+        let faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = (!self.has_reader()).then(crate::devices::no_reader);
+        self.ports().fault().into_iter().chain(reader).chain(faults.values().cloned()).collect()
     }
 
     /// What is wrong with a device, for the fault band: the first by code.

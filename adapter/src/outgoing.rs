@@ -330,6 +330,9 @@ impl Outgoing {
                 protection: sealed.protection,
                 receipt: sealed.receipt.clone(),
                 wanted: wanted.remove(recipient),
+                submitted: None,
+                overdue: None,
+                seen: false,
             })
             .collect();
         let ledger_failed = |error: crate::ledger::LedgerError| {
@@ -351,6 +354,14 @@ impl Outgoing {
         // When the line broke after the last octet the mail server may have the mail: its confirmation is still believed.
         let perhaps_taken = matches!(&submitted, Err(SendError::Broken { stage, .. } | SendError::Timeout(stage)) if *stage == smtp::END_OF_DATA);
         let outcome = outer::judge_submission(submitted);
+        if outcome.is_ok() {
+            let at = self.office.seams.clock.now();
+            // The mail is on its way whatever the ledger says; its confirmation will tell that it was sent.
+            if let Err(error) = self.office.ledger.submitted(&self.office.ledger_key(), &transmissions, at) {
+                self.office.failed("LEDGER-001", error.to_string());
+            }
+            self.office.owed.notify_one();
+        }
         if let Err(why) = &outcome {
             self.office.failed("SEND-003", format!("the mail server did not take the mail: {why:?}"));
             if !perhaps_taken {

@@ -1,5 +1,7 @@
-//! Whether the adapter's workers still tick. Each beats every few seconds, all at the same moment; one that has not for
-//! longer than it may is stuck, and then nobody tells a watchdog that all is well.
+//! Whether the adapter's workers still go on. Each says when it takes something up and when it waits again; one that has been
+//! at something for longer than it may is stuck, and then nobody tells a watchdog that all is well. Who waits is not woken to
+//! say so: a board with nothing to do sleeps. The desk alone is woken every few seconds, so that it is seen when nobody is
+//! given a turn any more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -9,9 +11,9 @@ use tokio::time::Instant;
 
 use crate::flow::At;
 
-/// How often a worker beats that has nothing else to do.
+/// How often the desk beats that has nothing else to do.
 pub const EVERY: Duration = Duration::from_secs(10);
-/// How long a worker may be silent. A picture is drawn, a file is written through to a slow card: that takes no such time.
+/// How long a worker may be at something. A picture is drawn, a file is written through to a slow card: that takes no such time.
 pub const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Waits for the next moment, at most `every` away, at which all look who look so often: a board with nothing to do is
@@ -31,7 +33,8 @@ fn until_next(every: Duration, since: Duration) -> Duration {
 #[derive(Debug)]
 pub struct Pulse {
     patience: Duration,
-    last: BTreeMap<&'static str, At>,
+    /// When each last took something up; `None`: it waits.
+    last: BTreeMap<&'static str, Option<At>>,
 }
 
 /// A worker that is stuck.
@@ -39,7 +42,7 @@ pub struct Pulse {
 pub struct Silent {
     /// Which.
     pub worker: &'static str,
-    /// For how long.
+    /// For how long it has been at the same thing.
     pub since: Duration,
 }
 
@@ -49,10 +52,15 @@ impl Pulse {
         Self { patience, last: BTreeMap::new() }
     }
 
-    /// The worker ticks.
+    /// The worker takes something up.
     pub fn beat(&mut self, worker: &'static str, at: At) {
         let last = self.last.entry(worker).or_default();
-        *last = at.max(*last);
+        *last = (*last).max(Some(at));
+    }
+
+    /// The worker waits, however long it takes, for something to happen.
+    pub fn waits(&mut self, worker: &'static str) {
+        self.last.insert(worker, None);
     }
 
     /// The worker has ended; that is for others to judge.
@@ -62,7 +70,8 @@ impl Pulse {
 
     /// All that are stuck, by name.
     pub fn silent(&self, at: At) -> Vec<Silent> {
-        let since = self.last.iter().map(|(worker, last)| Silent { worker, since: at.saturating_sub(*last) });
+        let busy = self.last.iter().filter_map(|(worker, last)| Some((worker, (*last)?)));
+        let since = busy.map(|(worker, last)| Silent { worker, since: at.saturating_sub(last) });
         since.filter(|silent| silent.since > self.patience).collect()
     }
 }
@@ -79,7 +88,7 @@ impl Heart {
         Self { pulse: Arc::new(Mutex::new(Pulse::new(PATIENCE))), began: Instant::now() }
     }
 
-    /// The beats of a new worker, which counts from now on.
+    /// The beats of a new worker, which takes its work up now.
     pub(crate) fn worker(&self, name: &'static str) -> Beat {
         let beat = Beat { heart: self.clone(), name };
         beat.beat();
@@ -87,7 +96,12 @@ impl Heart {
     }
 
     pub(crate) fn silent(&self) -> Vec<Silent> {
-        let at = self.began.elapsed();
+        self.silent_in(Duration::ZERO)
+    }
+
+    /// Those who would be stuck if nothing happened for this time.
+    pub(crate) fn silent_in(&self, time: Duration) -> Vec<Silent> {
+        let at = self.began.elapsed().saturating_add(time);
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner).silent(at)
     }
 }
@@ -100,10 +114,15 @@ pub(crate) struct Beat {
 }
 
 impl Beat {
-    /// The worker came round.
+    /// The worker came round, or takes something up.
     pub(crate) fn beat(&self) {
         let at = self.heart.began.elapsed();
         self.heart.pulse.lock().unwrap_or_else(PoisonError::into_inner).beat(self.name, at);
+    }
+
+    /// The worker waits for something to happen.
+    pub(crate) fn waits(&self) {
+        self.heart.pulse.lock().unwrap_or_else(PoisonError::into_inner).waits(self.name);
     }
 }
 
@@ -145,8 +164,14 @@ mod tests {
         assert!(pulse.silent(15 * SECOND).is_empty());
         let both = pulse.silent(60 * SECOND);
         assert_eq!(both.iter().map(|silent| silent.worker).collect::<Vec<_>>(), ["desk", "screen"]);
+        // Who waits may wait for ever, and is late again only for what it takes up then.
+        pulse.waits("screen");
+        assert_eq!(pulse.silent(60 * SECOND), [Silent { worker: "desk", since: 49 * SECOND }]);
+        pulse.beat("screen", 3600 * SECOND);
         pulse.gone("desk");
+        assert!(pulse.silent(3610 * SECOND).is_empty());
+        assert_eq!(pulse.silent(3611 * SECOND), [Silent { worker: "screen", since: 11 * SECOND }]);
         pulse.gone("screen");
-        assert!(pulse.silent(60 * SECOND).is_empty());
+        assert!(pulse.silent(7200 * SECOND).is_empty());
     }
 }

@@ -32,6 +32,7 @@ use crate::pulse::{self, Beat, EVERY, Silent};
 use crate::server::confirmations::Confirmations;
 use crate::server::notices::NetworkSmtp;
 use crate::server::outbox;
+use crate::status::{self, StatusPage};
 use crate::terminal::modem::{self, Machine, Numbers, NumbersError, OnRamp};
 use crate::terminal::pop3::TerminalPop3;
 use crate::terminal::smtp::TerminalSmtp;
@@ -84,6 +85,7 @@ pub struct Adapter {
     terminal_smtp: Option<SocketAddr>,
     terminal_pop3: Option<SocketAddr>,
     notices: SocketAddr,
+    status: Option<SocketAddr>,
     workers: Workers,
     /// Work beside the desk ends when this is dropped.
     _power: watch::Sender<()>,
@@ -114,7 +116,8 @@ impl Adapter {
             office.config.sending.hold(),
             office.config.terminal.machine_addresses.clone(),
             office.config.card.pin_life(),
-        );
+        )
+        .louder_after(office.config.notices.louder_after());
         let first = Shown { screen: desk.screen(At::ZERO), status: status(&office) };
         let (shown, showing) = watch::channel(first);
         devices::start(devices, &office, &showing, &mut workers);
@@ -180,6 +183,13 @@ impl Adapter {
         let security = config.network.notices_security(&office.seams.clock)?;
         workers.spawn("notices", smtp_server::serve(listener, security, receiver, limits, host, journal, stop));
 
+        let mut status_page = None;
+        if let Some(config) = office.config.status {
+            let (listener, bound) = listen(office.seams.network.as_ref(), "the status page", config.listen).await?;
+            status_page = Some(bound);
+            let page = Arc::new(StatusPage::new(office.clone(), config));
+            workers.spawn("status", status::run(page, listener, shutdown.subscribe()));
+        }
         workers.spawn("outbox", outbox::run(office.clone()));
         if let Some(named) = config.ports.clone() {
             workers.spawn("ports", ports::run(named, Sysfs::default(), office.clone()));
@@ -187,7 +197,16 @@ impl Adapter {
         let desk_office = office.clone();
         workers.spawn_beating("desk", move |beat| run_desk(desk, inbox, desk_office, outgoing, incoming, shown, beat));
         office.did(&["T3", "H1"], "the adapter is ready");
-        Ok(Self { office, shutdown, terminal_smtp, terminal_pop3, notices, workers, _power: power })
+        Ok(Self {
+            office,
+            shutdown,
+            terminal_smtp,
+            terminal_pop3,
+            notices,
+            status: status_page,
+            workers,
+            _power: power,
+        })
     }
 
     /// Where an Internet fax machine sends its mail.
@@ -203,6 +222,11 @@ impl Adapter {
     /// Where notices and confirmations are taken.
     pub fn notices(&self) -> SocketAddr {
         self.notices
+    }
+
+    /// Where the status page is, if there is one.
+    pub fn status(&self) -> Option<SocketAddr> {
+        self.status
     }
 
     /// The durable memory, for inspection.
@@ -241,7 +265,7 @@ impl Adapter {
         let _ = self.shutdown.send(true);
         let finish = async {
             // The listeners end by themselves; the rest is ended with them.
-            for _ in [self.terminal_smtp, self.terminal_pop3, Some(self.notices)].into_iter().flatten() {
+            for _ in [self.terminal_smtp, self.terminal_pop3, Some(self.notices), self.status].into_iter().flatten() {
                 self.workers.ended().await;
             }
         };
@@ -360,6 +384,12 @@ fn carry_out(action: Action, office: &Arc<Office>, outgoing: &Arc<Outgoing>, inc
         }
         Action::Sending(action) => outgoing.carry_out(action),
         Action::Receiving(action) => incoming.carry_out(action),
+        Action::Acknowledge(answered) => {
+            office.did(&["C10"], "somebody has seen what was not delivered or not confirmed");
+            if let Err(error) = office.ledger.acknowledge(&answered.failures, answered.overdue) {
+                office.failed("LEDGER-001", error.to_string());
+            }
+        }
     }
 }
 

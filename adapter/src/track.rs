@@ -57,6 +57,7 @@ pub(crate) fn of_event(event: &Event) -> Option<Subject> {
             ReceivingEvent::Decrypted(id, _)
             | ReceivingEvent::SenderCertificate(id, _)
             | ReceivingEvent::Verified(id, _)
+            | ReceivingEvent::Unprintable(id, _)
             | ReceivingEvent::Confirmed(id, _) => Some(Subject::Mail(*id)),
             ReceivingEvent::Card(_) => None,
         },

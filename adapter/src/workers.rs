@@ -1,10 +1,11 @@
 //! The long-running tasks of an adapter, each with a name and a pulse. None of them ends while all is well.
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::pulse::{self, Beat, EVERY, Heart, Silent};
+use crate::pulse::{Beat, Heart, Silent};
 
 /// A worker that ended.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,21 +30,22 @@ impl Workers {
         Self { tasks: JoinSet::new(), names: HashMap::new(), heart: Heart::new() }
     }
 
-    /// A worker that may wait for ever, as one does who listens. It ticks as long as it is given its turn and gives it
-    /// back: what blocks in it silences it.
+    /// A worker that may wait for ever, as one does who listens. What it may not is keep its turn: it has to give it back, and
+    /// what blocks in it silences it.
     pub(crate) fn spawn(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         self.spawn_beating(name, async move |beat: Beat| {
             tokio::pin!(work);
-            loop {
-                tokio::select! {
-                    () = &mut work => return,
-                    () = pulse::tick(EVERY) => beat.beat(),
-                }
-            }
+            poll_fn(|context| {
+                beat.beat();
+                let turn = work.as_mut().poll(context);
+                beat.waits();
+                turn
+            })
+            .await;
         });
     }
 
-    /// A worker that beats by itself whenever it comes round, at least every few seconds.
+    /// A worker that beats by itself whenever it comes round, at least every few seconds or until it says that it waits.
     pub(crate) fn spawn_beating<F, Fut>(&mut self, name: &'static str, work: F)
     where
         F: FnOnce(Beat) -> Fut,
@@ -109,16 +111,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_ticks_and_who_never_comes_round_is_silent() {
+    async fn who_waits_may_and_who_never_comes_round_is_silent() {
         let mut workers = Workers::new();
         workers.spawn("listener", std::future::pending());
         workers.spawn_beating("screen", async |beat: Beat| {
             std::future::pending::<()>().await;
             drop(beat);
         });
+        workers.spawn_beating("keypad", async |beat: Beat| {
+            beat.waits();
+            std::future::pending::<()>().await;
+        });
         tokio::time::sleep(PATIENCE - Duration::from_secs(1)).await;
         assert!(workers.silent().is_empty());
         tokio::time::sleep(Duration::from_secs(5)).await;
         assert_eq!(workers.silent().iter().map(|silent| silent.worker).collect::<Vec<_>>(), ["screen"]);
+    }
+
+    #[test]
+    fn who_keeps_its_turn_is_silent() {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap();
+        runtime.block_on(async {
+            let mut workers = Workers::new();
+            let (blocked, blocks) = std::sync::mpsc::channel::<()>();
+            let (told, begun) = tokio::sync::oneshot::channel();
+            workers.spawn("outbox", async move {
+                told.send(()).unwrap();
+                let _ = blocks.recv();
+                std::future::pending::<()>().await;
+            });
+            begun.await.unwrap();
+            let later = PATIENCE * 2;
+            assert_eq!(workers.heart.silent_in(later).len(), 1);
+            drop(blocked);
+            while !workers.heart.silent_in(later).is_empty() {
+                tokio::task::yield_now().await;
+            }
+            workers.shutdown().await;
+        });
     }
 }

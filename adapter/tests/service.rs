@@ -1,4 +1,4 @@
-//! `sealfax-adapter run` as systemd sees it: ready, fed while the workers tick, stopping, and the code it ends with.
+//! `sealfax-adapter run` as systemd sees it: ready, fed while no worker is stuck, stopping, and the code it ends with.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod daemon;

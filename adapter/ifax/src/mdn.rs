@@ -38,6 +38,26 @@ pub enum DispositionKind {
     Dispatched,
     /// Processed by a program.
     Processed,
+    /// The recipient does not say what became of it (RFC 2298, which fax machines still follow).
+    Denied,
+    /// It could not be shown (RFC 2298).
+    Failed,
+}
+
+impl DispositionKind {
+    const ALL: [Self; 6] =
+        [Self::Displayed, Self::Deleted, Self::Dispatched, Self::Processed, Self::Denied, Self::Failed];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Displayed => "displayed",
+            Self::Deleted => "deleted",
+            Self::Dispatched => "dispatched",
+            Self::Processed => "processed",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// The Disposition field.
@@ -67,8 +87,24 @@ impl Disposition {
     /// Whether the recipient has it: shown, printed or sent on to paper, without `error`, `failure` or `warning`
     /// (RFC 8098 clause 3.2.6; `failure` and `warning` are of RFC 2298, which fax machines still follow).
     pub fn is_success(&self) -> bool {
-        self.kind != DispositionKind::Deleted
+        !matches!(self.kind, DispositionKind::Deleted | DispositionKind::Denied | DispositionKind::Failed)
             && !self.modifiers.iter().any(|word| ["error", "failure", "warning"].contains(&word.as_str()))
+    }
+
+    /// Whether the recipient does not have it and will not: denied, deleted, or it failed.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.kind, DispositionKind::Deleted | DispositionKind::Denied | DispositionKind::Failed)
+            || self.modifiers.iter().any(|word| ["error", "failure"].contains(&word.as_str()))
+    }
+
+    /// What happened, in the words of the field: "deleted", "displayed/error".
+    pub fn words(&self) -> String {
+        let mut words = self.kind.word().to_owned();
+        if !self.modifiers.is_empty() {
+            words.push('/');
+            words.push_str(&self.modifiers.join(","));
+        }
+        words
     }
 
     fn to_value(&self) -> String {
@@ -80,15 +116,7 @@ impl Disposition {
             SendingMode::Manually => "MDN-sent-manually",
             SendingMode::Automatically => "MDN-sent-automatically",
         };
-        let kind = match self.kind {
-            DispositionKind::Displayed => "displayed",
-            DispositionKind::Deleted => "deleted",
-            DispositionKind::Dispatched => "dispatched",
-            DispositionKind::Processed => "processed",
-        };
-        let modifiers =
-            if self.modifiers.is_empty() { String::new() } else { format!("/{}", self.modifiers.join(",")) };
-        format!("{action}/{sending}; {kind}{modifiers}")
+        format!("{action}/{sending}; {}", self.words())
     }
 
     fn parse(value: &str) -> Option<Self> {
@@ -107,13 +135,7 @@ impl Disposition {
                 "mdn-sent-automatically" => SendingMode::Automatically,
                 _ => return None,
             },
-            kind: match lower(kind).as_str() {
-                "displayed" => DispositionKind::Displayed,
-                "deleted" => DispositionKind::Deleted,
-                "dispatched" => DispositionKind::Dispatched,
-                "processed" => DispositionKind::Processed,
-                _ => return None,
-            },
+            kind: DispositionKind::ALL.into_iter().find(|known| known.word() == lower(kind))?,
             modifiers: modifiers.split(',').map(lower).filter(|m| !m.is_empty()).take(8).collect(),
         })
     }

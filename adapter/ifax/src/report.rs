@@ -30,6 +30,8 @@ pub enum Outcome {
     Delivered,
     /// It came back; the reason in words.
     Failed(String),
+    /// Its recipient signed that it was not taken; in the words of the notification.
+    Refused(String),
     /// No confirmation came in time.
     Unconfirmed,
 }
@@ -43,6 +45,15 @@ pub enum Weakness {
     OldCipher,
     /// Any cipher: everybody on the way could read it.
     Readable,
+}
+
+/// What stands beside the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remark {
+    /// The confirmation came after the set time.
+    Late,
+    /// It was reported as not delivered before.
+    AfterAll,
 }
 
 /// One transmission on a report.
@@ -62,6 +73,8 @@ pub struct Delivery {
     pub pages: Option<u32>,
     /// What it went without, by agreement.
     pub weakness: Option<Weakness>,
+    /// What stands beside the result.
+    pub remark: Option<Remark>,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -101,6 +114,10 @@ const NO_CIPHER: Words = Words("暗号化なしで送信", "sent without encrypt
 const REASON: Words = Words("理由", "Reason");
 const DELIVERED: Words = Words("配達済み", "Delivered");
 const FAILED: Words = Words("不達", "Not delivered");
+const REFUSED: Words = Words("受取拒否", "Refused");
+const REMARK: Words = Words("備考", "Remark");
+const LATE: Words = Words("期限後に確認", "confirmed late");
+const AFTER_ALL: Words = Words("不達報告の後に確認", "after a report of failure");
 const UNCONFIRMED: Words = Words("未確認", "Not confirmed");
 const MEANING: Words = Words(
     "宛先の方のカードと暗証番号で印刷されたことを、電子署名付きの配達確認で検証しました。",
@@ -117,7 +134,7 @@ const NOT_MEANING: Words = Words(
 );
 
 #[cfg(test)]
-const ALL_WORDS: [&Words; 21] = [
+const ALL_WORDS: [&Words; 25] = [
     &NUMBER,
     &NOTE,
     &TITLE,
@@ -136,16 +153,30 @@ const ALL_WORDS: [&Words; 21] = [
     &REASON,
     &DELIVERED,
     &FAILED,
+    &REFUSED,
+    &REMARK,
+    &LATE,
+    &AFTER_ALL,
     &UNCONFIRMED,
     &MEANING,
     &NOT_MEANING,
 ];
+
+impl Remark {
+    fn words(self) -> &'static Words {
+        match self {
+            Self::Late => &LATE,
+            Self::AfterAll => &AFTER_ALL,
+        }
+    }
+}
 
 impl Outcome {
     fn words(&self) -> &'static Words {
         match self {
             Self::Delivered => &DELIVERED,
             Self::Failed(_) => &FAILED,
+            Self::Refused(_) => &REFUSED,
             Self::Unconfirmed => &UNCONFIRMED,
         }
     }
@@ -206,7 +237,7 @@ fn mark(page: &mut Page, x: i32, y: i32, size: u32, outcome: &Outcome) {
             stroke_line(at(0.26, 0.52), at(0.44, 0.70));
             stroke_line(at(0.43, 0.70), at(0.76, 0.32));
         }
-        Outcome::Failed(_) => {
+        Outcome::Failed(_) | Outcome::Refused(_) => {
             stroke_line(at(0.30, 0.30), at(0.70, 0.70));
             stroke_line(at(0.30, 0.70), at(0.70, 0.30));
         }
@@ -246,7 +277,10 @@ fn single(page: &mut Page, delivery: &Delivery, language: Language) {
         Some(Weakness::OldCipher) => rows.push((&CIPHER, said(&OLD_CIPHER), true)),
         Some(Weakness::Readable) => rows.push((&CIPHER, said(&NO_CIPHER), true)),
     }
-    if let Outcome::Failed(reason) = &delivery.outcome {
+    if let Some(remark) = delivery.remark {
+        rows.push((&REMARK, said(remark.words()), true));
+    }
+    if let Outcome::Failed(reason) | Outcome::Refused(reason) = &delivery.outcome {
         rows.push((&REASON, reason.clone(), true));
     }
     let mut y = 720;

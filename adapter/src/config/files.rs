@@ -20,6 +20,7 @@ pub(super) fn problems(config: &Config) -> Vec<Problem> {
     let bundles = [
         ("network.intermediates", network.intermediates.as_ref()),
         ("network.tls.anchors", network.tls.as_ref().map(|tls| &tls.anchors)),
+        ("network.history_tls.anchors", network.history_tls.as_ref().map(|tls| &tls.anchors)),
         ("trust.ocsp_responders", config.trust.ocsp_responders.as_ref()),
         ("network.ldap.tls_anchors", network.ldap.as_ref().and_then(|ldap| ldap.tls_anchors.as_ref())),
     ];

@@ -2,32 +2,31 @@
 //! refused with what was probably meant, and everything that is wrong said at once.
 
 mod check;
+mod confirmations;
 mod correspondents;
 mod devices;
 mod files;
 mod keys;
 mod modem;
+mod network;
 mod service;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_client::http::Server;
-use sealfax_client::ldap::LdapDirectory;
-use sealfax_client::lookup::Directory;
-use sealfax_client::ocsp::{CLOCK_SKEW, Location};
-use sealfax_client::seam::{Clock, Network};
-use sealfax_client::tls::{ClientTls, Security, ServerTls, TlsError, TlsName, TlsNetwork};
+use sealfax_client::history::LogKey;
+use sealfax_client::ocsp::CLOCK_SKEW;
+use sealfax_client::tls::TlsName;
 use sealfax_drivers::display::Language;
-use sealfax_ifax::Resolution;
 use serde::Deserialize;
 
 pub use check::{Problem, read as read_toml};
+pub use confirmations::{ConfirmationConfig, NoticesConfig, ReportResolution, StatusConfig};
 pub use correspondents::{CorrespondentsConfig, Domains};
 pub use devices::{DisplayBackend, DisplayConfig, GpioBackend, GpioConfig, PersonConfig};
 pub use modem::ModemConfig;
+pub use network::{MailTls, NetworkConfig, NoticesTls};
 pub use service::{LogForm, PortName, PortsConfig, ServiceConfig};
 
 /// Why a configuration is refused.
@@ -92,6 +91,12 @@ pub struct Config {
     /// Confirmations.
     #[serde(default)]
     pub confirmations: ConfirmationConfig,
+    /// Alerts for what arrives.
+    #[serde(default)]
+    pub notices: NoticesConfig,
+    /// The status page; without it, none.
+    #[serde(default)]
+    pub status: Option<StatusConfig>,
     /// Lamp, buzzer and button; without it, the console's.
     #[serde(default)]
     pub gpio: Option<GpioConfig>,
@@ -143,110 +148,6 @@ impl TerminalConfig {
             );
         }
         wrong
-    }
-}
-
-/// The side of the servers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkConfig {
-    /// Where notices and confirmations come in.
-    pub notices: SocketAddr,
-    /// Who may bring them: the mail server's addresses.
-    pub notices_from: Vec<IpAddr>,
-    /// The mail server's SMTP.
-    pub smtp: SocketAddr,
-    /// The mail server's POP3.
-    pub pop3: SocketAddr,
-    /// TLS with the mail server; without it SMTP and POP3 are spoken in clear.
-    #[serde(default)]
-    pub tls: Option<MailTls>,
-    /// What is shown to the mail server under STARTTLS; without it notices and confirmations come in clear.
-    #[serde(default)]
-    pub notices_tls: Option<NoticesTls>,
-    /// The certificate server: look-up by address, and OCSP unless `ocsp` says otherwise.
-    pub directory: SocketAddr,
-    /// A directory that the site already runs: with it, certificates are looked up there by LDAP and `directory` is
-    /// asked for their validity alone.
-    #[serde(default)]
-    pub ldap: Option<LdapDirectory>,
-    /// An OCSP responder of its own, any that follows RFC 6960: `http://host:port/path`.
-    #[serde(default)]
-    pub ocsp: Option<Location>,
-    /// DNS servers for host names in this section.
-    #[serde(default)]
-    pub dns_servers: Vec<SocketAddr>,
-    /// The history server.
-    pub history: SocketAddr,
-    /// PEM file with the trust anchors.
-    pub anchors: PathBuf,
-    /// PEM file with the certificates of the issuing authorities between people's certificates and the anchors.
-    #[serde(default)]
-    pub intermediates: Option<PathBuf>,
-}
-
-/// With whom SMTP and POP3 begin with TLS, from the first octet (RFC 8314).
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MailTls {
-    /// The mail server's host name, as in its certificate.
-    pub name: String,
-    /// PEM file of the anchors that its certificate leads to.
-    pub anchors: PathBuf,
-}
-
-impl MailTls {
-    /// Reads the anchors.
-    pub fn client(&self, clock: &Arc<dyn Clock>) -> Result<(ClientTls, TlsName), TlsError> {
-        let read = std::fs::read(&self.anchors);
-        let pem = read.map_err(|error| TlsError::Anchors(format!("{}: {error}", self.anchors.display())))?;
-        Ok((ClientTls::new(&pem, clock)?, TlsName::new(&self.name)?))
-    }
-}
-
-/// This adapter's own certificate, by which it proves its host name to the mail server.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NoticesTls {
-    /// PEM file of the certificate, followed by those above it.
-    pub certificate: PathBuf,
-    /// PEM file of its private key.
-    pub key: PathBuf,
-}
-
-impl NoticesTls {
-    /// Reads the files.
-    pub fn server(&self, clock: &Arc<dyn Clock>) -> Result<ServerTls, TlsError> {
-        let read = |path: &PathBuf| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
-        let chain = read(&self.certificate).map_err(TlsError::Certificates)?;
-        let key = zeroize::Zeroizing::new(read(&self.key).map_err(TlsError::Key)?);
-        ServerTls::new(&chain, &key, None, clock)
-    }
-}
-
-impl NetworkConfig {
-    /// How notices and confirmations come in.
-    pub fn notices_security(&self, clock: &Arc<dyn Clock>) -> Result<Security, TlsError> {
-        self.notices_tls.as_ref().map_or(Ok(Security::Clear), |tls| tls.server(clock).map(Security::Offered))
-    }
-
-    /// The way to the mail server: over `network`, with TLS where it is configured.
-    pub fn to_mail(&self, network: &Arc<dyn Network>, clock: &Arc<dyn Clock>) -> Result<Arc<dyn Network>, TlsError> {
-        match &self.tls {
-            None => Ok(network.clone()),
-            Some(tls) => {
-                let (client, name) = tls.client(clock)?;
-                Ok(Arc::new(TlsNetwork::new(network.clone(), client, name)))
-            }
-        }
-    }
-
-    /// Where correspondents' certificates are looked up.
-    pub fn certificates(&self) -> Directory {
-        match &self.ldap {
-            Some(ldap) => Directory::Ldap(ldap.clone()),
-            None => Directory::new(Server::at(self.directory)),
-        }
     }
 }
 
@@ -349,52 +250,6 @@ impl SendingConfig {
     }
 }
 
-/// Confirmations.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConfirmationConfig {
-    /// C11: how many are collected before a report is printed.
-    pub batch: usize,
-    /// After this many seconds without a confirmation the sender is alarmed.
-    pub overdue_seconds: u64,
-    /// How soon a failed delivery of a confirmation or a registration is tried again, in seconds.
-    pub retry_seconds: u64,
-    /// At which resolution reports are printed.
-    pub report_resolution: ReportResolution,
-}
-
-/// See [`ConfirmationConfig::report_resolution`]: every machine of TIFF-FX profile S prints both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ReportResolution {
-    /// 204x196 dots per inch.
-    #[default]
-    Fine,
-    /// 204x98: half the octets, and letters as sharp.
-    Standard,
-}
-
-impl ReportResolution {
-    /// The page's.
-    pub const fn page(self) -> Resolution {
-        match self {
-            Self::Fine => Resolution::Fine,
-            Self::Standard => Resolution::Standard,
-        }
-    }
-}
-
-impl Default for ConfirmationConfig {
-    fn default() -> Self {
-        Self {
-            batch: 1,
-            overdue_seconds: 24 * 60 * 60,
-            retry_seconds: 30,
-            report_resolution: ReportResolution::default(),
-        }
-    }
-}
-
 impl Config {
     /// Reads a file, and checks what it says by itself.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
@@ -434,6 +289,14 @@ impl Config {
             network.tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
             "`network.tls.name` is no host name; write the mail server's as it stands in its certificate",
         );
+        say(
+            network.history_tls.as_ref().is_some_and(|tls| TlsName::new(&tls.name).is_err()),
+            "`network.history_tls.name` is no host name; write the history server's as it stands in its certificate",
+        );
+        say(
+            network.history_key.as_deref().is_some_and(|key| LogKey::parse(key).is_err()),
+            "`network.history_key` is no key of a history; write NAME+HEX+BASE64 as the history server prints it",
+        );
         let (smtp, pop3, notices) = (terminal.smtp, terminal.pop3, Some(network.notices));
         say(collide(smtp, pop3), "`terminal.smtp` and `terminal.pop3` are one place; give each a port of its own");
         let (of_terminal, of_network) =
@@ -443,6 +306,11 @@ impl Config {
             !apart && (collide(smtp, notices) || collide(pop3, notices)),
             "`network.notices` is where the terminal's mail comes in; give this adapter's own address on the network's \
              side, or say in [ports] which port is which",
+        );
+        let status = self.status.map(|status| status.listen);
+        say(
+            collide(status, notices) || (!apart && (collide(status, smtp) || collide(status, pop3))),
+            "`status.listen` is taken by another door of this adapter; give the status page a port of its own",
         );
         say(
             apart && of_terminal == of_network,

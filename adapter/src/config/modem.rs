@@ -23,9 +23,13 @@ pub struct ModemConfig {
     /// Domain of a fax gateway: whole numbers that stand nowhere become `FAX=+number@gateway`.
     #[serde(default)]
     pub gateway: Option<String>,
-    /// From which numbers a call is the machine's; without it, from the number at which it is called.
+    /// From which numbers a call is the machine's, and which of them it says when it is called; without it, the number at which
+    /// it is called.
     #[serde(default)]
     pub callers: Vec<String>,
+    /// Nobody but the machine can be reached on the line: when it is called, it need not say who it is.
+    #[serde(default)]
+    pub private: bool,
     /// How soon a machine that did not take its pages is called again, in seconds; each time it is twice as long, up to an hour.
     #[serde(default = "ninety")]
     pub redial_seconds: u64,

@@ -528,7 +528,7 @@ pub struct ClockFacts {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServiceFacts {
-    /// The adapter's three doors, and whether somebody listens there.
+    /// The adapter's doors, and whether somebody listens there.
     pub doors: Vec<DoorFacts>,
     /// What systemd says of the unit, if it can be asked.
     pub unit: Option<UnitFacts>,
@@ -537,7 +537,7 @@ pub struct ServiceFacts {
 /// One door.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoorFacts {
-    /// "terminal.smtp", "terminal.pop3", "network.notices".
+    /// "terminal.smtp", "terminal.pop3", "network.notices", "status.listen".
     pub key: String,
     /// Where it has to be.
     pub at: SocketAddr,

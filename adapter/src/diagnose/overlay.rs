@@ -31,9 +31,9 @@ impl Overlay {
         true
     }
 
-    /// The button was pressed: the page closes.
-    pub fn pressed(&mut self) {
-        self.0 = None;
+    /// The button was pressed: the page closes. Whether it was open, so that nobody has seen what lies beneath.
+    pub fn pressed(&mut self) -> bool {
+        self.0.take().is_some()
     }
 
     /// The diagnosis is done. The two minutes begin anew, for now there is something to read.
@@ -60,6 +60,7 @@ impl Overlay {
 fn same_call(a: &Screen, b: &Screen) -> bool {
     match (a, b) {
         (Screen::Held { .. }, Screen::Held { .. }) | (Screen::Overdue { .. }, Screen::Overdue { .. }) => true,
+        (Screen::StillWaiting { names: a, .. }, Screen::StillWaiting { names: b, .. }) => a == b,
         (a, b) => a == b,
     }
 }

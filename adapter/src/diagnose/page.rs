@@ -16,6 +16,11 @@ pub(crate) type Lines = (Vec<DiagnosisLine>, Option<Fault>);
 
 /// Examines everything, from within the running adapter.
 pub(crate) async fn examined(office: &Arc<Office>) -> Lines {
+    lines(&examine_all(office).await)
+}
+
+/// The whole report of that.
+pub(crate) async fn examine_all(office: &Arc<Office>) -> Report {
     let held = office.card().map(|(_, card)| {
         let identity = card.identity();
         let certificate = |slot, der: &Vec<u8>| CardCertificate { slot, der: der.clone() };
@@ -29,8 +34,7 @@ pub(crate) async fn examined(office: &Arc<Office>) -> Lines {
     });
     let source = CardSource::Held(held);
     let mut facts = Live::of(Root::default(), &office.config, office.seams.clone(), source);
-    let (report, _) = examine(&mut facts, &Area::ALL, |_| {}).await;
-    lines(&report)
+    examine(&mut facts, &Area::ALL, |_| {}).await.0
 }
 
 /// The page of a report.

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sealfax_drivers::display::{NotSent, Screen};
+use sealfax_drivers::display::Screen;
 use sealfax_drivers::pin::Pin;
 
+use super::alarms::{Alarms, Answered};
 use super::card_session::{CardAction, CardInput, CardSession};
+use super::confirming::Alarm;
 use super::receiving::{Receiving, ReceivingAction, ReceivingEvent};
 use super::sending::{Sending, SendingAction, SendingEvent};
 use super::{At, CardChange, Owner, Protection};
@@ -32,8 +34,17 @@ pub enum Event {
     Receiving(ReceivingEvent),
     /// D1: this many confirmations were matched and stand on a report that waits for the terminal.
     Delivered(u32),
-    /// A document came back: it will not reach this address. The report says why.
-    Returned(String),
+    /// A document came back, or was refused. The report says why; somebody has to see it.
+    Failed(Alarm),
+    /// It was delivered after all.
+    FailedNot {
+        /// Whose it is.
+        sender: String,
+        /// Whom it reached.
+        recipient: String,
+    },
+    /// The button was pressed while the desk's screen could be seen.
+    Button,
     /// Another certificate than before was relied on for this correspondent.
     CertificateChanged(String),
     /// The terminal took the reports.
@@ -82,6 +93,8 @@ pub enum Action {
     Sending(SendingAction),
     /// Of Fig. 10.
     Receiving(ReceivingAction),
+    /// Somebody has seen this.
+    Acknowledge(Answered),
 }
 
 /// All that is decided at one adapter.
@@ -105,10 +118,9 @@ pub struct Desk {
     /// What happened to the last document or card, shown for a while.
     shown: Option<(Screen, At)>,
     delivered: u32,
-    returned: Vec<String>,
+    alarms: Alarms,
     /// Correspondents whose certificate changed, for the person whose card is in.
     changed: Vec<String>,
-    overdue: Option<(u32, Duration)>,
 }
 
 impl Desk {
@@ -128,10 +140,16 @@ impl Desk {
             tries_left: 0,
             shown: None,
             delivered: 0,
-            returned: Vec::new(),
+            alarms: Alarms::default(),
             changed: Vec::new(),
-            overdue: None,
         }
+    }
+
+    /// Documents that wait for so long without their recipient call louder; zero is never.
+    #[must_use]
+    pub fn louder_after(mut self, waiting: Duration) -> Self {
+        self.receiving.louder_after(waiting);
+        self
     }
 
     /// One event.
@@ -167,24 +185,25 @@ impl Desk {
                 self.receive(at, event, &mut actions);
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
-            Event::Returned(address) => {
-                if !self.returned.contains(&address) {
-                    self.returned.push(address);
-                }
+            Event::Failed(alarm) => self.alarms.failed(alarm),
+            Event::FailedNot { sender, recipient } => self.alarms.failed_not(&sender, &recipient),
+            Event::Button => {
+                let shown = self.screen(at);
+                actions.extend(self.alarms.button(&shown).map(Action::Acknowledge));
             }
             Event::CertificateChanged(address) => {
                 if self.changed.len() < CHANGED && !self.changed.contains(&address) {
                     self.changed.push(address);
                 }
             }
-            Event::ReportsTaken => {
-                self.delivered = 0;
-                self.returned.clear();
-            }
-            Event::Overdue { count, since } => self.overdue = (count > 0).then_some((count, since)),
+            // What failed is on paper now; whether somebody has seen it is another question.
+            Event::ReportsTaken => self.delivered = 0,
+            Event::Overdue { count, since } => self.alarms.overdue(at, count, since),
             Event::Tick => self.send(at, SendingEvent::Tick, &mut actions),
         }
         self.shown.take_if(|(_, until)| *until <= at);
+        let owner = self.at_the_desk().cloned();
+        self.alarms.shown(&self.screen(at), owner.as_ref());
         self.rest(at, &mut actions);
         self.seat(at, &mut actions);
         self.pad_rests.take_if(|until| *until <= at);
@@ -234,7 +253,7 @@ impl Desk {
 
     fn receive(&mut self, at: At, event: ReceivingEvent, actions: &mut Vec<Action>) {
         let mut check = false;
-        for action in self.receiving.handle(event) {
+        for action in self.receiving.handle(at, event) {
             match action {
                 ReceivingAction::CheckCard => check = true,
                 other => actions.push(Action::Receiving(other)),
@@ -277,6 +296,7 @@ impl Desk {
                     match change {
                         // Good news goes with the person; a failure stays a while for who comes back.
                         CardChange::Out => {
+                            actions.extend(self.alarms.left().map(Action::Acknowledge));
                             self.shown.take_if(|(screen, _)| {
                                 matches!(
                                     screen,
@@ -346,7 +366,8 @@ impl Desk {
         let waiting = self.card.accepted().is_some() && !self.sending.at_work() && !self.receiving.at_work();
         let pin = self.pin_until.filter(|_| waiting);
         let read = self.to_be_read().filter(|until| at < *until);
-        [self.sending.next_timer(), shown, second, pin, self.pad_rests, read].into_iter().flatten().min()
+        let louder = self.receiving.next_timer(at);
+        [self.sending.next_timer(), shown, second, pin, self.pad_rests, read, louder].into_iter().flatten().min()
     }
 
     /// The one screen: what the person has to know or do next.
@@ -357,7 +378,7 @@ impl Desk {
         if let Some(owner) = self.card.owner().filter(|_| self.signing_on_pad) {
             return Screen::Pin { name: owner.name.clone(), entered: 0, tries_left: self.tries_left };
         }
-        let receiving = self.receiving.screen();
+        let receiving = self.receiving.screen(at);
         let busy = |screen: &Screen| matches!(screen, Screen::Receiving { .. });
         if let Some(screen) = receiving.clone().filter(busy) {
             return screen;
@@ -378,8 +399,8 @@ impl Desk {
         if let Some(screen) = receiving {
             return screen;
         }
-        if !self.returned.is_empty() {
-            return Screen::NotSent(NotSent::Returned(self.returned.clone()));
+        if let Some(screen) = self.alarms.failure() {
+            return screen;
         }
         // Whoever was accepted has to know that they can begin; what was delivered is still there when they are done.
         if let Some(owner) = self.at_the_desk() {
@@ -388,9 +409,6 @@ impl Desk {
         if self.delivered > 0 {
             return Screen::Delivered { count: self.delivered };
         }
-        if let Some((count, since)) = self.overdue {
-            return Screen::Overdue { count, since };
-        }
-        Screen::Idle
+        self.alarms.missing(at).unwrap_or(Screen::Idle)
     }
 }

@@ -5,7 +5,9 @@
 //! Events go in with the time they happened, actions come out. No sockets, no clock, no chance of their own. A mail
 //! is only ever an identifier here: its octets stay with the I/O around.
 
+pub mod alarms;
 pub mod card_session;
+pub mod confirming;
 pub mod desk;
 pub mod receiving;
 pub mod sending;
@@ -79,6 +81,11 @@ impl Step {
     pub const fn new(ids: &'static [&'static str], text: &'static str) -> Self {
         Self { ids, text }
     }
+}
+
+/// A length of time as a screen tells it: nothing is drawn anew for seconds.
+pub(crate) fn whole_minutes(length: Duration) -> Duration {
+    Duration::from_secs(length.as_secs() / 60 * 60)
 }
 
 /// The address with its domain in lower case: domains compare without case, local parts with (RFC 5321, 2.4).

@@ -135,6 +135,12 @@ impl Visit {
         let _ = settled.await;
     }
 
+    /// The terminal cannot print this one, whatever else it takes.
+    pub fn unprintable(&self, mail: MailId, code: &'static str) {
+        self.incoming.remember_unfit(mail, Err(Unfit::CannotOpen(code)));
+        self.incoming.tell(ReceivingEvent::Unprintable(mail, code));
+    }
+
     /// The terminal went without QUIT, but took these completely: they are not printed again.
     pub fn left(self, mails: &[MailId]) {
         self.incoming.note_printed(mails);

@@ -1,24 +1,25 @@
 //! D1: a confirmation comes back, is verified against an open transmission, goes into a delivery report for the terminal
 //! and is owed to the history server (C9-C12).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use base64::Engine as _;
-use sealfax_client::history::{Digest256, Outcome, Transmission};
+use sealfax_client::history;
 use sealfax_client::ocsp::CLOCK_SKEW;
-use sealfax_drivers::display::Language;
-use sealfax_ifax::address::{Address, Mailbox};
 use sealfax_ifax::header::Headers;
-use sealfax_ifax::{Page, dsn, mdn, report};
+use sealfax_ifax::{dsn, mdn};
 use sealfax_smime::path;
 
+use super::reports;
+use crate::flow::confirming::{
+    Ending, Judgement, Known, Receipt, Remark, Said, Signed, Standing, judge_bounce, judge_signed,
+};
 use crate::flow::desk::Event;
-use crate::flow::{Protection, normal_address};
-use crate::ledger::{Delivered, LedgerError, Owed};
-use crate::notification::{self, Ending};
+use crate::flow::normal_address;
+use crate::ledger::{Alarm, Closed, Closing, Delivered, LedgerError, OpenTransmission, Owed};
+use crate::notification;
 use crate::office::Office;
-use crate::outer;
 use crate::outgoing::{hex, origin};
 use crate::trust::Untrusted;
 
@@ -37,11 +38,12 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Confirmations {
     office: Arc<Office>,
+    turn: Mutex<()>,
 }
 
 impl Confirmations {
     pub(crate) fn new(office: Arc<Office>) -> Self {
-        Self { office }
+        Self { office, turn: Mutex::default() }
     }
 
     /// Takes a confirmation or a bounce.
@@ -96,41 +98,66 @@ impl Confirmations {
             Ok(notification) => notification,
             Err(error) => return Ok(self.refused("CONFIRM-005", error.to_string())),
         };
-        if notification.final_recipient.to_string() != signer || notification.disposition != mdn::Disposition::printed()
-        {
-            return Ok(
-                self.refused("CONFIRM-006", format!("{signer} signed a notification that confirms no print of theirs"))
-            );
-        }
         let message_id = format!("<{}>", notification.original_message_id);
-        let Some(open) = self.office.ledger.open_transmission(&message_id, &signer)? else {
-            // A late or repeated one. The server need not bring it again.
-            self.office.suspicious("CONFIRM-007", format!("{signer} confirms {message_id}, which is not open"));
-            return Ok(Verdict::Taken);
+        let disposition = &notification.disposition;
+        let said = if *disposition == mdn::Disposition::printed() {
+            Said::Printed
+        } else if disposition.is_refusal() {
+            Said::Refused
+        } else {
+            Said::Other
         };
         let digest = notification
             .received_content_mic
             .and_then(|mic| base64::engine::general_purpose::STANDARD.decode(mic.digest).ok());
-        if digest.map(|digest| hex(&digest)).as_deref() != Some(&open.content_digest) {
-            return Ok(self.refused("CONFIRM-008", format!("{signer} confirms {message_id} with another content")));
-        }
+        let digest = digest.map(|digest| hex(&digest));
+
+        let turn = self.turn();
+        let found = self.find(&message_id, &signer)?;
         // Other programs enclose the header of the mail there; that is under the signature and proves nothing more.
         let enclosed = notification.enclosed.as_ref().filter(|part| is_receipt(part));
-        if let (Some(terms), Some(receipt)) = (&open.receipt, enclosed) {
+        let mut receipt = Receipt::Absent;
+        let terms = found.as_ref().and_then(|(transmission, _)| transmission.receipt.as_ref());
+        if let (Some(terms), Some(enclosed)) = (terms, enclosed) {
             let known = Some(certificates.as_slice());
-            if let Err(error) = sealfax_smime::verify_receipt(receipt, terms, anchors, now, known, &signer) {
-                return Ok(self.refused("CONFIRM-012", format!("{}: {error}", error.code())));
-            }
+            receipt = match sealfax_smime::verify_receipt(enclosed, terms, anchors, now, known, &signer) {
+                Ok(_) => Receipt::Holds,
+                Err(error) => {
+                    self.office.suspicious(error.code(), format!("the receipt for {message_id}: {error}"));
+                    Receipt::Broken
+                }
+            };
+        }
+        let news = Signed {
+            signer: &signer,
+            recipient: &notification.final_recipient.to_string(),
+            message_id: &message_id,
+            said,
+            digest: digest.as_deref(),
+            receipt,
+        };
+        let judgement = judge_signed(found.as_ref().map(known).as_ref(), &news);
+        let Some((open, standing)) = found else {
+            return Ok(self.not_ended(judgement, &message_id, &signer, "a confirmation"));
+        };
+        let Judgement::Ends(ending, remark) = judgement else {
+            return Ok(self.not_ended(judgement, &message_id, &signer, "a confirmation"));
+        };
+        if receipt == Receipt::Holds {
             self.office.did(&["D1"], format!("{signer}'s receipt quotes the signature of {message_id}"));
         }
-        let delivered_after = open.sent;
+        let refused = ending == Ending::Refused;
         let delivered = Delivered {
+            at: believable(signed.signing_time, open.sent, now),
             transmission: open,
-            at: believable(signed.signing_time, delivered_after, now),
             recipient_name: path::common_name(&signed.signer_certificate).unwrap_or_default(),
-            failure: None,
+            failure: refused.then(|| disposition.words()),
+            refused,
+            remark,
+            taken: Some(now),
         };
-        self.close(octets, delivered)?;
+        self.close(octets, delivered, ending, standing)?;
+        drop(turn);
         Ok(Verdict::Taken)
     }
 
@@ -143,55 +170,133 @@ impl Confirmations {
         let Some(message_id) = status.original_message_id.map(|id| format!("<{id}>")) else {
             return Ok(self.refused("CONFIRM-009", "a bounce does not say of which mail"));
         };
+        let _turn = self.turn();
         let mut ours = false;
         for recipient in status.recipients.iter().filter(|recipient| recipient.action == dsn::Action::Failed) {
             let address = normal_address(&recipient.final_recipient);
-            if let Some(open) = self.office.ledger.open_transmission(&message_id, &address)? {
-                ours = true;
-                let delivered = Delivered {
-                    transmission: open,
-                    at: self.office.seams.clock.now(),
-                    recipient_name: String::new(),
-                    failure: Some(recipient.diagnostic.clone().unwrap_or_else(|| "returned".into())),
-                };
-                self.close(octets, delivered)?;
+            let found = self.find(&message_id, &address)?;
+            let judgement = judge_bounce(found.as_ref().map(known).as_ref(), &message_id, &address);
+            match (judgement, found) {
+                (Judgement::Ends(ending, remark), Some((open, standing))) => {
+                    let now = self.office.seams.clock.now();
+                    let delivered = Delivered {
+                        transmission: open,
+                        at: now,
+                        recipient_name: String::new(),
+                        failure: Some(recipient.diagnostic.clone().unwrap_or_else(|| "returned".into())),
+                        refused: false,
+                        remark,
+                        taken: Some(now),
+                    };
+                    self.close(octets, delivered, ending, standing)?;
+                }
+                (Judgement::Repeated, _) => drop(self.not_ended(judgement, &message_id, &address, "a bounce")),
+                _ => continue,
             }
+            ours = true;
         }
-        // Of a mail that was not sent from here, or not any more open: the server keeps it for its addressee.
+        // Of a mail that was not sent from here: the server keeps it for its addressee.
         Ok(if ours {
             Verdict::Taken
         } else {
-            self.refused("CONFIRM-011", format!("a bounce of {message_id}, which is not open"))
+            self.refused("CONFIRM-011", format!("a bounce of {message_id}, which was not sent from here"))
         })
     }
 
-    fn close(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
-        match delivered.transmission.transmission.clone() {
-            Some(id) => id.during(|| self.close_followed(confirmation, delivered)),
-            None => self.close_followed(confirmation, delivered),
+    /// What ends nothing.
+    fn not_ended(&self, judgement: Judgement, message_id: &str, whose: &str, what: &str) -> Verdict {
+        match judgement {
+            Judgement::Refuse(code) => {
+                let why = match code {
+                    "CONFIRM-006" => "confirms no print of theirs",
+                    "CONFIRM-008" => "has another content",
+                    _ => "has a receipt that does not hold",
+                };
+                self.refused(code, format!("{what} that {whose} signed for {message_id} {why}"))
+            }
+            // The server need not bring it again.
+            Judgement::Repeated => {
+                self.office.failed("CONFIRM-013", format!("{what} for {message_id} of {whose} came again"));
+                Verdict::Taken
+            }
+            Judgement::Unknown | Judgement::Ends(..) => {
+                let text = format!("{whose} confirms {message_id}, which was not sent from here");
+                self.office.suspicious("CONFIRM-007", text);
+                Verdict::Taken
+            }
         }
     }
 
-    fn close_followed(&self, confirmation: &[u8], delivered: Delivered) -> Result<(), LedgerError> {
+    /// The transmission to this recipient, open or ended.
+    fn find(&self, message_id: &str, recipient: &str) -> Result<Option<(OpenTransmission, Standing)>, LedgerError> {
+        let ledger = &self.office.ledger;
+        if let Some(open) = ledger.open_transmission(message_id, recipient)? {
+            let standing = Standing::Open { overdue: open.overdue.is_some() };
+            return Ok(Some((open, standing)));
+        }
+        let closed = ledger.closed_transmission(message_id, recipient)?;
+        Ok(closed.map(|closed| (closed.transmission, Standing::Closed(closed.ending))))
+    }
+
+    /// Two that come at once are judged one after the other.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(
+        &self,
+        evidence: &[u8],
+        delivered: Delivered,
+        ending: Ending,
+        before: Standing,
+    ) -> Result<(), LedgerError> {
+        match delivered.transmission.transmission.clone() {
+            Some(id) => id.during(|| self.close_followed(evidence, delivered, ending, before)),
+            None => self.close_followed(evidence, delivered, ending, before),
+        }
+    }
+
+    fn close_followed(
+        &self,
+        evidence: &[u8],
+        delivered: Delivered,
+        ending: Ending,
+        before: Standing,
+    ) -> Result<(), LedgerError> {
         let transmission = &delivered.transmission;
-        let record = Transmission {
-            message_id: transmission.message_id.clone(),
-            sender: transmission.sender.clone(),
-            recipient: transmission.recipient.clone(),
-            sent: transmission.sent,
-            delivered: delivered.at,
-            content_digest: transmission.content_digest.parse().unwrap_or_else(|_| Digest256::of(b"")),
-            confirmation_digest: Digest256::of(confirmation),
-            outcome: if delivered.failure.is_none() { Outcome::Delivered } else { Outcome::Failed },
+        let event = match ending {
+            Ending::Delivered => history::Event::Retrieval,
+            Ending::Returned => history::Event::NonDelivery,
+            Ending::Refused => history::Event::Refusal,
         };
-        let ending = match &delivered.failure {
-            None => Ending::Printed(delivered.at),
-            Some(why) => Ending::Returned(why),
+        let record = Box::new(transmission.record(event, delivered.at).with_evidence(evidence));
+        let record = Owed::Record { record, transmission: transmission.transmission.clone() };
+        let outcome = match &delivered.failure {
+            None => notification::Ending::Printed(delivered.at),
+            Some(why) => notification::Ending::Returned(why),
         };
         let told = transmission.wanted.as_ref().map_or_else(Vec::new, |wanted| {
-            notification::mails(&self.office, wanted, &transmission.message_id, &transmission.recipient, ending)
+            notification::mails(&self.office, wanted, &transmission.message_id, &transmission.recipient, outcome)
         });
-        if !self.office.ledger.close(&self.office.ledger_key(), &delivered, &Owed::History(record), &told)? {
+        let alarm = delivered.failure.is_some().then(|| Alarm {
+            sender: transmission.sender.clone(),
+            recipient: transmission.recipient.clone(),
+            refused: delivered.refused,
+        });
+        let at = self.office.seams.clock.now();
+        let closed = Closed { transmission: transmission.clone(), ending, at };
+        let closing = Closing {
+            closed: &closed,
+            report: &delivered,
+            record: &record,
+            notifications: &told,
+            alarm: alarm.as_ref(),
+        };
+        let was = match before {
+            Standing::Open { .. } => None,
+            Standing::Closed(ending) => Some(ending),
+        };
+        if !self.office.ledger.close(&self.office.ledger_key(), closing, was)? {
             return Ok(());
         }
         if !told.is_empty() {
@@ -199,72 +304,40 @@ impl Confirmations {
             self.office.did(&["D1"], kept);
         }
         let (id, recipient) = (&transmission.message_id, &transmission.recipient);
-        match &delivered.failure {
-            None => self.office.did(&["D1", "C9"], format!("{id} is confirmed by {recipient}")),
-            Some(why) => {
-                self.office.failed("SEND-004", format!("{id} came back from {recipient}: {why}"));
-                self.office.tell(Event::Returned(recipient.clone()));
+        match (&delivered.failure, alarm) {
+            (Some(why), Some(alarm)) => {
+                let how = if alarm.refused { "was refused by" } else { "came back from" };
+                let code = if alarm.refused { "SEND-007" } else { "SEND-004" };
+                self.office.failed(code, format!("{id} {how} {recipient}: {why}"));
+                self.office.tell(Event::Failed(alarm));
+            }
+            _ => {
+                let how = match delivered.remark {
+                    None => "",
+                    Some(Remark::Late) => ", late",
+                    Some(Remark::AfterAll) => ", after it was reported as not delivered",
+                };
+                self.office.did(&["D1", "C9"], format!("{id} is confirmed by {recipient}{how}"));
+                if delivered.remark == Some(Remark::AfterAll) {
+                    self.office
+                        .tell(Event::FailedNot { recipient: recipient.clone(), sender: transmission.sender.clone() });
+                }
             }
         }
+        reports::report_if_due(&self.office)?;
+        // It is owed to the history now; what was overdue is so no more, and a batch may have begun.
         self.office.owed.notify_one();
-        self.report_if_due()
-    }
-
-    /// C10, C11: when the preset number of confirmations is there, one report lists them all.
-    fn report_if_due(&self) -> Result<(), LedgerError> {
-        let waiting = self.office.ledger.unreported()?;
-        // Good news may be collected; what came back has to be known at once.
-        let urgent = waiting.iter().any(|(_, delivered)| delivered.failure.is_some());
-        if !urgent && waiting.len() < self.office.config.confirmations.batch.max(1) {
-            return Ok(());
-        }
-        let count = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
-        let waiting = waiting.get(..report::MAX_DELIVERIES).unwrap_or(&waiting);
-        let good = waiting.iter().filter(|(_, delivered)| delivered.failure.is_none()).count();
-        let ids: Vec<String> = waiting.iter().map(|(id, _)| id.clone()).collect();
-        match self.report_mail(waiting) {
-            Ok(mail) => {
-                self.office.ledger.report(&self.office.ledger_key(), &mail, &ids)?;
-                self.office
-                    .did(&["C10", "C11"], format!("a delivery report with {count} entries waits for the terminal"));
-                self.office.tell(Event::Delivered(u32::try_from(good).unwrap_or(u32::MAX)));
-            }
-            Err(why) => self.office.failed("REPORT-001", why),
-        }
         Ok(())
     }
+}
 
-    fn report_mail(&self, waiting: &[(String, Delivered)]) -> Result<String, String> {
-        let words = |error: &dyn std::fmt::Display| error.to_string();
-        let deliveries: Vec<report::Delivery> = waiting
-            .iter()
-            .map(|(_, delivered)| report::Delivery {
-                recipient: delivered.transmission.recipient.clone(),
-                recipient_name: delivered.recipient_name.clone(),
-                sent: self.office.local(delivered.transmission.sent),
-                delivered: if delivered.failure.is_none() { self.office.local(delivered.at) } else { String::new() },
-                message_id: delivered.transmission.message_id.clone(),
-                pages: delivered.transmission.pages,
-                weakness: match delivered.transmission.protection {
-                    Protection::Signed | Protection::Unbound => None,
-                    Protection::SignedOnly => Some(report::Weakness::Readable),
-                    Protection::Legacy => Some(report::Weakness::OldCipher),
-                    Protection::EncryptedOnly => Some(report::Weakness::Unsigned),
-                },
-                outcome: delivered.failure.clone().map_or(report::Outcome::Delivered, report::Outcome::Failed),
-            })
-            .collect();
-        let language = match self.office.config.language {
-            Language::Japanese => report::Language::Japanese,
-            Language::English => report::Language::English,
-        };
-        let resolution = self.office.config.confirmations.report_resolution.page();
-        let pages = report::delivery_report(&deliveries, language, &self.office.config.office);
-        let pages: Vec<Page> = pages.iter().map(|page| page.at(resolution)).collect();
-        let address = Address::parse(&format!("sealfax@{}", self.office.host())).map_err(|e| words(&e))?;
-        let own = Mailbox { name: Some("Sealfax".into()), address };
-        let octets = outer::fax_mail(&self.office, own.clone(), vec![own], "Delivery report", &pages)?;
-        String::from_utf8(octets).map_err(|e| words(&e))
+/// What is known of a transmission, for the judge.
+fn known((transmission, standing): &(OpenTransmission, Standing)) -> Known<'_> {
+    Known {
+        message_id: &transmission.message_id,
+        recipient: &transmission.recipient,
+        content_digest: &transmission.content_digest,
+        standing: *standing,
     }
 }
 

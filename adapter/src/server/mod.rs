@@ -3,3 +3,6 @@
 pub mod confirmations;
 pub mod notices;
 pub mod outbox;
+mod receipts;
+mod registering;
+mod reports;

@@ -1,5 +1,5 @@
 //! The adapter as a service of its host: tells systemd that it is ready, how it is and that it stops (sd_notify(3)), feeds the
-//! watchdogs while the workers tick, and ends when it is told to or when a worker ended.
+//! watchdogs while no worker is stuck, and ends when it is told to or when a worker ended.
 
 mod hardware_watchdog;
 mod log;

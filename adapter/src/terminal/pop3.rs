@@ -173,6 +173,12 @@ impl Maildrop for Drop {
         }
     }
 
+    fn unusable(&mut self, index: usize, code: &'static str) {
+        if let (Some(Item::Opened(mail)), Some(visit)) = (self.items.get(index), &self.visit) {
+            visit.unprintable(mail.id, code);
+        }
+    }
+
     /// QUIT. What was retrieved completely was printed: the terminal does not hand it back.
     async fn commit(mut self: Box<Self>, outcome: Outcome) -> Result<(), Refusal> {
         let mut reports = false;

@@ -2,6 +2,7 @@
 //! certificate and good signature, and nothing is lost.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod alarms;
 mod witness;
 mod world;
 
@@ -468,6 +469,43 @@ fn what_came_without_a_signature_is_printed_as_such_though_the_rest_was_signed()
         desk.handle(at, Event::Receiving(ReceivingEvent::Confirmed(mail, true)));
     }
     assert_eq!(desk.screen(at), Screen::DoneUnsigned { documents: 2 });
+}
+
+#[test]
+fn what_the_machine_cannot_print_is_told_and_keeps_nothing_else_from_being_printed() {
+    let at = At::ZERO;
+    let mut desk = new_desk();
+    desk.handle(at, Event::Receiving(ReceivingEvent::Notice(owner(1))));
+    accepted(&mut desk, at, 1);
+    let (session, good, bad) = (SessionId(1), MailId(1), MailId(2));
+    asks_again(desk.handle(at, Event::Receiving(ReceivingEvent::Receive(session))));
+    desk.handle(at, Event::Card(1, CardInput::CertificateValid));
+    let unprintable = || Event::Receiving(ReceivingEvent::Unprintable(bad, "FAX-062"));
+    // Before it was handed over nobody can say so.
+    assert!(desk.handle(at, unprintable()).is_empty());
+    for event in [
+        ReceivingEvent::Fetched(session, vec![(good, Fetched::Sealed), (bad, Fetched::Sealed)]),
+        ReceivingEvent::Decrypted(good, Ok(Protection::Signed)),
+        ReceivingEvent::SenderCertificate(good, Ok(())),
+        ReceivingEvent::Verified(good, Ok(Protection::Signed)),
+        ReceivingEvent::Decrypted(bad, Ok(Protection::Signed)),
+        ReceivingEvent::SenderCertificate(bad, Ok(())),
+        ReceivingEvent::Verified(bad, Ok(Protection::Signed)),
+    ] {
+        desk.handle(at, Event::Receiving(event));
+    }
+    desk.handle(at, unprintable());
+    let taken = orders(desk.handle(at, Event::Receiving(ReceivingEvent::Taken(session, vec![good, bad]))));
+    assert_eq!(
+        taken,
+        [show(Action::Receiving(ReceivingAction::Confirm(good)))],
+        "what was not printed is not confirmed"
+    );
+    let settled = orders(desk.handle(at, Event::Receiving(ReceivingEvent::Confirmed(good, true))));
+    assert!(settled.contains(&show(Action::Receiving(ReceivingAction::Settle(session, vec![good])))), "{settled:?}");
+    assert_eq!(desk.screen(at), Screen::CannotOpen { code: "FAX-062" });
+    desk.handle(at, Event::Card(1, CardInput::Removed));
+    assert_eq!(desk.screen(at), Screen::Idle, "it was told: the lamp goes out");
 }
 
 fn pin_entered() -> Event {

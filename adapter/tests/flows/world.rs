@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use sealfax_adapter::flow::card_session::CardInput;
+use sealfax_adapter::flow::confirming::Alarm;
 use sealfax_adapter::flow::desk::{Action, Desk, Event};
 use sealfax_adapter::flow::receiving::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
 use sealfax_adapter::flow::sending::{DocumentId, SendingAction, SendingEvent};
@@ -80,9 +81,14 @@ fn any_event() -> impl Strategy<Value = Event> {
             .prop_map(|(id, r, with)| Event::Receiving(ReceivingEvent::Verified(id, r.map(|()| with)))),
         4 => (session.clone(), prop::collection::vec(mail.clone(), 0..3))
             .prop_map(|(id, taken)| Event::Receiving(ReceivingEvent::Taken(id, taken))),
+        1 => mail.clone().prop_map(|id| Event::Receiving(ReceivingEvent::Unprintable(id, "FAX-062"))),
         1 => session.prop_map(|id| Event::Receiving(ReceivingEvent::TerminalLeft(id))),
         4 => (mail, any::<bool>()).prop_map(|(id, queued)| Event::Receiving(ReceivingEvent::Confirmed(id, queued))),
         2 => Just(Event::Tick),
+        1 => (0usize..3, 0usize..3, any::<bool>()).prop_map(|(from, to, refused)| Event::Failed(Alarm {
+            sender: PEOPLE[from].into(), recipient: PEOPLE[to].into(), refused })),
+        1 => (0u32..3).prop_map(|count| Event::Overdue { count, since: Duration::from_secs(90) }),
+        1 => Just(Event::Button),
     ]
 }
 

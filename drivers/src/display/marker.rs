@@ -34,7 +34,7 @@ pub struct Marker {
 }
 
 /// Each state's number; numbers are never given away again.
-const KINDS: [(ScreenKind, u8); 30] = [
+const KINDS: [(ScreenKind, u8); 31] = [
     (ScreenKind::Idle, 1),
     (ScreenKind::Arrived, 2),
     (ScreenKind::Pin, 3),
@@ -65,6 +65,7 @@ const KINDS: [(ScreenKind, u8); 30] = [
     (ScreenKind::DoneUnbound, 28),
     (ScreenKind::DoneReadable, 29),
     (ScreenKind::SentReadable, 30),
+    (ScreenKind::StillWaiting, 31),
 ];
 
 impl Marker {

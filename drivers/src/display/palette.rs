@@ -44,6 +44,7 @@ pub fn field(kind: ScreenKind) -> Pair {
         K::Idle => DARK,
         K::Diagnosis => EDGE,
         K::Arrived
+        | K::StillWaiting
         | K::Held
         | K::Overdue
         | K::CertificateChanged

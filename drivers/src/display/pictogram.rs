@@ -196,6 +196,10 @@ impl<'a> Pen<'a> {
                 self.disc_with(self.pair.ink, (0.0, 0.0), 7.0);
             }
             K::Arrived => self.envelope(),
+            K::StillWaiting => {
+                self.envelope();
+                self.badge(|pen| pen.exclamation());
+            }
             K::Pin => self.keypad(),
             K::Person => {
                 for (radius, down) in [(46.0, 0.0), (31.0, 4.0), (16.0, 8.0)] {

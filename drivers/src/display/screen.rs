@@ -38,6 +38,8 @@ pub enum NotSent {
     Refused(u16),
     /// The mail was on its way and came back from these addresses.
     Returned(Vec<String>),
+    /// These recipients signed that they did not take it.
+    Declined(Vec<String>),
     /// The card was not inserted in time.
     CardDidNotCome,
     /// The card was pulled before the document was sealed.
@@ -96,6 +98,13 @@ pub enum Screen {
     Arrived {
         /// Display names.
         names: Vec<String>,
+    },
+    /// ST903, and for long: nobody came with their card.
+    StillWaiting {
+        /// Display names.
+        names: Vec<String>,
+        /// How long the first document has waited.
+        since: Duration,
     },
     /// Enter the PIN.
     Pin {
@@ -268,11 +277,12 @@ pub enum ScreenKind {
     DoneUnbound,
     DoneReadable,
     SentReadable,
+    StillWaiting,
 }
 
 impl ScreenKind {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Idle,
         Self::Arrived,
         Self::Pin,
@@ -303,6 +313,7 @@ impl ScreenKind {
         Self::DoneUnbound,
         Self::DoneReadable,
         Self::SentReadable,
+        Self::StillWaiting,
     ];
 
     /// The state of this name.
@@ -343,6 +354,7 @@ impl ScreenKind {
             Self::DoneUnbound => "done-unbound",
             Self::DoneReadable => "done-readable",
             Self::SentReadable => "sent-readable",
+            Self::StillWaiting => "still-waiting",
         }
     }
 }
@@ -381,6 +393,7 @@ impl Screen {
             Self::DoneUnbound { .. } => ScreenKind::DoneUnbound,
             Self::DoneReadable { .. } => ScreenKind::DoneReadable,
             Self::SentReadable => ScreenKind::SentReadable,
+            Self::StillWaiting { .. } => ScreenKind::StillWaiting,
         }
     }
 }

@@ -8,6 +8,8 @@ use crate::lamp::LampPattern;
 
 /// From one call of waiting documents to the next.
 const EVERY_MINUTE: Duration = Duration::from_secs(60);
+/// The same when nobody came for long.
+const LOUDER: Duration = Duration::from_secs(15);
 /// From one call of unconfirmed deliveries to the next.
 const EVERY_HOUR: Duration = Duration::from_secs(3600);
 
@@ -28,7 +30,7 @@ impl Screen {
             | Self::Delivered { .. }
             | Self::Diagnosis { .. } => LampPattern::Off,
             Self::Arrived { .. } | Self::WrongCard { .. } | Self::Held { .. } => LampPattern::HZ_1,
-            Self::PressReceive { .. } => LampPattern::HZ_2,
+            Self::PressReceive { .. } | Self::StillWaiting { .. } => LampPattern::HZ_2,
             Self::CannotOpen { .. } | Self::NotGenuine { .. } => LampPattern::HZ_4,
             Self::Overdue { .. } | Self::CertificateChanged { .. } => LampPattern::HZ_1_SLOW,
             Self::Pin { .. }
@@ -48,6 +50,7 @@ impl Screen {
     pub fn buzzer(&self) -> BuzzerSignal {
         match self {
             Self::Arrived { .. } => BuzzerSignal::TwoShort { repeat: Some(EVERY_MINUTE) },
+            Self::StillWaiting { .. } => BuzzerSignal::TwoShort { repeat: Some(LOUDER) },
             Self::Overdue { .. } => BuzzerSignal::TwoShort { repeat: Some(EVERY_HOUR) },
             Self::Held { .. } | Self::CertificateChanged { .. } => BuzzerSignal::TwoShort { repeat: None },
             Self::Pin { entered, .. } if *entered > 0 => BuzzerSignal::Click,

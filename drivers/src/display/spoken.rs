@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const LONGEST: usize = 400;
 
 /// How the words of the phrases are read: the voice knows no kanji.
-const READINGS: [(&str, &str); 14] = [
+const READINGS: [(&str, &str); 15] = [
     ("親展文書", "しんてんぶんしょ"),
     ("送信者", "そうしんしゃ"),
     ("管理者", "かんりしゃ"),
@@ -29,6 +29,7 @@ const READINGS: [(&str, &str); 14] = [
     ("確認", "かくにん"),
     ("連絡", "れんらく"),
     ("届", "とど"),
+    ("待", "ま"),
     ("入", "い"),
     ("押", "お"),
     ("開", "ひら"),
@@ -50,8 +51,10 @@ pub trait Voice: Send {
 /// What is said of a screen; `None`: it is no alert.
 pub fn announcement(screen: &Screen, language: Language) -> Option<String> {
     use ScreenKind as K;
-    let alert =
-        matches!(screen.kind(), K::Arrived | K::Held | K::WrongCard | K::PressReceive | K::CannotOpen | K::NotGenuine);
+    let alert = matches!(
+        screen.kind(),
+        K::Arrived | K::StillWaiting | K::Held | K::WrongCard | K::PressReceive | K::CannotOpen | K::NotGenuine
+    );
     let Words { names, first, .. } = alert.then(|| screen.words(language))?;
     let phrase = |read: &dyn Fn(&str) -> String| {
         let parts = [&first.headline, &first.instruction].into_iter().filter(|part| !part.is_empty());
@@ -232,6 +235,7 @@ mod tests {
         let all: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         vec![
             Screen::Arrived { names: all.clone() },
+            Screen::StillWaiting { names: all.clone(), since: Duration::from_secs(600) },
             Screen::WrongCard { names: all.clone() },
             Screen::PressReceive { name: all[0].clone(), documents: 3 },
             Screen::Held { left: Duration::from_secs(100) },
@@ -247,6 +251,7 @@ mod tests {
         };
         let japanese = [
             "さとう はなこさま、Annaさま、しんてんぶんしょがとどいています。 カードをいれてください",
+            "さとう はなこさま、Annaさま、しんてんぶんしょがまっています。 カードをいれてください",
             "さとう はなこさま、Annaさま、このカードはあてさきのかたのものではありません",
             "さとう はなこさま、ファクスのじゅしんボタンをおしてください",
             "カードをいれるとそうしんします",
@@ -256,6 +261,7 @@ mod tests {
         assert_eq!(said(alerts(&["さとう はなこ", "Anna"]), Language::Japanese), japanese);
         let english = [
             "Hanako Sato, Anna. A confidential document is waiting. Insert your card",
+            "Hanako Sato, Anna. A confidential document is still waiting. Insert your card",
             "Hanako Sato, Anna. This card is not the addressee's",
             "Hanako Sato. Press RECEIVE on the fax machine",
             "Insert your card to send",

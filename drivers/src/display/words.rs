@@ -79,7 +79,7 @@ impl Screen {
 
     fn names(&self) -> (Vec<String>, usize) {
         let all: &[String] = match self {
-            Self::Arrived { names } | Self::WrongCard { names } => names,
+            Self::Arrived { names } | Self::StillWaiting { names, .. } | Self::WrongCard { names } => names,
             Self::Pin { name, .. }
             | Self::Person { name, .. }
             | Self::PressReceive { name, .. }
@@ -104,6 +104,13 @@ impl Screen {
                 say("親展文書が届いています。", "カードを入れてください", ""),
                 say("A confidential document is waiting.", "Insert your card", ""),
             ),
+            Self::StillWaiting { since, .. } => {
+                let (ja, en) = span(*since);
+                (
+                    say("親展文書が待っています。", "カードを入れてください", &format!("{ja}経過")),
+                    say("A confidential document is still waiting.", "Insert your card", &format!("for {en}")),
+                )
+            }
             Self::Pin { tries_left, .. } => (
                 say("", "暗証番号を入力してください", &ja_left(*tries_left)),
                 say("", "Enter your PIN", &en_tries(*tries_left)),
@@ -224,6 +231,10 @@ impl Screen {
                     ja.sentence = format!("{name} 様 {}", ja.sentence);
                     en.sentence = format!("{name}, a confidential document is waiting. Insert your card");
                 }
+                Self::StillWaiting { .. } => {
+                    ja.sentence = format!("{name} 様 {}", ja.sentence);
+                    en.sentence = format!("{name}, a confidential document is still waiting. Insert your card");
+                }
                 Self::Ready { .. } => {
                     ja.sentence = format!("{name} 様 {}", ja.sentence);
                     en.sentence = format!("You can send, {name}");
@@ -239,6 +250,11 @@ impl Screen {
             }
             Self::PinWrong { tries_left } => en.sentence = format!("Wrong PIN, {tries_left} left"),
             Self::PinBlocked => "Blocked, see your administrator".clone_into(&mut en.sentence),
+            Self::StillWaiting { since, .. } => {
+                let (ja_long, en_long) = span(*since);
+                ja.sentence = format!("{}（{ja_long}経過）", ja.sentence);
+                en.sentence = format!("{}, for {en_long}", en.sentence);
+            }
             Self::Delivered { .. } => en.sentence.push_str(", report printing"),
             _ => {}
         }
@@ -374,6 +390,13 @@ fn not_sent(why: &NotSent) -> (Phrase, Phrase) {
             (
                 say(&format!("届きませんでした: {list}"), "報告書を印刷します", ""),
                 say(&format!("Not delivered to {list}."), "A report is printed", ""),
+            )
+        }
+        NotSent::Declined(addresses) => {
+            let list = first_of(addresses);
+            (
+                say(&format!("受け取りを拒否されました: {list}"), "報告書を印刷します", ""),
+                say(&format!("Refused by {list}."), "A report is printed", ""),
             )
         }
         NotSent::ServerUnreachable => (

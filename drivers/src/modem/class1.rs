@@ -281,6 +281,7 @@ impl FaxLine for Class1 {
             pages: (0..document.pages()).map(|page| document.wants(page)).collect(),
             subaddress: subaddress.map(str::to_owned),
             password: None,
+            only_for: document.only_for().map(<[String]>::to_vec),
         });
         let result = self.send(&mut machine, document).await;
         if let Err(error) = self.hang_up().await {

@@ -118,6 +118,12 @@ pub enum EndReason {
     /// The tray did not accept what came.
     #[error("the document was received and not accepted")]
     Refused,
+    /// The far end is none of those that the document may go to.
+    #[error("who answered says {}, and the document is not for that machine", .says.as_deref().unwrap_or("no number"))]
+    WrongMachine {
+        /// Its number (CSI).
+        says: Option<String>,
+    },
     /// A page without end.
     #[error("a page does not end")]
     PageTooLong,
@@ -158,6 +164,7 @@ impl EndReason {
             Self::Refused => "FAX-051",
             Self::PageTooLong => "FAX-052",
             Self::CallTooLong => "FAX-053",
+            Self::WrongMachine { .. } => "FAX-054",
         }
     }
 
@@ -224,6 +231,10 @@ impl EndReason {
             }
             Self::Document { .. } => ("look at the document", "原稿を確認してください"),
             Self::Refused => ("see the message before this one", "直前のメッセージを確認してください"),
+            Self::WrongMachine { .. } => (
+                "set the machine's own number as `machine` or `callers` have it, or correct these",
+                "ファクス機の発信元番号と設定を確認してください",
+            ),
             Self::PageTooLong | Self::CallTooLong => {
                 ("send fewer or shorter pages in one call", "ページを分けて送信してください")
             }
@@ -325,6 +336,7 @@ mod tests {
             EndReason::Refused,
             EndReason::PageTooLong,
             EndReason::CallTooLong,
+            EndReason::WrongMachine { says: None },
         ]
     }
 

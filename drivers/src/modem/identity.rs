@@ -18,6 +18,19 @@ impl Identity {
     }
 }
 
+/// A number without what stands in it for the eye, `+` and at most 20 digits, `#` and `*`; `None` if it is none.
+pub fn plain_number(text: &str) -> Option<String> {
+    let number: String = text.chars().filter(|c| !" -.()/".contains(*c)).collect();
+    let rest = number.strip_prefix('+').unwrap_or(&number);
+    let good = (1..=20).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit() || b == b'#' || b == b'*');
+    good.then_some(number)
+}
+
+/// Whether two spellings are one number.
+pub fn same_number(one: &str, other: &str) -> bool {
+    plain_number(one).is_some_and(|one| plain_number(other) == Some(one))
+}
+
 /// What a station can do, as receiver and as sender. What every machine can do need not be listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Capabilities {

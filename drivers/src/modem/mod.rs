@@ -41,6 +41,12 @@ pub trait Document: Send {
     /// What page `page` (counted from 0) is, before anything was agreed.
     fn wants(&self, page: usize) -> PageWish;
 
+    /// The numbers of the machines that it may go to, of which the far end has to say one before it is sent anything; `None`:
+    /// whoever answers may have it.
+    fn only_for(&self) -> Option<&[String]> {
+        None
+    }
+
     /// The octets of page `page` in `format`, the first bit on the line lowest. MH and MR with EOL before each line and
     /// RTC at the end, each line filled up to [`PageFormat::minimum_line_bits`]; MMR with EOFB.
     fn page(&mut self, page: usize, format: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>>;

@@ -8,7 +8,8 @@ pub struct Quirks {
     pub name: &'static str,
     /// What it says of itself contains one of these, in capitals; the first row that fits counts.
     says: &'static [&'static str],
-    /// Sent once after `E0V1Q0`; refused ones do no harm.
+    /// Sent once after `E0V1Q0`; refused ones do no harm. `X4` has the modem listen for the dial tone before it dials and tell
+    /// a busy line from one where nobody lifts.
     pub init: &'static [&'static str],
     /// Asks for the caller's number; the first that is not refused.
     pub caller_id: &'static [&'static str],
@@ -28,7 +29,7 @@ pub struct Quirks {
 const STANDARD: Quirks = Quirks {
     name: "T.31",
     says: &[],
-    init: &["S0=0", "S7=60", "&K3", "&D2", "&C1"],
+    init: &["S0=0", "S7=60", "X4", "&K3", "&D2", "&C1"],
     caller_id: &["+VCID=1", "#CID=1", "*ID1"],
     adaptive: None,
     silence_heard: Some(7),
@@ -45,7 +46,7 @@ pub const TABLE: &[Quirks] = &[
     Quirks {
         name: "USRobotics",
         says: &["U.S. ROBOTICS", "USROBOTICS", "3COM", "SPORTSTER", "COURIER"],
-        init: &["S0=0", "S7=60", "&H1&R2", "&D2", "&C1"],
+        init: &["S0=0", "S7=60", "X4", "&H1&R2", "&D2", "&C1"],
         caller_id: &["#CID=1", "+VCID=1"],
         ..STANDARD
     },
@@ -61,7 +62,7 @@ pub const TABLE: &[Quirks] = &[
     Quirks {
         name: "Lucent",
         says: &["LUCENT", "AGERE", "VENUS"],
-        init: &["S0=0", "S7=60", "\\Q3", "&D2", "&C1"],
+        init: &["S0=0", "S7=60", "X4", "\\Q3", "&D2", "&C1"],
         silence_heard: None,
         ..STANDARD
     },
@@ -69,7 +70,7 @@ pub const TABLE: &[Quirks] = &[
     Quirks {
         name: "MultiTech",
         says: &["MULTITECH", "MULTI-TECH", "MT56", "MT5634", "MT9234"],
-        init: &["S0=0", "S7=60", "&E4&E13", "&D2", "&C1"],
+        init: &["S0=0", "S7=60", "X4", "&E4&E13", "&D2", "&C1"],
         caller_id: &["+VCID=1", "S51=1", "#CID=1"],
         ..STANDARD
     },
@@ -102,6 +103,8 @@ mod tests {
         assert_eq!(Quirks::of("CX93001-EIS_V0.2002-V92").name, "Conexant");
         assert_eq!(Quirks::of("something new"), Quirks::default());
         for row in TABLE {
+            let virtual_line = ["spandsp", "simulated"].contains(&row.name);
+            assert!(virtual_line || row.init.contains(&"X4"), "{}: deaf to tones", row.name);
             assert!(row.silence_sent >= 8, "{}: less than 75 ms", row.name);
         }
     }

@@ -165,6 +165,26 @@ impl ClientTls {
         Ok(Self(Arc::new(config)))
     }
 
+    /// The same, and a server that asks is shown a certificate of one's own: `chain` and `key` in PEM.
+    pub fn with_certificate(
+        anchors: &[u8],
+        chain: &[u8],
+        key: &[u8],
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Self, TlsError> {
+        let chain = certificates(chain).map_err(TlsError::Certificates)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
+        let time = Arc::new(SeamTime(clock.clone()));
+        let refused = |error: rustls::Error| TlsError::Refused(error.to_string());
+        let config = ClientConfig::builder_with_details(Arc::new(ring::default_provider()), time)
+            .with_safe_default_protocol_versions()
+            .map_err(refused)?
+            .with_root_certificates(roots(anchors)?)
+            .with_client_auth_cert(chain, key)
+            .map_err(refused)?;
+        Ok(Self(Arc::new(config)))
+    }
+
     /// Believes everybody: TLS keeps listeners out, and proves nothing (RFC 7435). For mail to servers of which nothing is
     /// known.
     pub fn unproven(clock: &Arc<dyn Clock>) -> Result<Self, TlsError> {

@@ -11,7 +11,7 @@ use sealfax_client::seam::Seams;
 use super::export::{self, Evidence};
 use super::verify::verify;
 use super::view::{Query, State, Transmission};
-use super::{EmbeddedHistory, History, HistoryError, LogSigner, signing};
+use super::{EmbeddedHistory, History, HistoryError, LogSigner, PostgresHistory, signing};
 
 /// `sealfax-mailserver history ...`
 #[derive(Debug, Args)]
@@ -19,6 +19,9 @@ pub struct HistoryArgs {
     /// Folder of the history
     #[arg(long, global = true)]
     data: Option<PathBuf>,
+    /// PostgreSQL, for a history that is kept there; the folder is that of its key
+    #[arg(long, global = true)]
+    database: Option<String>,
     /// Versioned JSON on standard output
     #[arg(long, global = true)]
     json: bool,
@@ -55,6 +58,12 @@ enum HistoryCommand {
         /// A signed file for each transmission into this folder
         #[arg(long)]
         evidence: Option<PathBuf>,
+    },
+    /// Copy all records into an empty folder, to be verified or kept elsewhere (of a folder: the server must not run)
+    Copy {
+        /// The new folder
+        #[arg(long)]
+        to: PathBuf,
     },
     /// Erase who and what of transmissions; the records stay provable (the server must not run)
     Erase {
@@ -123,6 +132,7 @@ impl HistoryArgs {
     pub fn run(self) -> Result<()> {
         let json = self.json;
         let data = self.data;
+        let database = self.database;
         let folder = || data.clone().ok_or_else(|| miette!("which history? give its folder with --data"));
         match self.command {
             HistoryCommand::Key => {
@@ -144,11 +154,11 @@ impl HistoryArgs {
                 }
             }
             HistoryCommand::List(selection) => {
-                let (history, _) = open(&folder()?)?;
+                let (history, _) = open(&folder()?, database.as_deref())?;
                 list(&history.find(&selection.query()?, usize::MAX).into_diagnostic()?, json)
             }
             HistoryCommand::Export { selection, csv, evidence } => {
-                let (history, signer) = open(&folder()?)?;
+                let (history, signer) = open(&folder()?, database.as_deref())?;
                 let found = history.find(&selection.query()?, usize::MAX).into_diagnostic()?;
                 if csv.is_none() && evidence.is_none() {
                     return Err(miette!("where to? give --csv FILE or --evidence FOLDER"));
@@ -159,10 +169,24 @@ impl HistoryArgs {
                     file.flush().into_diagnostic()?;
                     eprintln!("{} transmissions in {}", found.len(), path.display());
                 }
-                evidence.map_or(Ok(()), |folder| evidence_of(&history, &signer, &found, &folder))
+                evidence.map_or(Ok(()), |folder| evidence_of(history.as_ref(), &signer, &found, &folder))
+            }
+            HistoryCommand::Copy { to } => {
+                let (history, _) = open(&folder()?, database.as_deref())?;
+                std::fs::create_dir_all(&to).into_diagnostic()?;
+                let path = to.join(super::embedded::FILE);
+                let file = std::fs::File::create_new(&path).into_diagnostic();
+                let file =
+                    file.wrap_err_with(|| format!("cannot make {}; the folder has to be empty", path.display()))?;
+                let mut file = std::io::BufWriter::new(file);
+                let records = export::log(history.as_ref(), &mut file).into_diagnostic()?;
+                file.into_inner().into_diagnostic()?.sync_all().into_diagnostic()?;
+                std::fs::copy(folder()?.join(signing::PUBLIC), to.join(signing::PUBLIC)).into_diagnostic()?;
+                eprintln!("{records} records in {}", to.display());
+                Ok(())
             }
             HistoryCommand::Erase { selection, yes } => {
-                let (history, _) = open(&folder()?)?;
+                let (history, _) = open(&folder()?, database.as_deref())?;
                 let query = selection.query()?;
                 if query == Query::default() {
                     return Err(miette!("that would be all; say which, for example with --until or --party"));
@@ -280,7 +304,7 @@ fn whole(folder: &Path, key: &LogKey, seen: &[PathBuf], json: bool) -> Result<()
 }
 
 /// The history itself, which the server must not have open.
-fn open(folder: &Path) -> Result<(EmbeddedHistory, LogSigner)> {
+fn open(folder: &Path, database: Option<&str>) -> Result<(Box<dyn History>, LogSigner)> {
     let seams = Seams::system();
     let public = std::fs::read_to_string(folder.join(signing::PUBLIC))
         .into_diagnostic()
@@ -288,8 +312,16 @@ fn open(folder: &Path) -> Result<(EmbeddedHistory, LogSigner)> {
     let key = LogKey::parse(&public).into_diagnostic()?;
     let signer = LogSigner::open(folder, key.origin(), seams.entropy.as_ref()).into_diagnostic()?;
     let mut warn = |text: String| eprintln!("{text}");
-    let history =
-        EmbeddedHistory::open(folder, signer.clone(), seams.clock, seams.entropy, &mut warn).into_diagnostic()?;
+    let history: Box<dyn History> = match database {
+        None => {
+            let opened = EmbeddedHistory::open(folder, signer.clone(), seams.clock, seams.entropy, &mut warn);
+            Box::new(opened.into_diagnostic()?)
+        }
+        Some(url) => {
+            let opened = PostgresHistory::open(url, signer.clone(), seams.clock, seams.entropy);
+            Box::new(opened.into_diagnostic()?)
+        }
+    };
     Ok((history, signer))
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use sealfax_client::history::{Digest256, LogKey, Receipt, time_text};
 use serde::Serialize;
 
+use super::embedded::{Part, encode};
 use super::view::Transmission;
 use super::{History, HistoryError, LogSigner};
 
@@ -52,6 +53,30 @@ pub(super) fn csv_rows(transmissions: &[Transmission], to: &mut dyn Write) -> io
         }
     }
     Ok(())
+}
+
+/// Writes all records and the checkpoint over them as a log file: a copy that can be verified, and restored from.
+pub fn log(history: &dyn History, to: &mut dyn Write) -> Result<u64, HistoryError> {
+    const TOGETHER: u64 = 1000;
+    let disk = || HistoryError::disk(std::path::Path::new(super::embedded::FILE));
+    let (head, note) = history.checkpoint()?;
+    let mut octets = Vec::new();
+    for first in (0..head.size).step_by(1000) {
+        for (leaf, personal) in history.stored(first..head.size.min(first + TOGETHER))? {
+            let part = match &personal {
+                Some(personal) => Part::Record { leaf: &leaf, personal },
+                None => Part::Erased(&leaf),
+            };
+            encode(part, &mut octets);
+        }
+        to.write_all(&octets).map_err(disk())?;
+        octets.clear();
+    }
+    if head.size > 0 {
+        encode(Part::Checkpoint(&note), &mut octets);
+    }
+    to.write_all(&octets).map_err(disk())?;
+    Ok(head.size)
 }
 
 /// A cell that no spreadsheet takes for a formula.

@@ -2,7 +2,9 @@
 //! check against one signed line, and which nobody can change unseen.
 //!
 //! The log is a Merkle tree (RFC 9162, 2.1) with checkpoints as signed notes and tiles for monitors (C2SP tlog-checkpoint,
-//! signed-note, tlog-tiles). [`EmbeddedHistory`] keeps it in a folder.
+//! signed-note, tlog-tiles). [`EmbeddedHistory`] keeps it in a folder, [`PostgresHistory`] in a database that several servers share.
+
+use std::ops::Range;
 
 use async_trait::async_trait;
 use sealfax_client::history::{Checkpoint, Digest256, Receipt, Record};
@@ -11,20 +13,25 @@ use tlog_tiles::Tile;
 pub mod cli;
 mod embedded;
 mod error;
-mod export;
+pub mod export;
 mod people;
+mod postgres;
 mod server;
 mod signing;
+#[cfg(any(test, feature = "suite"))]
+pub mod suite;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 mod tiles;
+mod tree;
 pub mod verify;
 mod view;
 mod web;
 
 pub use embedded::EmbeddedHistory;
 pub use error::HistoryError;
+pub use postgres::PostgresHistory;
 pub use server::{HistoryConfig, HistoryServer};
 pub use signing::LogSigner;
 pub use view::{Query, State, Transmission};
@@ -38,7 +45,7 @@ pub struct Acknowledged {
     pub receipt: Receipt,
 }
 
-/// Where a history is kept.
+/// Where a history is kept. What is no `async fn` waits for a disk or a database, and is not for a network thread.
 #[async_trait]
 pub trait History: Send + Sync + std::fmt::Debug {
     /// Takes in `record`; when this returns it is durable, and stands under a signed checkpoint.
@@ -56,8 +63,8 @@ pub trait History: Send + Sync + std::fmt::Debug {
     /// The hashes of a tile that the log has.
     fn tile(&self, tile: &Tile) -> Result<Vec<u8>, HistoryError>;
 
-    /// The hashed part of a record.
-    fn leaf(&self, index: u64) -> Result<String, HistoryError>;
+    /// Leaves and personal parts of these records, as they are hashed; of as many as there are.
+    fn stored(&self, indexes: Range<u64>) -> Result<Vec<(String, Option<String>)>, HistoryError>;
 
     /// The transmissions that `query` selects, newest first, at most `limit`.
     fn find(&self, query: &Query, limit: usize) -> Result<Vec<Transmission>, HistoryError>;

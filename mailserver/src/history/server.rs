@@ -20,7 +20,7 @@ use super::people::{People, Person, Stranger};
 use super::tiles::{self, Asked};
 use super::view::Query;
 use super::web::{Concerned, Pages};
-use super::{EmbeddedHistory, History, HistoryError, LogSigner};
+use super::{EmbeddedHistory, History, HistoryError, LogSigner, PostgresHistory};
 use crate::accounts::Accounts;
 use crate::pages::{Visit, Zone, harden};
 use crate::web::{self, Limits, Peer, ServeError, Served, Shown};
@@ -38,6 +38,9 @@ pub struct HistoryConfig {
     pub http: SocketAddr,
     /// Folder of the history, and of the key that signs it.
     pub data: PathBuf,
+    /// PostgreSQL, for a history of several servers that all have the same key; without it, the folder.
+    #[serde(default)]
+    pub database: Option<String>,
     /// The name that the history signs with, for ever; without it, `host_name`.
     #[serde(default)]
     pub origin: Option<String>,
@@ -127,12 +130,21 @@ impl HistoryServer {
         let signer = LogSigner::open(&config.data, config.origin(), seams.entropy.as_ref())?;
         let key = signer.key().clone();
         let journal = seams.journal.clone();
-        let mut warn = |text: String| journal.security(&config.host_name, "HISTORY-106", text);
-        let history =
-            EmbeddedHistory::open(&config.data, signer, seams.clock.clone(), seams.entropy.clone(), &mut warn)?;
+        let (clock, entropy) = (seams.clock.clone(), seams.entropy.clone());
+        let history: Arc<dyn History> = match &config.database {
+            None => {
+                let mut warn = |text: String| journal.security(&config.host_name, "HISTORY-106", text);
+                Arc::new(EmbeddedHistory::open(&config.data, signer, clock, entropy, &mut warn)?)
+            }
+            Some(url) => {
+                let url = url.clone();
+                let open = move || PostgresHistory::open(&url, signer, clock, entropy);
+                Arc::new(tokio::task::spawn_blocking(open).await.unwrap_or(Err(HistoryError::Closed))?)
+            }
+        };
         let shared = Arc::new(Shared {
             host: config.host_name.clone(),
-            history: Arc::new(history),
+            history,
             key,
             people: People::new(accounts, config.auditors.clone(), config.everybody_reads),
             seams: seams.clone(),
@@ -162,7 +174,7 @@ impl HistoryServer {
 
     /// Every record, oldest first.
     pub fn list(&self) -> Vec<Entry> {
-        self.shared.entries(&Query::default()).unwrap_or_default()
+        entries(self.shared.history.as_ref(), &Query::default()).unwrap_or_default()
     }
 
     /// Stops listening and ends open connections.
@@ -182,12 +194,23 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/tile/{*path}", get(tile))
 }
 
+/// The records of the transmissions that `query` selects, oldest first.
+fn entries(history: &dyn History, query: &Query) -> Result<Vec<Entry>, HistoryError> {
+    let found = history.find(query, MAX_LISTED)?;
+    let mut entries: Vec<Entry> = found.into_iter().flat_map(|transmission| transmission.entries).collect();
+    entries.sort_by_key(|entry| entry.leaf.index);
+    Ok(entries)
+}
+
 impl Shared {
-    fn entries(&self, query: &Query) -> Result<Vec<Entry>, HistoryError> {
-        let found = self.history.find(query, MAX_LISTED)?;
-        let mut entries: Vec<Entry> = found.into_iter().flat_map(|transmission| transmission.entries).collect();
-        entries.sort_by_key(|entry| entry.leaf.index);
-        Ok(entries)
+    /// Asks the history, off the network threads: it waits for a disk or a database.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn History) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        let history = self.history.clone();
+        let joined = tokio::task::spawn_blocking(move || work(history.as_ref())).await;
+        joined.unwrap_or_else(|error| Err(HistoryError::index(error)))
     }
 
     /// What becomes of an error: a constant word to the network, all of it into the journal.
@@ -279,7 +302,10 @@ async fn register(
     let receipt = acknowledged.receipt;
     let size = shared.key.checkpoint(&receipt.proof.checkpoint).map(|head| head.size);
     // Whoever saw more than there is was shown another history, or this one is older than it was.
-    let continues = size.ok().and_then(|size| shared.history.continues(seen, size).ok());
+    let continues = match size {
+        Ok(size) => shared.ask(move |history| history.continues(seen, size)).await.ok(),
+        Err(_) => None,
+    };
     if continues.is_none() {
         let text = format!("{peer} has seen {seen} records, which this history does not continue");
         journal.security(&shared.host, "HISTORY-110", text);
@@ -321,10 +347,7 @@ async fn list(
     };
     let query =
         person.may(Query { sender: selection.sender, recipient: selection.recipient, since, ..Query::default() });
-    let asked = shared.clone();
-    // It may read a lot, and must not hold up other connections meanwhile.
-    let found = tokio::task::spawn_blocking(move || asked.entries(&query)).await;
-    match found.unwrap_or_else(|error| Err(HistoryError::index(error))) {
+    match shared.ask(move |history| entries(history, &query)).await {
         Ok(entries) => {
             let text = format!("{} was shown {} records", person.name, entries.len());
             shared.seams.journal.step(&shared.host, &["T2", "V5"], text);
@@ -344,7 +367,7 @@ async fn receipt(
         Ok(person) => person,
         Err(refused) => return refused,
     };
-    let answer = shared.history.receipt(index).and_then(|receipt| {
+    let answer = shared.ask(move |history| history.receipt(index)).await.and_then(|receipt| {
         let proven = receipt.verify(&shared.key)?;
         let concerns = |address: &str| sealfax_client::lookup::same_address(address, &person.name);
         let theirs =
@@ -363,7 +386,7 @@ async fn receipt(
 }
 
 async fn proof(State(shared): State<Arc<Shared>>, Path(index): Path<u64>) -> Response {
-    match shared.history.receipt(index) {
+    match shared.ask(move |history| history.receipt(index)).await {
         Ok(receipt) => text(receipt.proof.to_string()),
         Err(error) => shared.answer("a proof", &error),
     }
@@ -374,7 +397,7 @@ async fn key(State(shared): State<Arc<Shared>>) -> Response {
 }
 
 async fn checkpoint(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.history.checkpoint() {
+    match shared.ask(|history| history.checkpoint()).await {
         Ok((_, note)) => text(note),
         Err(error) => shared.answer("the checkpoint", &error),
     }
@@ -388,18 +411,19 @@ struct Between {
 }
 
 async fn consistency(State(shared): State<Arc<Shared>>, Parameters(between): Parameters<Between>) -> Response {
-    match shared.history.continues(between.from, between.to) {
+    match shared.ask(move |history| history.continues(between.from, between.to)).await {
         Ok(path) => Json(path).into_response(),
         Err(error) => shared.answer("a consistency proof", &error),
     }
 }
 
 async fn tile(State(shared): State<Arc<Shared>>, Path(path): Path<String>) -> Response {
-    let made = shared.history.checkpoint().and_then(|(head, _)| {
-        let asked = Asked::parse(&path, head.size).ok_or(HistoryError::NoSuchRecord(head.size))?;
-        tiles::octets(shared.history.as_ref(), asked)
+    let made = shared.ask(move |history| {
+        let size = history.checkpoint()?.0.size;
+        let asked = Asked::parse(&path, size).ok_or(HistoryError::NoSuchRecord(size))?;
+        tiles::octets(history, asked)
     });
-    match made {
+    match made.await {
         // A tile of so many hashes never changes.
         Ok(octets) => {
             let kept = (header::CACHE_CONTROL, "public, max-age=86400, immutable");

@@ -71,7 +71,8 @@ impl LogSigner {
     fn parse(text: &str, path: &Path) -> Result<Self, HistoryError> {
         let wrong = |why: &str| HistoryError::Key { path: path.to_owned(), why: why.to_owned() };
         let signer = StandardSigner::new(text).map_err(|error| wrong(&error.to_string()))?;
-        let octets = text.rsplit_once('+').and_then(|(_, key)| STANDARD.decode(key).ok()).map(Zeroizing::new);
+        // PRIVATE, KEY, the name, its hash; and what follows may have plus signs of its own.
+        let octets = text.splitn(5, '+').nth(4).and_then(|key| STANDARD.decode(key).ok()).map(Zeroizing::new);
         let seed = octets.as_deref().and_then(|octets| octets.get(1..)).ok_or_else(|| wrong("it is cut short"))?;
         let public = public_octets(seed).ok_or_else(|| wrong("it is no Ed25519 key"))?;
         let id = key_id(signer.name(), &public);

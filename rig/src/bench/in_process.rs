@@ -147,6 +147,8 @@ fn config(plan: &SitePlan, name: &str) -> Config {
             ocsp: None,
             dns_servers: Vec::new(),
             history: plan.history,
+            history_key: None,
+            history_tls: None,
             anchors: plan.anchors.clone(),
             intermediates: Some(plan.intermediates.clone()),
         },
@@ -155,6 +157,8 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         card: CardConfig::default(),
         sending: SendingConfig { hold_seconds: plan.hold.as_secs() },
         confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },
+        notices: Default::default(),
+        status: None,
         gpio: None,
         display: None,
         person: None,
@@ -172,6 +176,7 @@ fn modem(plan: &SitePlan) -> ModemConfig {
         numbers: Some(numbers_file(plan)),
         gateway: None,
         callers: Vec::new(),
+        private: false,
         redial_seconds: 1,
     }
 }

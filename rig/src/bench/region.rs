@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sealfax_adapter::config::{CorrespondentsConfig, TrustConfig};
-use sealfax_client::history::Entry;
+use sealfax_client::history::{self, Entry};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Seams;
 use sealfax_drivers::card::piv::Algorithm;
@@ -16,6 +16,7 @@ use sealfax_drivers::display::Language;
 use sealfax_mailserver::authority::{Authority, AuthorityOptions, DirectoryConfig, DirectoryServer};
 use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
+use sealfax_mailserver::web;
 
 use super::liar::Liar;
 use super::mail_tls;
@@ -383,10 +384,15 @@ impl Region {
             host_name: "history".into(),
             http: SocketAddr::new(self.address("history")?, HTTP),
             data: self.folder("history"),
-            limits: Default::default(),
+            database: None,
+            origin: None,
+            tls: None,
+            auditors: Vec::new(),
+            everybody_reads: true,
+            limits: web::Limits { body: 256 * 1024, ..web::Limits::default() },
         };
         let seams = self.seams_of("history")?;
-        self.history = Some(HistoryServer::start(config, seams).await.map_err(broken)?);
+        self.history = Some(HistoryServer::start(config, None, seams).await.map_err(broken)?);
         Ok(())
     }
 
@@ -398,9 +404,21 @@ impl Region {
         }
     }
 
-    /// The transmissions in the history.
+    /// How transmissions ended, by the history: printed, returned, refused.
     pub fn history(&self) -> Vec<Entry> {
+        let all = self.history.as_ref().map(HistoryServer::list).unwrap_or_default();
+        let ended = [history::Event::Retrieval, history::Event::NonDelivery, history::Event::Refusal];
+        all.into_iter().filter(|entry| ended.contains(&entry.leaf.event)).collect()
+    }
+
+    /// Everything in the history.
+    pub fn records(&self) -> Vec<Entry> {
         self.history.as_ref().map(HistoryServer::list).unwrap_or_default()
+    }
+
+    /// The public key of the history.
+    pub fn history_key(&self) -> Option<history::LogKey> {
+        self.history.as_ref().map(|server| server.key().clone())
     }
 
     /// Starts an office's mail server for the first time.

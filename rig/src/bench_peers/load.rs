@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What an answer looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1 with Content-Length and status 200.
+    /// HTTP/1 with Content-Length and status 200 or 201.
     Http,
     /// LDAP: entries, then a result that says success.
     Ldap,
@@ -231,7 +231,7 @@ fn step(
 fn http(octets: &[u8]) -> Progress {
     let Some(end) = memchr::memmem::find(octets, b"\r\n\r\n") else { return Progress::More };
     let head = octets.get(..end).unwrap_or_default();
-    if head.get(8..12) != Some(b" 200") {
+    if !matches!(head.get(8..12), Some(b" 200" | b" 201")) {
         return Progress::Wrong;
     }
     let length = head.split(|octet| *octet == b'\n').find_map(|line| {

@@ -5,6 +5,7 @@
 
 mod card;
 mod directory;
+mod history;
 mod lamp;
 pub mod load;
 mod mail;
@@ -151,6 +152,7 @@ pub fn all() -> Vec<Benchmark> {
     vec![
         card::BENCHMARK,
         directory::BENCHMARK,
+        history::BENCHMARK,
         lamp::BENCHMARK,
         mail::BENCHMARK,
         pages::BENCHMARK,

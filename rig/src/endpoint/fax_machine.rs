@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sealfax_adapter::terminal::modem::{Inbound, Outbound};
-use sealfax_drivers::modem::{Class1, FaxError, FaxLine, Identity, Plugged, Sent, simulated};
+use sealfax_drivers::modem::{
+    Class1, Document, FaxError, FaxLine, Identity, PageFormat, PageWish, Plugged, Resolution, Sent, simulated,
+};
 use sealfax_ifax::page::Page;
 use sealfax_ifax::tiff;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -37,6 +39,8 @@ pub enum Telephone {
     Simulated,
     /// The same, but not the office's machine: it says that it is another.
     Stranger,
+    /// The office's machine by its number, whose pages are noise without lines and without end.
+    Garbled,
     /// libspandsp's on a line in a box, whose modem is on a serial port.
     LineBox,
 }
@@ -93,14 +97,14 @@ impl FaxMachine {
         state: &Path,
     ) -> Result<(Self, Box<dyn FaxLine>), PeerError> {
         let (end, line): (FarEnd, Box<dyn FaxLine>) = match kind {
-            Telephone::Simulated | Telephone::Stranger => {
+            Telephone::Simulated | Telephone::Stranger | Telephone::Garbled => {
                 let mut line = simulated::Line::default();
                 (line.seed, line.speed) = (seed, SPEED);
                 let (near, far) = simulated::line(line);
                 let (orders, wanted) = mpsc::unbounded_channel();
                 let out = Arc::<Out>::default();
                 let number = if kind == Telephone::Stranger { "12" } else { MACHINE };
-                let worker = tokio::spawn(work(Class1::new(far), number, wanted, Arc::clone(&out)));
+                let worker = tokio::spawn(work(Class1::new(far), kind, number, wanted, Arc::clone(&out)));
                 (FarEnd::Simulated { orders, out, worker }, Box::new(Class1::new(near)))
             }
             Telephone::LineBox => {
@@ -221,14 +225,24 @@ impl FaxMachine {
 }
 
 /// The simulated machine: one line, on which it calls or is called.
-async fn work(mut line: Class1, number: &str, mut wanted: mpsc::UnboundedReceiver<Order>, out: Arc<Out>) {
+async fn work(
+    mut line: Class1,
+    kind: Telephone,
+    number: &str,
+    mut wanted: mpsc::UnboundedReceiver<Order>,
+    out: Arc<Out>,
+) {
     let me = Identity::new(number);
     loop {
         tokio::select! {
             order = wanted.recv() => {
                 let Some(order) = order else { return };
-                let mut document = Outbound::of_pages(order.pages);
-                let outcome = line.call(ADAPTER, &me, Some(&order.subaddress), &mut document).await;
+                let outcome = if kind == Telephone::Garbled {
+                    line.call(ADAPTER, &me, Some(&order.subaddress), &mut Noise).await
+                } else {
+                    let mut document = Outbound::of_pages(order.pages);
+                    line.call(ADAPTER, &me, Some(&order.subaddress), &mut document).await
+                };
                 let _ = order.told.send(outcome);
             }
             call = line.wait_for_call() => {
@@ -239,5 +253,27 @@ async fn work(mut line: Class1, number: &str, mut wanted: mpsc::UnboundedReceive
                 }
             }
         }
+    }
+}
+
+/// Pages of a machine that is broken, or means ill.
+struct Noise;
+
+impl Document for Noise {
+    fn pages(&self) -> usize {
+        3
+    }
+
+    fn wants(&self, _: usize) -> PageWish {
+        PageWish { width: 1728, resolution: Resolution::Fine }
+    }
+
+    fn page(&mut self, page: usize, _: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {
+        let mut state = 0x9e37_79b9_u32.wrapping_add(u32::try_from(page)?);
+        let mut octet = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        };
+        Ok((0..100_000).map(|_| octet()).collect())
     }
 }

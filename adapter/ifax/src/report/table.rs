@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::{
-    DELIVERED, Delivery, FAILED, LEFT, Language, NOTE, NUMBER, Outcome, PAGES, PRINTED, RESULT, RIGHT, SENT, TO,
-    UNCONFIRMED, Weakness, mark,
+    DELIVERED, Delivery, FAILED, LEFT, Language, NOTE, NUMBER, Outcome, PAGES, PRINTED, REFUSED, RESULT, RIGHT, Remark,
+    SENT, TO, UNCONFIRMED, Weakness, mark,
 };
 use crate::page::Page;
 use crate::text::{Style, draw, draw_cut, draw_right, fill};
@@ -83,6 +83,7 @@ fn summaries(all: &[Delivery]) -> [String; 2] {
     let delivered = count(|outcome| *outcome == Outcome::Delivered);
     let others = [
         (count(|outcome| matches!(outcome, Outcome::Failed(_))), &FAILED),
+        (count(|outcome| matches!(outcome, Outcome::Refused(_))), &REFUSED),
         (count(|outcome| *outcome == Outcome::Unconfirmed), &UNCONFIRMED),
     ];
     let mut japanese = format!("{total}件中 {delivered}件 {}", DELIVERED.0);
@@ -112,15 +113,21 @@ fn count(delivery: &Delivery) -> String {
 }
 
 /// What has to be said of the result beside its word, if anything.
-fn remark(delivery: &Delivery) -> Option<&str> {
-    match &delivery.outcome {
-        Outcome::Failed(reason) => Some(reason),
-        _ => delivery.weakness.map(|weakness| match weakness {
-            Weakness::Unsigned => "署名なし unsigned",
-            Weakness::OldCipher => "旧方式の暗号 old cipher",
-            Weakness::Readable => "暗号化なし not encrypted",
-        }),
+fn remark(delivery: &Delivery) -> Option<String> {
+    if let Outcome::Failed(reason) | Outcome::Refused(reason) = &delivery.outcome {
+        return Some(reason.clone());
     }
+    let remark = delivery.remark.map(|remark| match remark {
+        Remark::Late => "期限後 late",
+        Remark::AfterAll => "不達報告後 after all",
+    });
+    let weakness = delivery.weakness.map(|weakness| match weakness {
+        Weakness::Unsigned => "署名なし unsigned",
+        Weakness::OldCipher => "旧方式の暗号 old cipher",
+        Weakness::Readable => "暗号化なし not encrypted",
+    });
+    let said: Vec<&str> = remark.into_iter().chain(weakness).collect();
+    (!said.is_empty()).then(|| said.join(" / "))
 }
 
 fn two_lines(page: &mut Page, y: u32, number: usize, delivery: &Delivery, language: Language) {
@@ -140,8 +147,8 @@ fn two_lines(page: &mut Page, y: u32, number: usize, delivery: &Delivery, langua
     mark(page, result as i32 + 8, y as i32 + 18, 52, &delivery.outcome);
     let words = delivery.outcome.words();
     draw_cut(page, result + 72, top, RIGHT - result - 72, words.first(language), Style::STRONG);
-    let note = remark(delivery).unwrap_or_else(|| words.second(language));
-    draw_cut(page, result + 72, under, RIGHT - result - 72, note, Style::BODY);
+    let note = remark(delivery).unwrap_or_else(|| words.second(language).to_owned());
+    draw_cut(page, result + 72, under, RIGHT - result - 72, &note, Style::BODY);
 }
 
 fn one_line(page: &mut Page, y: u32, number: usize, delivery: &Delivery, language: Language) {
@@ -183,6 +190,7 @@ mod tests {
             message_id: String::new(),
             pages: None,
             weakness: None,
+            remark: None,
             outcome: Outcome::Delivered,
         };
         for n in [0, 1, 15, 16, 30, 31, 100] {

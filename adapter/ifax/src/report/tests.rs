@@ -13,6 +13,7 @@ fn delivery(name: &str, outcome: Outcome) -> Delivery {
         message_id: "20261122132000.1@ifax.midori-hospital.example".into(),
         pages: Some(2),
         weakness: None,
+        remark: None,
         outcome,
     }
 }

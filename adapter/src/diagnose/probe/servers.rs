@@ -8,7 +8,7 @@ use sealfax_client::http::{self, HttpError, Limits, Server};
 use sealfax_client::ldap::{self, LdapError};
 use sealfax_client::ocsp::asn1::ResponseStatus;
 use sealfax_client::ocsp::{ClockAtFault, OcspError};
-use sealfax_client::seam::Seams;
+use sealfax_client::seam::{Network, Seams};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::super::facts::{
@@ -47,8 +47,9 @@ pub(super) async fn servers(config: &Config, seams: &Seams, card: &[CardCertific
     let network = &config.network;
     let smtp = greeting(config, seams, "smtp", network.smtp, "220");
     let pop3 = greeting(config, seams, "pop3", network.pop3, "+OK");
-    let directory = web(seams, "directory", network.directory);
-    let history = web(seams, "history", network.history);
+    let at = Server::at(network.directory);
+    let directory = web(seams, "directory", seams.network.as_ref(), &at);
+    let history = history(config, seams);
     let (smtp, pop3, directory, history) = tokio::join!(smtp, pop3, directory, history);
     let ((ocsp, card), ldap) = tokio::join!(ocsp(config, seams, card), directory_of_the_site(config, seams));
     let mut servers = vec![smtp, pop3, directory];
@@ -111,10 +112,23 @@ fn printable(octets: &[u8]) -> String {
     text.trim().chars().map(|c| if c.is_control() { '?' } else { c }).take(100).collect()
 }
 
-async fn web(seams: &Seams, role: &str, at: SocketAddr) -> ServerFacts {
-    let mut facts = ServerFacts { role: role.to_owned(), address: at.to_string(), ..ServerFacts::default() };
+/// The history server, the way that records go there. Over TLS, who does not prove its name cannot be told from who is not
+/// there.
+async fn history(config: &Config, seams: &Seams) -> ServerFacts {
+    let address = config.network.history.to_string();
+    match config.network.to_history(&seams.network, &seams.clock) {
+        Ok((network, server)) => web(seams, "history", network.as_ref(), &server).await,
+        Err(error) => {
+            let distrust = Some(Distrust { code: "TLS".to_owned(), why: error.to_string(), of_time: false });
+            ServerFacts { role: "history".to_owned(), address, distrust, ..ServerFacts::default() }
+        }
+    }
+}
+
+async fn web(seams: &Seams, role: &str, network: &dyn Network, server: &Server) -> ServerFacts {
+    let mut facts = ServerFacts { role: role.to_owned(), address: server.addr.to_string(), ..ServerFacts::default() };
     let limits = Limits { time: PATIENCE, ..Limits::default() };
-    match http::get(seams.network.as_ref(), &Server::at(at), "/", "*/*", limits).await {
+    match http::get(network, server, "/", "*/*", limits).await {
         // Whatever it has at that path: it is there, and speaks HTTP.
         Ok(response) => {
             facts.said = format!("HTTP status {}", response.status);

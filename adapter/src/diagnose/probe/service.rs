@@ -95,6 +95,7 @@ pub(super) fn service(root: &Root, config: &Config) -> ServiceFacts {
         ("terminal.smtp", config.terminal.smtp),
         ("terminal.pop3", config.terminal.pop3),
         ("network.notices", Some(config.network.notices)),
+        ("status.listen", config.status.map(|status| status.listen)),
     ];
     let doors = named.into_iter().filter_map(door).collect();
     ServiceFacts { doors, unit: if root.is_real() { unit() } else { None } }

@@ -55,6 +55,8 @@ pub enum ReceivingEvent {
     SenderCertificate(MailId, Result<(), Unfit>),
     /// ST918, ST919.
     Verified(MailId, Result<Protection, Unfit>),
+    /// What was handed over cannot be printed by this terminal, with the code of why.
+    Unprintable(MailId, &'static str),
     /// The terminal said QUIT; these it took completely.
     Taken(SessionId, Vec<MailId>),
     /// The terminal went without QUIT. What it took completely is known to the ledger.

@@ -9,13 +9,14 @@ mod showing;
 mod steps;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sealfax_drivers::display::CardFault;
 
 pub use events::{Fetched, MailId, ReceivingAction, ReceivingEvent, SessionId, Unfit};
 use steps::*;
 
-use super::{CardChange, Owner, Protection};
+use super::{At, CardChange, Owner, Protection};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Progress {
@@ -64,6 +65,10 @@ struct Alert {
     name: String,
     documents: u32,
     order: u64,
+    /// When the first of its documents was announced.
+    arrived: At,
+    /// Since when its recipient was not here.
+    alone: At,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,21 +101,36 @@ pub struct Receiving {
     session: Option<Session>,
     outcome: Option<Outcome>,
     signed: bool,
+    /// After how long without its recipient an alert becomes louder.
+    louder_after: Option<Duration>,
 }
 
 impl Default for Receiving {
     fn default() -> Self {
-        Self { card: Card::Out, alerts: BTreeMap::new(), arrivals: 0, session: None, outcome: None, signed: false }
+        Self {
+            card: Card::Out,
+            alerts: BTreeMap::new(),
+            arrivals: 0,
+            session: None,
+            outcome: None,
+            signed: false,
+            louder_after: None,
+        }
     }
 }
 
 impl Receiving {
+    /// An alert becomes louder when its recipient was not here for so long; zero is never.
+    pub fn louder_after(&mut self, alone: Duration) {
+        self.louder_after = Some(alone).filter(|alone| !alone.is_zero());
+    }
+
     /// One event.
-    pub fn handle(&mut self, event: ReceivingEvent) -> Vec<ReceivingAction> {
+    pub fn handle(&mut self, at: At, event: ReceivingEvent) -> Vec<ReceivingAction> {
         let mut actions = Vec::new();
         match event {
-            ReceivingEvent::Notice(owner) => self.notice(owner, &mut actions),
-            ReceivingEvent::Card(change) => self.card_changed(change, &mut actions),
+            ReceivingEvent::Notice(owner) => self.notice(at, owner, &mut actions),
+            ReceivingEvent::Card(change) => self.card_changed(at, change, &mut actions),
             ReceivingEvent::Receive(id) => self.receive(id, &mut actions),
             ReceivingEvent::Fetched(id, mails) => self.fetched(id, mails, &mut actions),
             ReceivingEvent::FetchFailed(id) => {
@@ -164,6 +184,7 @@ impl Receiving {
                     }
                 }
             }
+            ReceivingEvent::Unprintable(id, code) => self.unprintable(id, code),
             ReceivingEvent::Taken(id, taken) => self.taken(id, &taken, &mut actions),
             ReceivingEvent::TerminalLeft(id) => {
                 // The alert stays: nothing was confirmed, nothing deleted.
@@ -178,7 +199,7 @@ impl Receiving {
     }
 
     /// ST901-ST903.
-    fn notice(&mut self, owner: Owner, actions: &mut Vec<ReceivingAction>) {
+    fn notice(&mut self, at: At, owner: Owner, actions: &mut Vec<ReceivingAction>) {
         self.arrivals += 1;
         let order = self.arrivals;
         self.alerts
@@ -187,11 +208,11 @@ impl Receiving {
                 alert.documents = alert.documents.saturating_add(1);
                 alert.name.clone_from(&owner.name);
             })
-            .or_insert(Alert { name: owner.name, documents: 1, order });
+            .or_insert(Alert { name: owner.name, documents: 1, order, arrived: at, alone: at });
         actions.extend([STEP_902, STEP_903]);
     }
 
-    fn card_changed(&mut self, change: CardChange, actions: &mut Vec<ReceivingAction>) {
+    fn card_changed(&mut self, at: At, change: CardChange, actions: &mut Vec<ReceivingAction>) {
         match change {
             CardChange::Inserted(owner) => {
                 if !self.alerts.is_empty() {
@@ -243,6 +264,12 @@ impl Receiving {
                 }
             }
             CardChange::Out => {
+                // Whoever was here knows; until they are forgotten again it need not be louder.
+                if let Card::Valid(owner) | Card::Rested(owner) = &self.card
+                    && let Some(alert) = self.alerts.get_mut(&owner.address)
+                {
+                    alert.alone = at;
+                }
                 self.card = Card::Out;
                 self.outcome = None;
                 self.abandon(actions);
@@ -379,6 +406,18 @@ impl Receiving {
         let mails = self.session.iter_mut().flat_map(|session| &mut session.mails);
         for mail in mails.filter(|mail| mail.id == id) {
             mail.protection = protection;
+        }
+    }
+
+    /// It stays at the server like a mail that cannot be opened, and is told like one: whoever pressed RECEIVE would wait for
+    /// ever else.
+    fn unprintable(&mut self, id: MailId, code: &'static str) {
+        let handed = self.session.as_mut().filter(|session| session.stage == Stage::Handed);
+        let mail = handed
+            .and_then(|session| session.mails.iter_mut().find(|mail| mail.id == id && mail.progress == Progress::Fit));
+        if let Some(mail) = mail.filter(|mail| mail.kind != Fetched::Printed) {
+            mail.progress = Progress::Unfit;
+            self.outcome = Some(Outcome::Unfit(Unfit::CannotOpen(code)));
         }
     }
 

@@ -3,7 +3,7 @@
 use sealfax_drivers::display::{NotSent, Screen};
 
 use super::{Alert, Card, Fetched, Outcome, Progress, Receiving, Stage, Unfit};
-use crate::flow::Protection;
+use crate::flow::{At, Protection, whole_minutes};
 
 impl Receiving {
     /// The names of those for whom documents wait, in order of arrival.
@@ -19,7 +19,7 @@ impl Receiving {
     }
 
     /// What Fig. 10 has to show now; `None` leaves the screen to others.
-    pub fn screen(&self) -> Option<Screen> {
+    pub fn screen(&self, at: At) -> Option<Screen> {
         if let Some(session) = &self.session
             && self.card != Card::Out
         {
@@ -74,8 +74,24 @@ impl Receiving {
             Card::Pending(owner) if self.alerting() && !self.awaits(owner) => {
                 Some(Screen::WrongCard { names: self.names() })
             }
+            _ if self.loud(at) => {
+                let oldest = self.alerts.values().map(|alert| alert.arrived).min().unwrap_or(at);
+                Some(Screen::StillWaiting { names: self.names(), since: whole_minutes(at.saturating_sub(oldest)) })
+            }
             _ if self.alerting() => Some(Screen::Arrived { names: self.names() }),
             _ => None,
         }
+    }
+
+    /// Whether somebody's documents have waited for so long that the alert is louder.
+    fn loud(&self, at: At) -> bool {
+        let Some(after) = self.louder_after else { return false };
+        self.alerts.values().any(|alert| at.saturating_sub(alert.alone) >= after)
+    }
+
+    /// When the next alert becomes louder.
+    pub fn next_timer(&self, at: At) -> Option<At> {
+        let after = self.louder_after?;
+        self.alerts.values().map(|alert| alert.alone.saturating_add(after)).filter(|louder| *louder > at).min()
     }
 }

@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sealfax_client::smtp_server::{Envelope, Peer, Receiver, ReversePath};
+use sealfax_drivers::modem::identity::same_number;
 use sealfax_drivers::modem::{Arrived, CopyQuality, IncomingCall, PageFormat, Tray};
 use sealfax_ifax::Page;
 use sealfax_ifax::address::{Address, AddressError, Mailbox};
 
 use super::machine::NOWHERE;
-use super::numbers::{Numbers, same_number};
+use super::numbers::Numbers;
 use super::paper::Inbound;
 use crate::office::Office;
 use crate::outer;

@@ -22,6 +22,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(30);
 /// However often it did not take its pages, the machine is called again after this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// A mail of which no pages can be made.
+const UNPRINTABLE: &str = "FAX-062";
 /// The machine as the doors see it: it is no host of any network.
 pub(super) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
@@ -123,7 +125,7 @@ impl Machine {
         // The screen says why nothing is given.
         let Ok(mut drop) = self.door.login(NOWHERE, "", &Password::new(Vec::new())).await else { return false };
         let mut outcome = Outcome::default();
-        let mut all = true;
+        let (mut all, mut told) = (true, false);
         for index in 0..drop.messages().len() {
             // The card was pulled, for one: what is on paper by now is settled.
             let Ok(octets) = drop.retrieve(index).await else {
@@ -137,13 +139,18 @@ impl Machine {
                     outcome.deleted.push(index);
                 }
                 Printed::Not => all = false,
+                // Another call would not do better: the person is told, rather than kept waiting.
+                Printed::Never(code) => {
+                    drop.unusable(index, code);
+                    (all, told) = (false, true);
+                }
                 Printed::Unreachable => {
                     all = false;
                     break;
                 }
             }
         }
-        if !all && outcome.retrieved.is_empty() {
+        if !all && !told && outcome.retrieved.is_empty() {
             drop.abandoned(outcome).await;
         } else if let Err(refusal) = drop.commit(outcome).await {
             self.office.failed("RECV-008", refusal.text);
@@ -154,10 +161,12 @@ impl Machine {
     /// One document, in one call.
     async fn print(&mut self, octets: &[u8]) -> Printed {
         let mut document = match Outbound::of_mail(octets) {
-            Ok(document) => document,
+            Ok(document) if self.config.private => document,
+            // Whoever lifts at a number that was mistyped, or passed on, prints what they get.
+            Ok(document) => document.only_for(self.config.callers()),
             Err(why) => {
-                self.office.failed("FAX-062", format!("a mail that cannot be printed stays where it is: {why}"));
-                return Printed::Not;
+                self.office.failed(UNPRINTABLE, format!("a mail that cannot be printed stays where it is: {why}"));
+                return Printed::Never(UNPRINTABLE);
             }
         };
         let identity = self.identity();
@@ -173,6 +182,12 @@ impl Machine {
                 self.office.failed(error.code(), format!("the fax machine took {confirmed} of {all} page(s): {error}"));
                 self.trouble(Some(&error));
                 // A document that the machine does not like keeps no other from being printed.
+                if matches!(error.reason, EndReason::Document { .. }) {
+                    return Printed::Never(error.code());
+                }
+                if matches!(error.reason, EndReason::WrongMachine { .. }) {
+                    return Printed::Unreachable;
+                }
                 if error.phase().is_none() && error.code() >= "FAX-040" { Printed::Not } else { Printed::Unreachable }
             }
         }
@@ -196,8 +211,10 @@ impl Machine {
 enum Printed {
     /// The machine has confirmed every page.
     Whole,
-    /// This one cannot be printed; others may.
+    /// This one was not printed; others may be, and it may be another time.
     Not,
+    /// This one cannot be printed at all, with the code of why; others may be.
+    Never(&'static str),
     /// The line or the machine failed: no other would come through either.
     Unreachable,
 }

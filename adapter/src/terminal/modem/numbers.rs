@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use sealfax_drivers::modem::identity::plain_number;
 use sealfax_ifax::Address;
 use sealfax_ifax::address::{AddressError, FaxNumber};
 use serde::Deserialize;
@@ -139,11 +140,6 @@ fn at_gateway(global: &str, gateway: &str) -> Option<String> {
     FaxNumber::parse(&address).ok().map(|_| address.to_string())
 }
 
-/// Whether two spellings are one number.
-pub(super) fn same_number(one: &str, other: &str) -> bool {
-    digits(one).is_some_and(|one| digits(other) == Some(one))
-}
-
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Vec<Address>>, NumbersError> {
     let written: BTreeMap<String, Written> = toml::from_str(text)
         .map_err(|source| NumbersError::Form { path: path.to_owned(), source: Box::new(source) })?;
@@ -172,10 +168,7 @@ fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, Vec<Address>>, Numb
 
 /// A number without what stands in it for the eye; `None` if it is none.
 fn digits(text: &str) -> Option<String> {
-    let number: String = text.chars().filter(|c| !" -.()/".contains(*c)).collect();
-    let rest = number.strip_prefix('+').unwrap_or(&number);
-    let good = (1..=20).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit() || b == b'#' || b == b'*');
-    (good && number != EVERYBODY_ELSE).then_some(number)
+    plain_number(text).filter(|number| number != EVERYBODY_ELSE)
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ const WIDTHS: [u32; 3] = [1728, 2048, 2432];
 #[derive(Debug)]
 pub struct Outbound {
     pages: Vec<Page>,
+    /// The machines that it may go to; `None`: whoever answers.
+    machines: Option<Vec<String>>,
 }
 
 /// Why a mail has no pages that can be printed.
@@ -63,12 +65,18 @@ impl Outbound {
         };
         let count = pages.len();
         let headed = |(number, page): (usize, Page)| page.headed(&format!("{heading}  {}/{count}", number + 1));
-        Ok(Self { pages: pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()? })
+        Ok(Self::of_pages(pages.into_iter().enumerate().map(headed).collect::<Result<_, _>>()?))
     }
 
     /// Pages as they are.
     pub fn of_pages(pages: Vec<Page>) -> Self {
-        Self { pages }
+        Self { pages, machines: None }
+    }
+
+    /// The same for nobody else than the machines with these numbers.
+    #[must_use]
+    pub fn only_for(self, machines: Vec<String>) -> Self {
+        Self { machines: Some(machines), ..self }
     }
 }
 
@@ -103,6 +111,10 @@ impl Document for Outbound {
             .map_or((page::A4_WIDTH, page::Resolution::Fine), |page| (page.width(), page.resolution()));
         let width = WIDTHS.into_iter().find(|paper| *paper >= width).unwrap_or(WIDTHS[2]);
         PageWish { width, resolution: on_the_line(resolution) }
+    }
+
+    fn only_for(&self) -> Option<&[String]> {
+        self.machines.as_deref()
     }
 
     fn page(&mut self, page: usize, format: &PageFormat) -> Result<Vec<u8>, Box<dyn std::error::Error + Send + Sync>> {

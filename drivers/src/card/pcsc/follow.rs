@@ -19,8 +19,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Between two looks when PC/SC would answer at once and nothing would come of it.
 const BREATH: Duration = Duration::from_millis(200);
-/// The longest sleep in which PC/SC itself wakes us.
-const SLEEP: Duration = Duration::from_secs(30);
+/// The longest sleep in which PC/SC itself wakes us, also when its daemon ends.
+const SLEEP: Duration = Duration::from_secs(300);
 /// The longest sleep in which it might not: while there is no reader (one may come between a list and the wait for
 /// changes of it), and while a card is in of which no event was counted yet (pcsc-lite does not compare a count of 0, and
 /// would not tell that another took its place).

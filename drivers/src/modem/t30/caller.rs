@@ -11,7 +11,7 @@ use super::{Action, Event, T1, T4, TRIES, answer, command, in_phase, is_endless}
 use crate::modem::error::EndReason;
 use crate::modem::format::{PageFormat, PageWish, Phase, Rate};
 use crate::modem::hdlc::Frame;
-use crate::modem::identity::Identity;
+use crate::modem::identity::{Identity, same_number};
 
 /// How often a page is sent at most.
 const MOST_SENDINGS: u32 = 4;
@@ -29,6 +29,8 @@ pub struct Order {
     pub subaddress: Option<String>,
     /// The password for a transmission (SID).
     pub password: Option<String>,
+    /// Nobody else may have it: the far end has to say one of these numbers (CSI).
+    pub only_for: Option<Vec<String>>,
 }
 
 /// What is waited for.
@@ -232,8 +234,8 @@ impl Caller {
     /// Phase B: who is there.
     fn identified(&mut self, until: Duration, event: Event) -> Action {
         let left = until.saturating_sub(self.now);
-        let frames = match event {
-            Event::Burst { frames, .. } => frames,
+        let (frames, damaged) = match event {
+            Event::Burst { frames, damaged } => (frames, damaged),
             _ if left.is_zero() => {
                 let reason =
                     if self.dis.is_some() { EndReason::Silent(Phase::Negotiation) } else { EndReason::NotAFax };
@@ -257,6 +259,13 @@ impl Caller {
                     return self.close(Err(EndReason::NoSubaddress));
                 }
                 self.dis = Some(dis);
+                if !self.is_the_one() {
+                    // What it said may be among what was lost: it says so once more.
+                    if self.far_end.is_none() && damaged && !left.is_zero() {
+                        return Action::Listen { within: left };
+                    }
+                    return self.close(Err(EndReason::WrongMachine { says: self.far_end.clone() }));
+                }
                 self.trainings = 0;
                 self.train()
             }
@@ -265,6 +274,12 @@ impl Caller {
             _ if left.is_zero() => self.close(Err(EndReason::NotAFax)),
             _ => Action::Listen { within: left },
         }
+    }
+
+    /// Whether the document may go to who answered.
+    fn is_the_one(&self) -> bool {
+        let Some(numbers) = &self.order.only_for else { return true };
+        self.far_end.as_ref().is_some_and(|says| numbers.iter().any(|number| same_number(number, says)))
     }
 
     /// What would be agreed for a page at the best rate that is left.

@@ -23,6 +23,7 @@ fn order(pages: usize) -> Order {
         pages: vec![PageWish { width: 1728, resolution: Resolution::Fine }; pages],
         subaddress: None,
         password: None,
+        only_for: None,
     }
 }
 
@@ -59,6 +60,40 @@ fn caller_after_page(pages: usize, change: impl FnOnce(&mut Capabilities)) -> Ca
     caller.step(now, Event::Done);
     assert!(matches!(caller.step(now, Event::Done), Action::Listen { .. }));
     caller
+}
+
+/// What a far end of this number says first, if that is not lost on the way.
+fn says(number: Option<&str>, damaged: bool) -> Event {
+    let csi = number.map(|number| Frame::new(CSI, text_field(number)));
+    let dis = Frame { fcf: DIS, fif: Dis::field(&Capabilities::default()), last: true };
+    Event::Burst { frames: csi.into_iter().chain([dis]).collect(), damaged }
+}
+
+#[test]
+fn nobody_but_the_right_machine_is_sent_anything() {
+    let called = || {
+        let only_for = Some(vec!["11".to_owned(), "+81 3-1234-5678".to_owned()]);
+        let mut caller = Caller::new(Order { only_for, ..order(1) });
+        caller.step(SECOND, Event::Begin);
+        caller
+    };
+    for right in ["11", "+81312345678", " +81 3 1234 5678"] {
+        assert_eq!(sends(&called().step(SECOND, says(Some(right), false))), DCS, "{right}");
+    }
+    for wrong in [Some("12"), Some("111"), Some("+1 1"), Some(""), None] {
+        let mut caller = called();
+        let refused = caller.step(SECOND, says(wrong, false));
+        let reason = ends(&mut caller, &refused).unwrap_err();
+        assert_eq!((reason.code(), caller.confirmed), ("FAX-054", 0), "{wrong:?}");
+    }
+    // A number that was lost is waited for, as long as the far end goes on saying it.
+    let mut caller = called();
+    assert!(matches!(caller.step(SECOND, says(None, true)), Action::Listen { .. }));
+    assert_eq!(sends(&caller.step(SECOND * 4, says(Some("11"), true))), DCS);
+    let mut caller = called();
+    caller.step(SECOND, says(None, true));
+    let late = caller.step(SECOND + T1, says(None, true));
+    assert_eq!(ends(&mut caller, &late).unwrap_err().code(), "FAX-054");
 }
 
 /// The end after DCN.

@@ -134,6 +134,12 @@ pub trait Maildrop: Send {
     /// The octets of mail `index` (from 0), with CRLF line ends.
     async fn retrieve(&mut self, index: usize) -> Result<Vec<u8>, Refusal>;
 
+    /// The mail `index`, which was retrieved, is of no use to who asked for it, with the code of why. POP3 knows no way to say
+    /// that; who comes by another way does.
+    fn unusable(&mut self, index: usize, code: &'static str) {
+        let _ = (index, code);
+    }
+
     /// QUIT: the only point where anything is deleted.
     async fn commit(self: Box<Self>, outcome: Outcome) -> Result<(), Refusal>;
 

@@ -43,12 +43,27 @@ pub(in crate::history) enum Frame {
     Checkpoint(String),
 }
 
-/// Appends `frame` to `octets`.
-pub(super) fn encode(frame: &Frame, octets: &mut Vec<u8>) {
-    let (kind, leaf, personal) = match frame {
-        Frame::Record { leaf, personal: Some(personal) } => (b'R', leaf, personal.as_str()),
-        Frame::Record { leaf, personal: None } => (b'E', leaf, ""),
-        Frame::Checkpoint(note) => (b'C', note, ""),
+/// What a frame is made of.
+pub(in crate::history) enum Part<'a> {
+    /// A record.
+    Record {
+        /// The hashed part.
+        leaf: &'a str,
+        /// The other.
+        personal: &'a str,
+    },
+    /// A record whose personal part was erased.
+    Erased(&'a str),
+    /// A signed note.
+    Checkpoint(&'a str),
+}
+
+/// Appends the frame of `part` to `octets`.
+pub(in crate::history) fn encode(part: Part<'_>, octets: &mut Vec<u8>) {
+    let (kind, leaf, personal) = match part {
+        Part::Record { leaf, personal } => (b'R', leaf, personal),
+        Part::Erased(leaf) => (b'E', leaf, ""),
+        Part::Checkpoint(note) => (b'C', note, ""),
     };
     // Both are bounded far below 4 GiB where records are taken in.
     let lengths = [leaf.len(), personal.len()].map(|length| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());

@@ -6,24 +6,26 @@ mod hashes;
 mod index;
 mod writer;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use sealfax_client::history::{Checkpoint, Digest256, Entry, Leaf, Proof, Receipt, Record};
+use sealfax_client::history::{Checkpoint, Digest256, Entry, Proof, Receipt, Record};
 use sealfax_client::seam::{Clock, Entropy};
 use tlog_tiles::{Tile, tlog};
 use tokio::sync::oneshot;
 
 use self::frames::FrameFile;
-pub(in crate::history) use self::frames::{FILE, Frame, Frames, Next};
+pub(in crate::history) use self::frames::{FILE, Frame, Frames, Next, Part, encode};
 use self::hashes::HashFile;
 pub(in crate::history) use self::hashes::first_changed;
 use self::index::{Index, Look};
 use self::writer::{Job, Writer};
 use super::signing::LogSigner;
+use super::tree::{digests, entry, tampered};
 use super::view::{Query, State, Transmission};
 use super::{Acknowledged, History, HistoryError};
 
@@ -112,29 +114,6 @@ impl EmbeddedHistory {
     }
 }
 
-/// Reads a record, and holds its personal part against its leaf.
-fn entry(index: u64, leaf: &str, personal: Option<&str>) -> Result<Entry, HistoryError> {
-    let parsed: Leaf = serde_json::from_str(leaf).map_err(|_| tampered(index, "it cannot be read"))?;
-    let personal = match personal {
-        None => None,
-        Some(text) if Digest256::of(text.as_bytes()) != parsed.personal => {
-            return Err(tampered(index, "its personal part was changed"));
-        }
-        Some(text) => {
-            Some(serde_json::from_str(text).map_err(|_| tampered(index, "its personal part cannot be read"))?)
-        }
-    };
-    Ok(Entry { leaf: parsed, personal })
-}
-
-fn tampered(index: u64, why: &str) -> HistoryError {
-    HistoryError::Tampered { index, why: why.to_owned() }
-}
-
-fn digests(path: Vec<tlog::Hash>) -> Vec<Digest256> {
-    path.into_iter().map(|hash| Digest256(hash.0)).collect()
-}
-
 #[async_trait]
 impl History for EmbeddedHistory {
     async fn register(&self, record: Record, registrar: Option<Digest256>) -> Result<Acknowledged, HistoryError> {
@@ -185,8 +164,9 @@ impl History for EmbeddedHistory {
         tile.read_data(&self.hashes).map_err(HistoryError::index)
     }
 
-    fn leaf(&self, index: u64) -> Result<String, HistoryError> {
-        Ok(self.frame(&self.index.look()?, index)?.ok_or(HistoryError::NoSuchRecord(index))?.0)
+    fn stored(&self, indexes: Range<u64>) -> Result<Vec<(String, Option<String>)>, HistoryError> {
+        let look = self.index.look()?;
+        indexes.map_while(|index| self.frame(&look, index).transpose()).collect()
     }
 
     fn find(&self, query: &Query, limit: usize) -> Result<Vec<Transmission>, HistoryError> {

@@ -8,16 +8,17 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use sealfax_client::history::{Checkpoint, Digest256, Event, Leaf, Personal, Proof, Receipt, Record};
+use sealfax_client::history::{Checkpoint, Digest256, Event, Proof, Receipt, Record};
 use sealfax_client::seam::{Clock, Entropy};
 use tlog_tiles::tlog;
 use tokio::sync::oneshot;
 
-use super::frames::{Frame, FrameFile, LogFile, MOST_UNFINISHED, Next, encode, signed_checkpoints};
+use super::frames::{Frame, FrameFile, LogFile, MOST_UNFINISHED, Next, Part, encode, signed_checkpoints};
 use super::hashes::Hashes;
 use super::index::{Filed, Index, Reach};
-use super::{Head, digests, entry, hashes, tampered};
+use super::{Head, hashes};
 use crate::history::signing::LogSigner;
+use crate::history::tree::{Stored, digests, entry, is_of, tampered};
 use crate::history::{Acknowledged, HistoryError};
 
 /// Most records of one group, and most octets after which no further one rides along.
@@ -56,10 +57,7 @@ pub(super) struct Writer {
 
 /// A record of the group that is being made.
 struct Made {
-    leaf: Leaf,
-    leaf_text: String,
-    personal: Personal,
-    personal_text: String,
+    record: Stored,
     place: u64,
     answers: Vec<Answer>,
 }
@@ -272,10 +270,10 @@ impl Writer {
             // The same may come twice in one group.
             let key = (record.message_id.clone(), record.recipient.clone(), record.event);
             if let Some(twin) = places.get(&key).and_then(|at| made.get_mut(*at)) {
-                if is_of(&twin.leaf, Some(&twin.personal), &record) {
+                if is_of(&twin.record.leaf, Some(&twin.record.personal), &record) {
                     twin.answers.push(answer);
                 } else {
-                    let _ = answer.send(Err(HistoryError::Conflict { index: twin.leaf.index }));
+                    let _ = answer.send(Err(HistoryError::Conflict { index: twin.record.leaf.index }));
                 }
                 continue;
             }
@@ -344,46 +342,27 @@ impl Writer {
         index: u64,
         octets: &mut Vec<u8>,
     ) -> Result<Made, HistoryError> {
-        let mut salt = Digest256::default();
-        self.entropy.fill(&mut salt.0);
-        let personal = Personal::of(record, salt);
-        let personal_text = personal.text();
         self.latest = self.latest.max(self.clock.now());
-        let leaf = Leaf {
-            index,
-            registered: self.latest,
-            event: record.event,
-            sent: record.sent,
-            at: record.at,
-            content_digest: record.content_digest,
-            evidence_digest: record.evidence_digest,
-            registrar,
-            personal: Digest256::of(personal_text.as_bytes()),
-        };
-        let leaf_text = serde_json::to_string(&leaf).map_err(HistoryError::index)?;
-        self.hashes.push(index, leaf_text.as_bytes()).map_err(HistoryError::index)?;
+        let stored = Stored::of(record, registrar, index, self.latest, self.entropy.as_ref())?;
+        self.hashes.push(index, stored.leaf_text.as_bytes()).map_err(HistoryError::index)?;
         let place = self.log.end + octets.len() as u64;
-        let frame = Frame::Record { leaf: leaf_text, personal: Some(personal_text) };
-        encode(&frame, octets);
-        let Frame::Record { leaf: leaf_text, personal: Some(personal_text) } = frame else {
-            return Err(HistoryError::Closed);
-        };
-        Ok(Made { leaf, leaf_text, personal, personal_text, place, answers: Vec::new() })
+        encode(Part::Record { leaf: &stored.leaf_text, personal: &stored.personal_text }, octets);
+        Ok(Made { record: stored, place, answers: Vec::new() })
     }
 
     /// Signs, writes and flushes the group. It counts from then on.
     fn commit(&mut self, made: &[Made], mut octets: Vec<u8>) -> Result<Head, HistoryError> {
-        let size = made.last().map_or(0, |last| last.leaf.index + 1);
+        let size = made.last().map_or(0, |last| last.record.leaf.index + 1);
         let checkpoint = Checkpoint { size, root: self.hashes.root(size).map_err(HistoryError::index)? };
         let note = self.signer.checkpoint(size, checkpoint.root)?;
-        encode(&Frame::Checkpoint(note.clone()), &mut octets);
+        encode(Part::Checkpoint(&note), &mut octets);
         self.log.append(&octets)?;
         self.hashes.write().map_err(HistoryError::disk(Path::new(hashes::FILE)))?;
         let filed = made.iter().map(|made| Filed {
-            index: made.leaf.index,
+            index: made.record.leaf.index,
             place: made.place,
-            event: made.leaf.event,
-            personal: Some(&made.personal),
+            event: made.record.leaf.event,
+            personal: Some(&made.record.personal),
         });
         self.index.file(filed, Reach { records: size, octets: self.log.end }, false)?;
         self.unsaved.0 += made.len() as u64;
@@ -395,7 +374,8 @@ impl Writer {
 
     fn answer(&self, made: Vec<Made>, head: &Head) {
         for one in made {
-            let receipt = self.receipt(one.leaf.index, one.leaf_text, Some(one.personal_text), head);
+            let receipt =
+                self.receipt(one.record.leaf.index, one.record.leaf_text, Some(one.record.personal_text), head);
             let mut known = false;
             for answer in one.answers {
                 let told = match &receipt {
@@ -471,16 +451,6 @@ impl Writer {
         self.unsaved = (0, None);
         Ok(())
     }
-}
-
-/// Whether a record that stands in the log is `record`.
-fn is_of(leaf: &Leaf, personal: Option<&Personal>, record: &Record) -> bool {
-    leaf.event == record.event
-        && leaf.sent == record.sent
-        && leaf.at == record.at
-        && leaf.content_digest == record.content_digest
-        && leaf.evidence_digest == record.evidence_digest
-        && personal.is_none_or(|personal| *personal == Personal::of(record, personal.salt))
 }
 
 /// How many whole records stand in the log.

@@ -4,11 +4,12 @@
 use sealfax_drivers::display::ScreenKind;
 
 use super::SUBJECT;
+use super::wire::{is_of, is_step};
 use crate::bench::people::{HANAKO, JIRO, TARO};
 use crate::bench::region::{Plan, Region, pem};
 use crate::bench::site::PATIENCE;
 use crate::endpoint::scanner;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::scenario::runner::WIRES;
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 use crate::world::mails::SentMail;
@@ -75,10 +76,10 @@ async fn story(bench: Bench) -> Result<(), Failure> {
 
 /// C12: the transmission stands in the history under its Message-ID.
 async fn in_history(region: &Region, message_id: &str) -> Result<(), Failure> {
-    let registered = |event: &Event| matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12"));
+    let registered = |event: &Event| is_step(event, "adapter-a", "C12") && is_step(event, "adapter-a", "D1");
     region.log.wait_for("the transmission is registered in the history", PATIENCE, registered).await?;
     let id = format!("<{message_id}>");
-    let found = region.history().into_iter().filter(|entry| entry.transmission.message_id == id).count();
+    let found = region.history().into_iter().filter(|entry| is_of(entry, &id)).count();
     expect(found == 1, "the history lists the transmission once")
 }
 

@@ -1,9 +1,9 @@
 //! Stories of delivery: several recipients, ordinary mail, collected reports, and what happens while somebody is away.
 
-use sealfax_client::history::Outcome;
+use sealfax_client::history;
 use sealfax_drivers::display::ScreenKind;
 
-use super::wire::{bring, count, is_step, is_trouble, ordinary_fax, registered, times};
+use super::wire::{bring, count, is_of, is_step, is_trouble, ordinary_fax, registered, times};
 use super::{note, receives, taro_sends};
 use crate::bench::people::{HANAKO, TARO, YUKI};
 use crate::bench::region::{Plan, Region};
@@ -108,13 +108,12 @@ async fn two_offices(bench: Bench) -> Result<(), Failure> {
     }
     times(&region, EventLog::beginning(), "both confirm", 2, confirmed).await?;
     registered(&region, 2).await?;
-    let history = region.history();
+    let ended = region.history();
     for recipient in [HANAKO.address, YUKI.address] {
-        let found = history.iter().filter(|entry| {
-            let transmission = &entry.transmission;
-            transmission.recipient == recipient
-                && transmission.message_id == format!("<{}>", lcd.message_id)
-                && transmission.outcome == Outcome::Delivered
+        let found = ended.iter().filter(|entry| {
+            entry.personal.as_ref().is_some_and(|personal| personal.recipient == recipient)
+                && is_of(entry, &format!("<{}>", lcd.message_id))
+                && entry.leaf.event == history::Event::Retrieval
         });
         expect(found.count() == 1, format!("the history lists the transmission to {recipient} once"))?;
     }

@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 
-use sealfax_client::history::Outcome;
+use sealfax_client::history;
 use sealfax_client::smtp;
 use sealfax_drivers::display::ScreenKind;
 
 use super::evidence::{did, journal, nothing_left, nowhere_in_clear, reads};
 use super::sending::{KENJI, WITHOUT_MAILBOX};
+use super::wire::{is_of, registered};
 use super::{SUBJECT, note, taro_sends};
 use crate::bench::people::{HANAKO, TARO};
 use crate::bench::region::{Plan, Region};
@@ -58,11 +59,12 @@ async fn unknown_account(bench: Bench, power_cut: bool) -> Result<(), Failure> {
     did(&region, "mail-a", mark, &["ST804", "M2", "ST813"]).await?;
     journal(&region, "adapter-a", mark, "SEND-004").await?;
     reads(region.site('a')?, mark, ScreenKind::NotSent, &["届きませんでした", address]).await?;
-    did(&region, "adapter-a", mark, &["C10", "C12"]).await?;
+    did(&region, "adapter-a", mark, &["C10"]).await?;
+    registered(&region, 1).await?;
     let id = format!("<{}>", lcd.message_id);
-    let entries = region.history().into_iter().filter(|entry| entry.transmission.message_id == id);
-    let outcomes: Vec<Outcome> = entries.map(|entry| entry.transmission.outcome).collect();
-    expect(outcomes == [Outcome::Failed], format!("the history says that it failed, not {outcomes:?}"))?;
+    let entries = region.history().into_iter().filter(|entry| is_of(entry, &id));
+    let events: Vec<history::Event> = entries.map(|entry| entry.leaf.event).collect();
+    expect(events == [history::Event::NonDelivery], format!("the history says that it failed, not {events:?}"))?;
     let a = region.site('a')?;
     expect(!a.has_seen(mark, ScreenKind::Delivered), "nobody is told that it was delivered")?;
     let reports = a.receive().await.map_err(Failure::expectation)?;

@@ -8,7 +8,8 @@ use sealfax_client::history::{self, Filter};
 use sealfax_client::http::{self, Limits, Server};
 use sealfax_client::pop3_server::Password;
 use sealfax_drivers::display::ScreenKind;
-use sealfax_mailserver::history::{Chain, HistoryError};
+use sealfax_mailserver::history::HistoryError;
+use sealfax_mailserver::history::verify::verify;
 
 use super::wire::{Talk, bring, count, is_step, is_trouble, registered, times};
 use super::{SUBJECT, note, receives, taro_sends};
@@ -62,7 +63,7 @@ pub const REGION: Scenario = Scenario {
 /// V5.
 pub const HISTORY: Scenario = Scenario {
     name: "open-history",
-    title: "A third party lists the history, reads its page, checks its chain, and sees that a changed entry breaks it",
+    title: "A third party lists the history, reads its page, proves a receipt, checks a copy, and is told which record was changed",
     requirements: &["V5", "C12"],
     deadline: DEADLINE,
     run: |bench| Box::pin(open_history(bench)),
@@ -431,11 +432,14 @@ async fn open_history(bench: Bench) -> Result<(), Failure> {
 
     let auditor = region.stranger("auditor")?;
     let server = Server::at(SocketAddr::new(region.address("history")?, HTTP));
-    let all = history::list(&auditor, &server, &Filter::default()).await.map_err(Failure::expectation)?;
-    expect(all == region.history() && all.len() == 2, "anybody may list every transmission")?;
+    let all =
+        history::list(auditor.network.as_ref(), &server, &Filter::default()).await.map_err(Failure::expectation)?;
+    expect(all == region.records() && all.len() == 4, "every sending and every print is listed")?;
     let only = Filter { recipient: Some(JIRO.address.into()), ..Filter::default() };
-    let some = history::list(&auditor, &server, &only).await.map_err(Failure::expectation)?;
-    expect(some.len() == 1 && some.iter().all(|entry| entry.transmission.recipient == JIRO.address), "or select some")?;
+    let some = history::list(auditor.network.as_ref(), &server, &only).await.map_err(Failure::expectation)?;
+    let jiros =
+        |entry: &history::Entry| entry.personal.as_ref().is_some_and(|personal| personal.recipient == JIRO.address);
+    expect(some.len() == 2 && some.iter().all(jiros), "or select some")?;
     let sent = region.sent_mails();
     let confirmation = |person: &str| {
         let found = sent.iter().find(|mail| {
@@ -443,8 +447,12 @@ async fn open_history(bench: Bench) -> Result<(), Failure> {
         });
         found.map(|mail| history::Digest256::of(&mail.octets))
     };
-    let proven = some.iter().all(|entry| Some(entry.transmission.confirmation_digest) == confirmation(JIRO.address));
-    expect(proven, "an entry holds the digest of the very confirmation that Jiro's card signed")?;
+    let retrieved: Vec<_> = some.iter().filter(|entry| entry.leaf.event == history::Event::Retrieval).collect();
+    let proven = retrieved.iter().all(|entry| {
+        let kept = entry.personal.as_ref().map(|personal| history::Digest256::of(&personal.evidence));
+        Some(entry.leaf.evidence_digest) == confirmation(JIRO.address) && kept == confirmation(JIRO.address)
+    });
+    expect(retrieved.len() == 1 && proven, "a record holds the very confirmation that Jiro's card signed")?;
     let network = auditor.network.as_ref();
     let page = http::get(network, &server, "/", "text/html", Limits::default()).await.map_err(Failure::expectation)?;
     let text = String::from_utf8_lossy(&page.body).into_owned();
@@ -452,22 +460,36 @@ async fn open_history(bench: Bench) -> Result<(), Failure> {
     expect(shown && !text.contains("Salary"), "the page for people shows who and when, and no subject")?;
     bench.save("history", "history.html", &page.body, "the history as people see it")?;
 
+    // What the adapter keeps proves it without the server.
+    let key = region.history_key().ok_or_else(|| Failure::infrastructure("the history does not run"))?;
+    let index = retrieved.first().map_or(0, |entry| entry.leaf.index);
+    let kept = region.folder("adapter-a").join(format!("receipts/{index}.json"));
+    let kept = std::fs::read(&kept).map_err(Failure::infrastructure)?;
+    let receipt: history::Receipt = serde_json::from_slice(&kept).map_err(Failure::expectation)?;
+    let proof = receipt.verify(&key).map_err(Failure::expectation)?;
+    expect(proof.leaf.index == index, "the receipt at the sender's adapter proves the record")?;
+
     // The auditor gets a copy of the file and checks it alone.
     region.stop_history().await;
     let copy = region.folder("auditors-copy");
-    let file = region.folder("history").join("history.jsonl");
-    let octets = std::fs::read_to_string(&file).map_err(Failure::infrastructure)?;
+    let octets = std::fs::read(region.folder("history").join("records")).map_err(Failure::infrastructure)?;
     let put =
-        |octets: &str| std::fs::create_dir_all(&copy).and_then(|()| std::fs::write(copy.join("history.jsonl"), octets));
+        |octets: &[u8]| std::fs::create_dir_all(&copy).and_then(|()| std::fs::write(copy.join("records"), octets));
     put(&octets).map_err(Failure::infrastructure)?;
-    let chain = Chain::open(&copy).map_err(Failure::expectation)?;
-    expect(chain.list(&Filter::default(), 10) == all, "the copy holds what was listed, unbroken")?;
-    drop(chain);
-    let forged = octets.replacen(TARO.address, "mallory@a.example", 1);
+    let check = || verify(&copy, &key, &[proof.head], &mut |_| {});
+    let good = check().map_err(Failure::expectation)?;
+    expect(good.head.size == 4, "the copy holds what was listed, unbroken")?;
+    let named = |what: &str| match check() {
+        Err(HistoryError::Tampered { index, .. }) => Ok(index),
+        other => Err(Failure::expectation(format!("{what}: {other:?}"))),
+    };
+    // Each record's own signature of who it was: the first place where it stands is in the first record.
+    let at = memchr::memmem::rfind(&octets, JIRO.address.as_bytes()).unwrap_or_default();
+    let mut forged = octets.clone();
+    forged.get_mut(at..at + 1).into_iter().flatten().for_each(|octet| *octet = b'G');
     put(&forged).map_err(Failure::infrastructure)?;
-    let found = matches!(Chain::open(&copy), Err(HistoryError::Tampered { index: 1, .. }));
-    expect(found, "a changed entry does not fit the one after it")?;
-    let dropped: String = octets.lines().skip(1).map(|line| format!("{line}\n")).collect();
-    put(&dropped).map_err(Failure::infrastructure)?;
-    expect(matches!(Chain::open(&copy), Err(HistoryError::Tampered { .. })), "nor does one whose predecessor is gone")
+    let last = some.last().map_or(0, |entry| entry.leaf.index);
+    expect(named("another name")? == last, "the check names the record that was changed")?;
+    put(octets.get(..octets.len() / 2).unwrap_or_default()).map_err(Failure::infrastructure)?;
+    named("the end cut off").map(drop)
 }

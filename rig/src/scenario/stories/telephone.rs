@@ -10,18 +10,20 @@ use sealfax_ifax::fit::header_lines;
 use sealfax_ifax::page::stride;
 
 use super::evidence::{self, journal};
+use super::wire::is_step;
 use super::{SUBJECT, note};
+use crate::bench::attacker::Attacker;
 use crate::bench::people::{HANAKO, JIRO, TARO};
 use crate::bench::region::{Plan, Region};
 use crate::bench::site::{PATIENCE, Site};
 use crate::endpoint::fax_machine::Telephone;
-use crate::events::{Event, EventKind};
+use crate::events::Event;
 use crate::peer::line_box;
 use crate::scenario::{Bench, DEADLINE, Failure, Scenario, expect};
 
 /// Every story on the telephone.
 pub fn all() -> Vec<Scenario> {
-    vec![SIMULATED, IN_THE_BOX, ONE_SIDE, LATE, STRANGER]
+    vec![SIMULATED, IN_THE_BOX, ONE_SIDE, LATE, STRANGER, WRONG_MACHINE, NOISE, NOT_FOR_PAPER]
 }
 
 const SIMULATED: Scenario = Scenario {
@@ -51,7 +53,7 @@ const ONE_SIDE: Scenario = Scenario {
 const LATE: Scenario = Scenario {
     name: "plain-fax-machine-is-told",
     title: "A plain fax machine says itself that a document was sent, or was not; without a card it is not",
-    requirements: &["ST611", "ST604", "I1"],
+    requirements: &["ST611", "ST604", "I1", "telephone-slip"],
     deadline: Duration::from_secs(90),
     run: |bench| Box::pin(told(bench)),
 };
@@ -98,7 +100,7 @@ async fn both_ends(bench: Bench, kind: Telephone) -> Result<(), Failure> {
     let reports = a.receive().await.map_err(Failure::expectation)?;
     expect(reports.len() == 1, "one delivery report is printed")?;
     a.sees(ScreenKind::Idle).await?;
-    let registered = |event: &Event| matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12"));
+    let registered = |event: &Event| is_step(event, "adapter-a", "C12") && is_step(event, "adapter-a", "D1");
     region.log.wait_for("the transmission is registered in the history", PATIENCE, registered).await?;
     let left = region.mailbox(&hanako)?;
     expect(left.is_empty(), "the mail is gone from the server once it is printed and confirmed")
@@ -178,7 +180,7 @@ async fn told(bench: Bench) -> Result<(), Failure> {
 const STRANGER: Scenario = Scenario {
     name: "stranger-on-the-telephone",
     title: "Whoever else telephones the adapter has nothing sent in the name of the person whose card is in",
-    requirements: &["A6", "ST611", "I1"],
+    requirements: &["A6", "ST611", "I1", "telephone-stranger"],
     deadline: DEADLINE,
     run: |bench| Box::pin(stranger(bench)),
 };
@@ -193,4 +195,75 @@ async fn stranger(bench: Bench) -> Result<(), Failure> {
     expect(!lcd.sent, format!("the stranger's machine says not sent, not: {}", lcd.text))?;
     journal(&region, "adapter-a", mark, "FAX-064").await?;
     evidence::nothing_left(&region, 'a')
+}
+
+const WRONG_MACHINE: Scenario = Scenario {
+    name: "wrong-machine-on-the-telephone",
+    title: "Another machine than the office's answers the adapter's call: it is sent no page, and the document waits",
+    requirements: &["I2", "telephone-wrong-number"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(wrong_machine(bench)),
+};
+
+async fn wrong_machine(bench: Bench) -> Result<(), Failure> {
+    let region = start(&bench, Telephone::Stranger, &['b'], LONG).await?;
+    let (b, hanako) = (region.site('b')?, region.person(HANAKO)?);
+    super::taro_sends(&region, &[HANAKO.address], &note("For Hanako's machine alone")).await?;
+    b.sees(ScreenKind::Arrived).await?;
+    let mark = region.log.mark();
+    b.identify(&hanako, ScreenKind::PressReceive).await?;
+    journal(&region, "adapter-b", mark, "FAX-054").await?;
+    b.pull(&hanako);
+    b.sees(ScreenKind::Arrived).await?;
+    expect(!b.has_seen(mark, ScreenKind::Done), "nothing counts as printed")?;
+    let left = region.mailbox(&hanako)?.len();
+    expect(left == 1, format!("the document waits at the server, not {left}"))
+}
+
+const NOISE: Scenario = Scenario {
+    name: "noise-on-the-telephone",
+    title: "Pages that are noise without end are not taken for a document: the machine is told, and nothing is sent",
+    requirements: &["I1", "telephone-bomb"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(noise(bench)),
+};
+
+async fn noise(bench: Bench) -> Result<(), Failure> {
+    let region = start(&bench, Telephone::Garbled, &['a'], LONG).await?;
+    let (a, taro) = (region.site('a')?, region.person(TARO)?);
+    a.identify(&taro, ScreenKind::Ready).await?;
+    let mark = region.log.mark();
+    let lcd = a.fax(None, &[HANAKO.address], SUBJECT, &note("Nobody will read this")).await?;
+    expect(!lcd.sent, format!("the machine says not sent, not: {}", lcd.text))?;
+    journal(&region, "adapter-a", mark, "FAX-051").await?;
+    evidence::nothing_left(&region, 'a')?;
+    a.pull(&taro);
+    a.sees(ScreenKind::Idle).await
+}
+
+const NOT_FOR_PAPER: Scenario = Scenario {
+    name: "not-for-paper",
+    title: "What a plain fax machine cannot print is told to the person who waits for it, and stays where it is",
+    requirements: &["ST916", "I2"],
+    deadline: DEADLINE,
+    run: |bench| Box::pin(not_for_paper(bench)),
+};
+
+async fn not_for_paper(bench: Bench) -> Result<(), Failure> {
+    let region = start(&bench, Telephone::Simulated, &['b'], LONG).await?;
+    let (b, hanako, taro) = (region.site('b')?, region.person(HANAKO)?, region.person(TARO)?);
+    let program = Attacker::new(&region)?;
+    let entity = b"Content-Type: application/zip\r\nContent-Transfer-Encoding: base64\r\n\r\nUEsFBgAAAAA=\r\n";
+    let content = program.mail(TARO.address, HANAKO.address, entity);
+    let sealed = program.seal(&content, &taro, &hanako).await?;
+    let mail = program.mail(TARO.address, HANAKO.address, &sealed);
+    program.deliver(&region, &mail, TARO.address, &hanako).await?;
+    b.sees(ScreenKind::Arrived).await?;
+    let mark = region.log.mark();
+    b.identify(&hanako, ScreenKind::CannotOpen).await?;
+    evidence::reads(b, mark, ScreenKind::CannotOpen, &["FAX-062"]).await?;
+    b.pull(&hanako);
+    b.sees(ScreenKind::Idle).await?;
+    let left = region.mailbox(&hanako)?.len();
+    expect(left == 1, format!("the mail stays at the server, not {left}"))
 }

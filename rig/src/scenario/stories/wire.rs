@@ -189,8 +189,13 @@ pub fn count(region: &Region, mark: Mark, predicate: impl Fn(&Event) -> bool) ->
 /// Waits until office A's adapter has `count` transmissions in the history, and checks that the history agrees.
 pub async fn registered(region: &Region, count: usize) -> Result<(), Failure> {
     let what = format!("{count} transmission(s) stand in the history");
-    times(region, crate::events::EventLog::beginning(), &what, count, |event| is_step(event, "adapter-a", "C12"))
-        .await?;
+    let ended = |event: &Event| is_step(event, "adapter-a", "C12") && is_step(event, "adapter-a", "D1");
+    times(region, crate::events::EventLog::beginning(), &what, count, ended).await?;
     let found = region.history().len();
     expect(found == count, format!("the history lists {count} transmission(s), not {found}"))
+}
+
+/// Whether a record of the history is of the mail with this Message-ID.
+pub fn is_of(entry: &sealfax_client::history::Entry, message_id: &str) -> bool {
+    entry.personal.as_ref().is_some_and(|personal| personal.message_id == message_id)
 }

@@ -149,7 +149,7 @@ async fn confirmed(region: &Region, total: usize) -> Result<(), Failure> {
     let registered = |event: &Event| {
         let counts = event.host == "adapter-a"
             && event.text.contains("stands in the history")
-            && matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12"));
+            && matches!(&event.kind, EventKind::Step { ids } if ids.contains(&"C12") && ids.contains(&"D1"));
         seen += usize::from(counts);
         seen >= total
     };

@@ -13,6 +13,7 @@ use sealfax_client::lookup::same_address;
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::search::Search;
+use super::visitor::number;
 use crate::history::server::Shared;
 use crate::history::view::Query;
 use crate::history::{History, HistoryError, export};
@@ -42,7 +43,7 @@ pub(super) async fn evidence(Given(shared): Given<Arc<Shared>>, visit: Visit, Pa
         Ok(visitor) => visitor,
         Err(refused) => return refused,
     };
-    let Ok(index) = index.parse::<u64>() else { return shared.not_there(&visitor.visit) };
+    let Some(index) = number(&index) else { return shared.not_there(&visitor.visit) };
     let key = shared.key.clone();
     // What cannot be proven is not given out as evidence.
     let proven = shared.look(move |history| Ok(history.receipt(index)?.verify(&key)?)).await;

@@ -89,9 +89,10 @@ pub(super) async fn listen(Given(shared): Given<Arc<Shared>>, mut visit: Visit) 
     let Ok(place) = shared.pages.listeners.clone().try_acquire_owned() else {
         return StatusCode::NO_CONTENT.into_response();
     };
+    let seen = size(&shared).await;
     let listener = Listener {
         said: shared.pages.news.said.subscribe(),
-        seen: size(&shared),
+        seen,
         until: Instant::now() + shared.pages.listening,
         person,
         shared,
@@ -105,8 +106,8 @@ pub(super) async fn listen(Given(shared): Given<Arc<Shared>>, mut visit: Visit) 
     .into_response()
 }
 
-fn size(shared: &Shared) -> u64 {
-    shared.history.checkpoint().map_or(0, |(head, _)| head.size)
+async fn size(shared: &Shared) -> u64 {
+    shared.ask(|history| history.checkpoint()).await.map_or(0, |(head, _)| head.size)
 }
 
 fn news() -> Event {
@@ -126,7 +127,7 @@ impl Listener {
                     if Instant::now() >= self.until {
                         return None;
                     }
-                    return Some(self.others());
+                    return Some(self.others().await);
                 }
             };
             match heard {
@@ -134,7 +135,7 @@ impl Listener {
                 Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => {
                     // What came meanwhile is the same news.
                     self.said = self.said.resubscribe();
-                    self.seen = size(&self.shared);
+                    self.seen = self.shared.pages.news.told.load(Ordering::Relaxed);
                     return Some(news());
                 }
                 Err(broadcast::error::RecvError::Closed) => return None,
@@ -143,9 +144,9 @@ impl Listener {
     }
 
     /// Records that another node took in are told by nobody here: whom they concern is found out by asking.
-    fn others(&mut self) -> Event {
+    async fn others(&mut self) -> Event {
         let before = self.seen.max(self.shared.pages.news.told.load(Ordering::Relaxed));
-        self.seen = size(&self.shared);
+        self.seen = size(&self.shared).await;
         if self.seen > before { news() } else { Event::default().comment("") }
     }
 }

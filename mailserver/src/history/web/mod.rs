@@ -67,19 +67,18 @@ impl Pages {
 }
 
 impl Shared {
-    /// Looks something up off the network's threads.
+    /// Looks something up for a page.
     async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn History) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<T, HistoryError> {
         let place = self.pages.searches.clone().acquire_owned().await.map_err(HistoryError::index)?;
-        let history = self.history.clone();
-        let looked = tokio::task::spawn_blocking(move || {
+        let looked = self.ask(move |history| {
             // Whoever asked may be gone; what they began still takes its place.
             let _place = place;
-            work(history.as_ref())
+            work(history)
         });
-        looked.await.unwrap_or_else(|error| Err(HistoryError::index(error)))
+        looked.await
     }
 }
 

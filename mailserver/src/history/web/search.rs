@@ -1,8 +1,10 @@
 //! What is searched for, as it stands in a page's address.
 
+use sealfax_client::history::MAX_FIELD;
+
+use super::visitor::number;
 use crate::history::view::{Query, State};
 use crate::pages::{Language, Zone, query_text};
-use sealfax_client::history::MAX_FIELD;
 
 /// The fields of the search form, as they were typed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
@@ -89,7 +91,7 @@ impl Search {
             query.message_id = Some(bracketed(message_id));
         }
         if let Some(before) = given(&self.before) {
-            query.before = before.parse().ok();
+            query.before = number(&before);
             if query.before.is_none() {
                 wrong.push(Wrong::Before);
             }
@@ -112,7 +114,7 @@ impl Search {
 
     /// For the journal.
     pub(super) fn told(&self) -> String {
-        let text = self.text(self.before.trim().parse().ok());
+        let text = self.text(number(self.before.trim()));
         if text.is_empty() { "what waits and the newest".to_owned() } else { text }
     }
 }

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use sealfax_client::history::{Digest256, Entry};
 
 use super::rows::{badge, event_word, personal};
-use super::visitor::Visitor;
+use super::visitor::{Visitor, number as numbered};
 use crate::history::server::Shared;
 use crate::history::view::{State, Transmission};
 use crate::pages::{Language, Visit, Zone};
@@ -16,7 +16,7 @@ use crate::pages::{Language, Visit, Zone};
 /// The transmission that a path names, if there is one and it is for this visitor.
 pub(super) async fn seen(shared: &Shared, visitor: &Visitor, number: &str) -> Result<Transmission, Response> {
     let visit = &visitor.visit;
-    let number: u64 = number.parse().map_err(|_| shared.not_there(visit))?;
+    let number = numbered(number).ok_or_else(|| shared.not_there(visit))?;
     let found = shared.look(move |history| history.transmission(number)).await;
     let found = found.map_err(|error| shared.trouble(visit, "a transmission", &error))?;
     found.filter(|found| visitor.person.sees(found)).ok_or_else(|| shared.not_there(visit))

@@ -193,6 +193,12 @@ pub(super) fn why(language: Language, stranger: Stranger) -> (&'static str, &'st
     }
 }
 
+/// A number in a path, written in the one way that there is.
+pub(super) fn number(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
 /// For paths that lead nowhere.
 pub(super) async fn nothing_there(State(shared): State<Arc<Shared>>, visit: Visit) -> Response {
     shared.not_there(&visit)

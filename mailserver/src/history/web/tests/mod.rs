@@ -4,7 +4,6 @@ mod attacks;
 mod flows;
 mod listening;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -17,7 +16,6 @@ use tokio::net::TcpStream;
 use crate::accounts::Accounts;
 use crate::history::{HistoryConfig, HistoryServer};
 use crate::store::EmbeddedStore;
-use crate::web::Limits;
 
 const TARO: &str = "taro@a.test";
 const HANAKO: &str = "hanako@b.test";
@@ -110,17 +108,11 @@ impl Desk {
         for address in [TARO, HANAKO, AUDITOR] {
             accounts.add(address, "", &password(), &[]).unwrap();
         }
-        let mut config = HistoryConfig {
-            host_name: "history".to_owned(),
-            http: SocketAddr::from(([127, 0, 0, 1], 0)),
-            data: folders[0].path().to_owned(),
-            origin: None,
-            tls: None,
-            auditors: vec![AUDITOR.to_owned()],
-            everybody_reads: false,
-            utc_offset: "+09:00".parse().unwrap(),
-            limits: Limits { body: 256 * 1024, ..Limits::default() },
-        };
+        let mut config: HistoryConfig = toml::from_str(&format!(
+            "host_name = \"history\"\nhttp = \"127.0.0.1:0\"\ndata = {:?}\nauditors = [{AUDITOR:?}]\nutc_offset = \"+09:00\"\n",
+            folders[0].path().display()
+        ))
+        .unwrap();
         change(&mut config);
         let server = HistoryServer::start(config, Some(accounts.clone()), seams).await.unwrap();
         Self { server, accounts, lines, clock, _folders: folders }

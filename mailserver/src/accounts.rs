@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use argon2::password_hash::{PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use sealfax_client::history::Digest256;
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::Entropy;
 use sealfax_client::smtp_server::{canonical_domain, valid_address, valid_international_address};
@@ -45,6 +46,18 @@ impl Account {
     /// The same under another address.
     pub(crate) fn renamed(self, address: &str) -> Self {
         Self { address: address.to_owned(), ..self }
+    }
+
+    /// What opens it now, as a digest: another password, another value.
+    pub(crate) fn stamp(&self) -> Digest256 {
+        Digest256::of(self.password.as_bytes())
+    }
+
+    /// One that nothing opens.
+    #[cfg(test)]
+    pub(crate) fn unusable(address: &str) -> Self {
+        let (address, display_name, password) = (address.to_owned(), String::new(), String::new());
+        Self { address, display_name, password, adapters: vec![], aliases: vec![], suspended: false, quota: None }
     }
 
     /// Whether this address, domain in lower case, is the account's.

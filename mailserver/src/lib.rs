@@ -8,5 +8,6 @@ pub mod history;
 pub mod kind;
 pub mod mail;
 pub mod notice;
+mod pages;
 pub mod store;
 pub mod web;

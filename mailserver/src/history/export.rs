@@ -11,11 +11,21 @@ use super::{History, HistoryError, LogSigner};
 
 /// Writes `transmissions` as CSV (RFC 4180), one record a line.
 pub(super) fn csv(transmissions: &[Transmission], to: &mut dyn Write) -> io::Result<()> {
+    csv_head(to)?;
+    csv_rows(transmissions, to)
+}
+
+/// The line that names the columns.
+pub(super) fn csv_head(to: &mut dyn Write) -> io::Result<()> {
     write!(
         to,
         "transmission,record,event,evidence name,state,sent,at,registered,sender,recipient,message id,content sha-256,\
          evidence sha-256,registrar sha-256\r\n"
-    )?;
+    )
+}
+
+/// The lines below it.
+pub(super) fn csv_rows(transmissions: &[Transmission], to: &mut dyn Write) -> io::Result<()> {
     for transmission in transmissions {
         for entry in &transmission.entries {
             let leaf = &entry.leaf;

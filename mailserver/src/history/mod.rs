@@ -27,6 +27,7 @@ mod tiles;
 mod tree;
 pub mod verify;
 mod view;
+mod web;
 
 pub use embedded::EmbeddedHistory;
 pub use error::HistoryError;

@@ -11,8 +11,9 @@ use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
 use super::view::{Query, Transmission};
-use crate::accounts::Accounts;
+use crate::accounts::{Account, Accounts};
 use crate::mail::{Credentials, Unknown};
+use crate::pages::Session;
 use crate::web::{Peer, Shown};
 
 /// Failed log-ins that an account and an address may have in ten minutes.
@@ -83,6 +84,17 @@ impl People {
     pub(super) fn by_certificate(&self, certificate: &[u8]) -> Option<Person> {
         let certificate = Certificate::from_der(certificate).ok()?;
         addresses(&certificate).into_iter().next().map(|address| self.person(address))
+    }
+
+    /// By a session, as long as its account opens with the same password and is not suspended.
+    pub(super) fn by_session(&self, session: &Session) -> Option<Person> {
+        let account = self.account(&session.account).filter(|account| account.stamp() == session.stamp)?;
+        Some(self.person(account.address))
+    }
+
+    /// An account that somebody may log in to.
+    pub(super) fn account(&self, address: &str) -> Option<Account> {
+        self.credentials.as_ref()?.standing(address)
     }
 
     /// By name and password, which only an account has.

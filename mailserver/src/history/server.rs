@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Path, Query as Parameters, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -18,8 +19,10 @@ use sealfax_client::tls::{Security, ServerTls};
 use super::people::{People, Person, Stranger};
 use super::tiles::{self, Asked};
 use super::view::Query;
+use super::web::{Concerned, Pages};
 use super::{EmbeddedHistory, History, HistoryError, LogSigner, PostgresHistory};
 use crate::accounts::Accounts;
+use crate::pages::{Visit, Zone, harden};
 use crate::web::{self, Limits, Peer, ServeError, Served, Shown};
 
 /// Transmissions in one answer.
@@ -50,6 +53,9 @@ pub struct HistoryConfig {
     /// Whether whoever can reach the port may see everybody's transmissions without saying who they are.
     #[serde(default)]
     pub everybody_reads: bool,
+    /// The time zone of the pages: how far the clocks on the wall are ahead of UTC.
+    #[serde(default)]
+    pub utc_offset: Zone,
     /// What one peer may cost.
     #[serde(default = "limits")]
     pub limits: Limits,
@@ -109,6 +115,7 @@ pub(super) struct Shared {
     pub(super) key: LogKey,
     pub(super) people: People,
     pub(super) seams: Seams,
+    pub(super) pages: Pages,
     registrars_are_known: bool,
 }
 
@@ -141,9 +148,11 @@ impl HistoryServer {
             key,
             people: People::new(accounts, config.auditors.clone(), config.everybody_reads),
             seams: seams.clone(),
+            pages: Pages::new(&seams, config.utc_offset, Duration::from_secs(config.limits.connection_seconds)),
             registrars_are_known: config.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
         });
-        let router = routes().with_state(shared.clone());
+        let pages = super::web::routes();
+        let router = routes().merge(pages).layer(axum::middleware::from_fn(harden)).with_state(shared.clone());
         let served = web::serve(&config.host_name, config.http, router, security, seams, config.limits).await?;
         Ok(Self { served, shared })
     }
@@ -229,9 +238,13 @@ impl Shared {
     }
 
     /// Whoever sends a program's request, or the answer that they get instead.
-    async fn person(&self, shown: &Shown, peer: Peer, headers: &HeaderMap) -> Result<Person, Response> {
-        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let who = self.people.of_request(shown, peer, authorization, self.seams.clock.now()).await;
+    async fn person(&self, visit: &Visit, peer: Peer) -> Result<Person, Response> {
+        // The pages lead here as well.
+        if let Some(person) = self.known(visit) {
+            return Ok(person);
+        }
+        let (authorization, now) = (visit.authorization(), self.seams.clock.now());
+        let who = self.people.of_request(&visit.shown, peer, authorization, now).await;
         who.map_err(|stranger| {
             let refused = (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Basic realm=\"history\"")]);
             match stranger {
@@ -280,6 +293,7 @@ async fn register(
     let what =
         format!("{} of {} from {} to {}", record.event.word(), record.message_id, record.sender, record.recipient);
     let registrar = shown.certificate.as_deref().map(Digest256::of);
+    let concerned = Concerned::of(&record);
     let acknowledged = match shared.history.register(record, registrar).await {
         Ok(acknowledged) => acknowledged,
         Err(error) => return shared.answer(&format!("{peer}: {what}"), &error),
@@ -299,6 +313,9 @@ async fn register(
     let (status, word) =
         if known { (StatusCode::OK, "already registered") } else { (StatusCode::CREATED, "registered") };
     let index = receipt.proof.index;
+    if !known {
+        shared.pages.news.tell(concerned, index);
+    }
     journal.step(&shared.host, &["T2", "C12"], format!("transmission {what} {word} as record {index}"));
     (status, Json(Registered { known, receipt, continues })).into_response()
 }
@@ -313,12 +330,11 @@ struct Selection {
 
 async fn list(
     State(shared): State<Arc<Shared>>,
+    visit: Visit,
     Extension(peer): Extension<Peer>,
-    Extension(shown): Extension<Shown>,
-    headers: HeaderMap,
     Parameters(selection): Parameters<Selection>,
 ) -> Response {
-    let person = match shared.person(&shown, peer, &headers).await {
+    let person = match shared.person(&visit, peer).await {
         Ok(person) => person,
         Err(refused) => return refused,
     };
@@ -343,12 +359,11 @@ async fn list(
 
 async fn receipt(
     State(shared): State<Arc<Shared>>,
+    visit: Visit,
     Extension(peer): Extension<Peer>,
-    Extension(shown): Extension<Shown>,
-    headers: HeaderMap,
     Path(index): Path<u64>,
 ) -> Response {
-    let person = match shared.person(&shown, peer, &headers).await {
+    let person = match shared.person(&visit, peer).await {
         Ok(person) => person,
         Err(refused) => return refused,
     };
@@ -409,7 +424,11 @@ async fn tile(State(shared): State<Arc<Shared>>, Path(path): Path<String>) -> Re
         tiles::octets(history, asked)
     });
     match made.await {
-        Ok(octets) => ([(header::CONTENT_TYPE, "application/octet-stream")], octets).into_response(),
+        // A tile of so many hashes never changes.
+        Ok(octets) => {
+            let kept = (header::CACHE_CONTROL, "public, max-age=86400, immutable");
+            ([(header::CONTENT_TYPE, "application/octet-stream"), kept], octets).into_response()
+        }
         Err(error) => shared.answer("a tile", &error),
     }
 }

@@ -68,6 +68,11 @@ impl Credentials {
         }
     }
 
+    /// The account of an address, unless nobody may log in to it.
+    pub(crate) fn standing(&self, address: &str) -> Option<Account> {
+        self.accounts.find(address).filter(|account| !account.suspended)
+    }
+
     /// By a certificate: its one address that has an account, or the one that is named.
     pub(crate) fn by_certificate(&self, certificate: &[u8], user: Option<&str>) -> Result<Account, Unknown> {
         let certificate = Certificate::from_der(certificate).map_err(|_| Unknown::Wrong)?;

@@ -404,6 +404,7 @@ impl Region {
             tls: self.history_tls.clone(),
             auditors: Vec::new(),
             everybody_reads: true,
+            utc_offset: Default::default(),
             limits: web::Limits { body: 256 * 1024, ..web::Limits::default() },
         };
         let seams = self.seams_of("history")?;

@@ -151,6 +151,7 @@ async fn forged_confirmation(bench: Bench) -> Result<(), Failure> {
     registered(&region, 1).await
 }
 
+/// The octets that hexadecimal digits name, in base64.
 pub fn base64_of_hex(text: &str) -> String {
     use base64::Engine as _;
     let digits = (0..text.len() / 2).filter_map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok());

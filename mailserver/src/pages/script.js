@@ -4,7 +4,7 @@
   const live = document.getElementById("live");
   const status = document.getElementById("status");
   if (!live || !status || !window.EventSource) return;
-  let source = null, due = false, running = false;
+  let source = null, due = false, running = false, seen = live.dataset.seen;
 
   const refresh = async () => {
     if (running) { due = true; return; }
@@ -15,6 +15,7 @@
       // The session is over, or the thing is gone: the page itself says so.
       if (answer.redirected || !answer.ok) { location.reload(); return; }
       const next = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
+      if (next) seen = next.dataset.seen;
       if (next && next.innerHTML !== live.innerHTML) {
         // Whoever is on a link stays on it.
         const at = live.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
@@ -35,7 +36,8 @@
       if (source) source.close();
       source = null;
     } else if (!source) {
-      source = new EventSource("/events");
+      // What came since the page was made is news as well.
+      source = new EventSource("/events?seen=" + seen);
       source.addEventListener("news", refresh);
     }
   };

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use super::rows::{state_word, table};
 use super::search::{Search, Wrong};
-use super::visitor::Visitor;
+use super::visitor::{Visitor, live};
 use crate::history::server::Shared;
 use crate::history::view::{Query, State, Transmission};
 use crate::history::{History, HistoryError};
@@ -52,6 +52,8 @@ pub(super) async fn show(
     let (plain, auditor) = (search.is_empty(), visitor.person.auditor);
     let asked = search.clone();
     let found = shared.look(move |history| {
+        // Before anything is looked up: what comes meanwhile is news to this page.
+        let seen = history.checkpoint()?.0.size;
         let mut sections = Vec::new();
         if plain {
             for state in [State::Overdue, State::Waiting] {
@@ -59,14 +61,14 @@ pub(super) async fn show(
             }
         }
         sections.push(listed(history, language, &query, &asked)?);
-        Ok(sections)
+        Ok((seen, sections))
     });
-    let sections = match found.await {
-        Ok(sections) => sections,
+    let (seen, sections) = match found.await {
+        Ok(found) => found,
         Err(error) => return shared.trouble(&visitor.visit, "the transmissions", &error),
     };
     shared.looked(&visitor, &format!("transmissions: {}", search.told()));
-    visitor.page(&shared, title, &whole(&visitor, &search, &sections, zone))
+    visitor.page(&shared, title, &whole(&visitor, &search, &sections, zone, seen))
 }
 
 /// What has become `state`, if anything has.
@@ -116,7 +118,7 @@ fn listed(history: &dyn History, language: Language, query: &Query, search: &Sea
     })
 }
 
-fn whole(visitor: &Visitor, search: &Search, sections: &[Section], zone: Zone) -> Markup {
+fn whole(visitor: &Visitor, search: &Search, sections: &[Section], zone: Zone, seen: u64) -> Markup {
     let language = visitor.language();
     html! {
         (form(language, search, &[], zone))
@@ -126,8 +128,7 @@ fn whole(visitor: &Visitor, search: &Search, sections: &[Section], zone: Zone) -
                 (language.say("CSV で保存 (10,000 件まで)", "Save as CSV (up to 10,000)"))
             }
         }
-        p #status role="status" aria-live="polite" data-news=(language.say("新しい記録があり、更新しました:", "There is something new; updated:")) {}
-        div #live {
+        (live(language, seen, &html! {
             @for section in sections {
                 section {
                     h2 { (section.heading) }
@@ -141,7 +142,7 @@ fn whole(visitor: &Visitor, search: &Search, sections: &[Section], zone: Zone) -
                     }
                 }
             }
-        }
+        }))
     }
 }
 

@@ -9,7 +9,7 @@ use sealfax_client::history::{Checkpoint, Digest256, Leaf, LogKey, Personal, Rec
 
 use super::climb::{Step, climb, leaf_hash};
 use super::rows::event_word;
-use super::transmission::{receipts, seen, title};
+use super::transmission::{found, receipts, title};
 use crate::history::HistoryError;
 use crate::history::server::Shared;
 use crate::pages::{Language, Visit, Zone};
@@ -65,8 +65,8 @@ pub(super) async fn show(Given(shared): Given<Arc<Shared>>, visit: Visit, Path(n
         Ok(visitor) => visitor,
         Err(refused) => return refused,
     };
-    let transmission = match seen(&shared, &visitor, &number).await {
-        Ok(transmission) => transmission,
+    let transmission = match found(&shared, &visitor, &number).await {
+        Ok((_, transmission)) => transmission,
         Err(refused) => return refused,
     };
     let indexes: Vec<u64> = transmission.entries.iter().map(|entry| entry.leaf.index).collect();

@@ -8,18 +8,19 @@ use maud::{Markup, html};
 use sealfax_client::history::{Digest256, Entry};
 
 use super::rows::{badge, event_word, personal};
-use super::visitor::{Visitor, number as numbered};
+use super::visitor::{Visitor, live, number as numbered};
 use crate::history::server::Shared;
 use crate::history::view::{State, Transmission};
 use crate::pages::{Language, Visit, Zone};
 
-/// The transmission that a path names, if there is one and it is for this visitor.
-pub(super) async fn seen(shared: &Shared, visitor: &Visitor, number: &str) -> Result<Transmission, Response> {
+/// The transmission that a path names, if there is one and it is for this visitor, and how many records the log had.
+pub(super) async fn found(shared: &Shared, visitor: &Visitor, number: &str) -> Result<(u64, Transmission), Response> {
     let visit = &visitor.visit;
     let number = numbered(number).ok_or_else(|| shared.not_there(visit))?;
-    let found = shared.look(move |history| history.transmission(number)).await;
-    let found = found.map_err(|error| shared.trouble(visit, "a transmission", &error))?;
-    found.filter(|found| visitor.person.sees(found)).ok_or_else(|| shared.not_there(visit))
+    let found = shared.look(move |history| Ok((history.checkpoint()?.0.size, history.transmission(number)?)));
+    let (seen, found) = found.await.map_err(|error| shared.trouble(visit, "a transmission", &error))?;
+    let theirs = found.filter(|found| visitor.person.sees(found));
+    theirs.map(|found| (seen, found)).ok_or_else(|| shared.not_there(visit))
 }
 
 /// Its name as a title.
@@ -32,15 +33,14 @@ pub(super) async fn show(Given(shared): Given<Arc<Shared>>, visit: Visit, Path(n
         Ok(visitor) => visitor,
         Err(refused) => return refused,
     };
-    let transmission = match seen(&shared, &visitor, &number).await {
-        Ok(transmission) => transmission,
+    let (seen, transmission) = match found(&shared, &visitor, &number).await {
+        Ok(found) => found,
         Err(refused) => return refused,
     };
     shared.looked(&visitor, &format!("transmission {}", transmission.number));
     let language = visitor.language();
     let main = html! {
-        p #status role="status" aria-live="polite" data-news=(language.say("新しい記録があり、更新しました:", "There is something new; updated:")) {}
-        div #live { (facts(language, shared.pages.zone, &transmission)) }
+        (live(language, seen, &facts(language, shared.pages.zone, &transmission)))
         p.acts {
             a href=(visitor.visit.here) { (language.say("更新", "Refresh")) }
             a href="/" { (language.say("送信履歴へ", "To the transmissions")) }

@@ -193,6 +193,15 @@ pub(super) fn why(language: Language, stranger: Stranger) -> (&'static str, &'st
     }
 }
 
+/// A part of a page that looks anew when there is something new; made when the log had `seen` records.
+pub(super) fn live(language: Language, seen: u64, part: &Markup) -> Markup {
+    let news = language.say("新しい記録があり、更新しました:", "There is something new; updated:");
+    html! {
+        p #status role="status" aria-live="polite" data-news=(news) {}
+        div #live data-seen=(seen) { (part) }
+    }
+}
+
 /// A number in a path, written in the one way that there is.
 pub(super) fn number(text: &str) -> Option<u64> {
     let plain = text.bytes().all(|octet| octet.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));

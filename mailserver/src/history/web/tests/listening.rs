@@ -33,6 +33,19 @@ async fn a_page_hears_what_concerns_its_person_alone() {
     let said = until(&mut hanakos, "event: news").await;
     assert_eq!(said.matches("event: news").count(), 1);
 
+    // What came before a page listened, and after it was made, is news to it; what concerns others is not.
+    let late = |seen: &str, more: &str| {
+        format!("GET /events?seen={seen} HTTP/1.1\r\nHost: x\r\nCookie: {hanako}\r\n{more}\r\n")
+    };
+    let said = until(&mut desk.open(&late("0", "")).await, "id: 2").await;
+    assert!(said.contains("event: news"), "{said}");
+    let said = until(&mut desk.open(&late("2", "")).await, "id: 2").await;
+    assert!(!said.contains("event: news"), "{said}");
+    // When it comes again, its browser says what it heard last.
+    desk.register(&record(Event::Submission, "three@a.test", TARO, "jiro@c.test")).await;
+    let said = until(&mut desk.open(&late("0", "Last-Event-ID: 2\r\n")).await, "id: 3").await;
+    assert!(!said.contains("event: news"), "{said}");
+
     // Whoever is not signed in hears nothing, and is not to come again.
     assert_eq!(desk.get("/events", "").await.status, 204);
 }

@@ -27,7 +27,8 @@ struct Office {
     /// First, second, and the deputy's.
     adapters: Vec<Mails>,
     _folder: tempfile::TempDir,
-    _alive: (JoinSet<()>, Vec<(JoinSet<()>, watch::Sender<bool>)>),
+    _dns: JoinSet<()>,
+    _sinks: Vec<(JoinSet<()>, watch::Sender<bool>)>,
 }
 
 async fn office() -> Office {
@@ -38,7 +39,7 @@ async fn office() -> Office {
         adapters.push(mails);
         sinks.push(sink);
     }
-    let (dns, dns_task) = dns_of(ports).await;
+    let (dns, _dns) = dns_of(ports).await;
     let folder = tempfile::tempdir().unwrap();
     let mut config = MailConfig::new("mail.b.test", &["b.test"], folder.path(), vec![dns]);
     config.escalation = Some(Escalation { first_adapter_only: true, ..Escalation::default() });
@@ -52,7 +53,7 @@ async fn office() -> Office {
     accounts.add("jiro@b.test", "Jiro", &password, &["deputy.test".to_owned()]).unwrap();
     let order = Order::Deputy { address: "hanako@b.test".to_owned(), deputy: Some("jiro@b.test".to_owned()) };
     assert!(matches!(ask(&config.data, &order).await.unwrap(), Told::Done(_)));
-    Office { server, config, seams, clock, lines, adapters, _folder: folder, _alive: (dns_task, sinks) }
+    Office { server, config, seams, clock, lines, adapters, _folder: folder, _dns, _sinks: sinks }
 }
 
 impl Office {

@@ -40,6 +40,9 @@ pub struct Account {
     /// Most octets of its mailbox; `None`: what the configuration says.
     #[serde(default)]
     pub quota: Option<u64>,
+    /// The account whose adapters are told as well when notices stay unanswered.
+    #[serde(default)]
+    pub deputy: Option<String>,
 }
 
 impl Account {
@@ -75,6 +78,7 @@ impl std::fmt::Debug for Account {
             .field("aliases", &self.aliases)
             .field("suspended", &self.suspended)
             .field("quota", &self.quota)
+            .field("deputy", &self.deputy)
             .finish_non_exhaustive()
     }
 }
@@ -98,6 +102,9 @@ pub enum AccountError {
     /// There is none.
     #[error("there is no account {0}; see the list of accounts")]
     Unknown(String),
+    /// Nobody can be told in their own stead.
+    #[error("{0} cannot be its own deputy; name another account")]
+    OwnDeputy(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -215,6 +222,7 @@ impl Accounts {
             aliases: Vec::new(),
             suspended: false,
             quota: None,
+            deputy: None,
         };
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if self.find(address).is_some() {
@@ -266,6 +274,25 @@ impl Accounts {
         self.change(address, |account| account.quota = quota)
     }
 
+    /// Names the account whose adapters are told as well when notices stay unanswered; `None`: nobody's.
+    pub fn set_deputy(&self, address: &str, deputy: Option<&str>) -> Result<(), AccountError> {
+        let unknown = |address: &str| AccountError::Unknown(address.to_owned());
+        let deputy = deputy.map(|deputy| self.find(deputy).ok_or_else(|| unknown(deputy))).transpose()?;
+        let deputy = deputy.map(|deputy| deputy.address);
+        if deputy.is_some() && self.find(address).map(|account| account.address) == deputy {
+            return Err(AccountError::OwnDeputy(address.to_owned()));
+        }
+        self.change(address, |account| account.deputy = deputy)
+    }
+
+    /// Whoever's deputy `from` was has `to` from now on. For who holds the lock on changes.
+    fn replace_deputy(&self, from: &str, to: Option<&str>) -> Result<(), StoreError> {
+        for account in self.list().into_iter().filter(|account| account.deputy.as_deref() == Some(from)) {
+            self.store.put_account(&Account { deputy: to.map(str::to_owned), ..account })?;
+        }
+        Ok(())
+    }
+
     /// Gives the account another address; its mails and notices go with it.
     pub fn rename(&self, from: &str, to: &str) -> Result<Account, AccountError> {
         if !valid_international_address(to) {
@@ -280,6 +307,8 @@ impl Accounts {
             return Err(AccountError::Unknown(from));
         }
         self.reload()?;
+        self.replace_deputy(&from, Some(&to))?;
+        self.reload()?;
         self.find(&to).ok_or(AccountError::Unknown(to))
     }
 
@@ -290,6 +319,9 @@ impl Accounts {
         if !self.store.remove_account(&normalise(address))? {
             return Err(AccountError::Unknown(address.to_owned()));
         }
+        self.reload()?;
+        // Whoever gets this address later was not meant.
+        self.replace_deputy(&normalise(address), None)?;
         self.reload()?;
         Ok(())
     }
@@ -360,67 +392,5 @@ fn check_adapters(adapters: &[String]) -> Result<(), AccountError> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-    use super::*;
-    use crate::store::EmbeddedStore;
-    use sealfax_client::seam::Seams;
-
-    #[test]
-    fn an_alias_is_the_same_mailbox_and_a_suspended_account_opens_for_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let entropy = Seams::system().entropy;
-        let open = || {
-            let store = Arc::new(EmbeddedStore::open(folder.path(), &entropy).unwrap());
-            Accounts::open(store, entropy.clone()).unwrap().cheap()
-        };
-        let accounts = open();
-        let password = Password::new(b"correct horse".to_vec());
-        for address in ["hanako@b.test", "jiro@b.test"] {
-            accounts.add(address, "", &password, &[]).unwrap();
-        }
-        let alias = |list: &[&str]| {
-            let list: Vec<String> = list.iter().map(|alias| (*alias).to_owned()).collect();
-            accounts.set_aliases("hanako@b.test", &list)
-        };
-        assert!(matches!(alias(&["jiro@b.test"]), Err(AccountError::Exists(_))));
-        assert!(matches!(alias(&["hanako@B.test"]), Err(AccountError::Exists(_))));
-        assert!(matches!(alias(&["no address"]), Err(AccountError::BadAddress(_))));
-        alias(&["sales@B.test", "sales@b.test"]).unwrap();
-        alias(&["sales@b.test", "info@b.test"]).unwrap();
-        assert!(matches!(accounts.add("sales@b.test", "", &password, &[]), Err(AccountError::Exists(_))));
-        assert_eq!(accounts.verify("sales@B.test", &password).unwrap().address, "hanako@b.test");
-        assert!(matches!(accounts.remove("sales@b.test"), Err(AccountError::Unknown(_))));
-        accounts.suspend("sales@b.test", true).unwrap();
-        assert!(accounts.verify("hanako@b.test", &password).is_none());
-        drop(accounts);
-        // It is so after a start as well.
-        let accounts = open();
-        let account = accounts.find("info@b.test").unwrap();
-        assert_eq!((account.address.as_str(), account.suspended), ("hanako@b.test", true));
-        accounts.suspend("hanako@b.test", false).unwrap();
-        assert!(accounts.verify("info@b.test", &password).is_some());
-    }
-
-    #[test]
-    fn a_remembered_password_opens_while_it_is_the_password() {
-        let folder = tempfile::tempdir().unwrap();
-        let entropy = Seams::system().entropy;
-        let store = Arc::new(EmbeddedStore::open(folder.path(), &entropy).unwrap());
-        let accounts = Accounts::open(store, entropy).unwrap().cheap();
-        let password = |text: &str| Password::new(text.as_bytes().to_vec());
-        let (old, new) = (password("old-password"), password("new-password"));
-        let opens = |password: &Password| accounts.verify("hanako@b.test", password).is_some();
-        accounts.add("hanako@b.test", "Hanako", &old, &[]).unwrap();
-        assert!(!opens(&new));
-        let account = accounts.find("hanako@b.test").unwrap();
-        assert!(!accounts.remembered.knows(&account, &new), "a wrong one is not remembered");
-        assert!(opens(&old) && accounts.remembered.knows(&account, &old) && opens(&old));
-        accounts.set_password("hanako@b.test", &new).unwrap();
-        assert!(!opens(&old) && opens(&new));
-        accounts.remove("hanako@b.test").unwrap();
-        assert!(!opens(&old) && !opens(&new));
-        accounts.add("hanako@b.test", "Another Hanako", &old, &[]).unwrap();
-        assert!(opens(&old) && !opens(&new));
-    }
-}
+#[path = "accounts_tests.rs"]
+mod tests;

@@ -23,6 +23,8 @@ pub struct NoticeFacts<'a> {
     pub now: SystemTime,
     /// When it loses its meaning.
     pub expires: SystemTime,
+    /// Whether it goes beyond whom it went to before, because nobody answered.
+    pub escalated: bool,
     /// Makes the Message-ID unique.
     pub token: &'a str,
 }
@@ -32,6 +34,7 @@ pub fn compose(facts: &NoticeFacts<'_>) -> Vec<u8> {
     let NoticeFacts { host, account, count, token, .. } = facts;
     let expires = OffsetDateTime::from(facts.expires);
     let expires = expires.replace_nanosecond(0).unwrap_or(expires).format(&Rfc3339).unwrap_or_default();
+    let escalated = if facts.escalated { "; escalated" } else { "" };
     let text = format!(
         "親展ファクスが {count} 件届いています。カードを差してください。\r\n\
          {count} confidential fax(es) waiting. Please insert your card.\r\n"
@@ -43,7 +46,7 @@ pub fn compose(facts: &NoticeFacts<'_>) -> Vec<u8> {
          Date: {date}\r\n\
          Message-ID: <notice.{token}@{host}>\r\n\
          Auto-Submitted: auto-generated\r\n\
-         Sealfax-Notice: arrival; count={count}; expires={expires}\r\n\
+         Sealfax-Notice: arrival; count={count}; expires={expires}{escalated}\r\n\
          MIME-Version: 1.0\r\n\
          Content-Type: text/plain; charset=UTF-8\r\n\
          Content-Transfer-Encoding: base64\r\n\

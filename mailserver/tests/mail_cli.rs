@@ -73,10 +73,22 @@ fn the_same_commands_work_with_and_without_a_running_server() {
     let server = Server::start(&place.config());
     place.succeeds("account", &["add", "jiro@b.test", "--adapter", "fax.b.test"], "another horse\n");
     place.succeeds("account", &["quota", "jiro@b.test", "1000000"], "");
+    place.succeeds("account", &["deputy", "jiro@b.test", "hanako@b.test"], "");
+    for wrong in [["jiro@b.test", "jiro@b.test"], ["jiro@b.test", "nobody@b.test"]] {
+        assert!(!place.run("account", &[&["deputy"], &wrong[..]].concat(), "").status.success(), "{wrong:?}");
+    }
+    assert!(!place.run("account", &["deputy", "jiro@b.test"], "").status.success(), "nobody is said with --none");
+    place.succeeds("account", &["deputy", "hanako@b.test", "jiro@b.test"], "");
+    place.succeeds("account", &["deputy", "hanako@b.test", "--none"], "");
     let twice = place.run("account", &["add", "jiro@b.test"], "another horse\n");
     assert!(!twice.status.success() && String::from_utf8_lossy(&twice.stderr).contains("exists"));
     let running = place.succeeds("account", &["list", "--json"], "");
-    assert!(running.contains("\"quota\":1000000") && running.contains("fax.b.test") && !running.contains("argon2"));
+    assert!(
+        running.contains("\"quota\":1000000")
+            && running.contains("fax.b.test")
+            && running.contains("\"deputy\":\"hanako@b.test\"")
+            && !running.contains("argon2")
+    );
     assert!(place.succeeds("queue", &["list", "--json"], "").contains("\"queue\":[]"));
     let backup = place.folder.path().join("backup");
     place.succeeds("store", &["backup", backup.to_str().unwrap()], "");

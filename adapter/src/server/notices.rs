@@ -101,6 +101,14 @@ mod tests {
         assert_eq!(addressee(NOTICE.as_bytes(), &["jiro@b.example".to_owned()]), None);
     }
 
+    /// A deputy's adapter gets it as the recipient's own would: in the recipient's name, with one word more in its field.
+    #[test]
+    fn a_notice_that_escalated_is_the_recipients() {
+        let notice = NOTICE.replace("count=1", "count=1; expires=2026-11-28T00:00:00Z; escalated");
+        let owner = Owner { address: "hanako@b.example".into(), name: "Hanako".into() };
+        assert_eq!(addressee(notice.as_bytes(), &["hanako@b.example".to_owned()]), Some(owner));
+    }
+
     #[test]
     fn a_name_keeps_to_its_line() {
         assert_eq!(shown_name("佐藤\u{202e}花子\u{7}"), "佐藤花子");

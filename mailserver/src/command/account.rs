@@ -62,6 +62,17 @@ enum AccountCommand {
         /// Octets, 0 for "no bound"; leave it away for what the configuration says
         octets: Option<u64>,
     },
+    /// Name who is told as well when nobody answers notices, where [mail.escalation] is on
+    Deputy {
+        /// Mail address of the account whose notices they are
+        address: String,
+        /// Mail address of the account whose adapters get a copy
+        #[arg(required_unless_present = "none")]
+        deputy: Option<String>,
+        /// Nobody any more
+        #[arg(long, conflicts_with = "deputy")]
+        none: bool,
+    },
     /// Let nobody log in any more; mail is kept
     Suspend {
         /// Mail address
@@ -104,6 +115,7 @@ impl AccountArgs {
             AccountCommand::Adapters { address, adapters } => Order::Adapters { address, adapters },
             AccountCommand::Aliases { address, aliases } => Order::Aliases { address, aliases },
             AccountCommand::Quota { address, octets } => Order::Quota { address, octets },
+            AccountCommand::Deputy { address, deputy, none: _ } => Order::Deputy { address, deputy },
             AccountCommand::Suspend { address } => Order::Suspend { address, suspended: true },
             AccountCommand::Resume { address } => Order::Suspend { address, suspended: false },
             AccountCommand::Move { from, to } => Order::Move { from, to },
@@ -121,8 +133,9 @@ fn list(rows: &[AccountRow], json: bool) {
     for row in rows {
         let (adapters, aliases) = (row.adapters.join(" "), row.aliases.join(" "));
         let suspended = if row.suspended { "  suspended" } else { "" };
+        let deputy = row.deputy.as_ref().map_or(String::new(), |deputy| format!("  deputy {deputy}"));
         let holds = format!("{} mail(s), {} octets", row.mails, row.octets);
-        println!("{}  {}  {adapters}  {aliases}  {holds}{suspended}", row.address, row.display_name);
+        println!("{}  {}  {adapters}  {aliases}  {holds}{deputy}{suspended}", row.address, row.display_name);
     }
 }
 

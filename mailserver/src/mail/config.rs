@@ -14,6 +14,9 @@ use sealfax_client::{pop3_server, smtp_server};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::escalation::Escalation;
+use crate::store::millis_of;
+
 /// Everything one mail server is told. Durations are texts such as "90s" or "4h".
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -49,6 +52,9 @@ pub struct MailConfig {
     /// How long a notice is repeated.
     #[serde(default = "default_expiry", deserialize_with = "duration")]
     pub notice_expiry: Duration,
+    /// What becomes of a notice that nobody answers; without it, it is repeated as it is.
+    #[serde(default)]
+    pub escalation: Option<Escalation>,
     /// Waits after the first, second, ... failed attempt; the last one repeats.
     #[serde(default = "default_retry", deserialize_with = "durations")]
     pub retry_schedule: Vec<Duration>,
@@ -183,6 +189,9 @@ pub enum ConfigError {
     /// A key that must not be empty.
     #[error("{0} must not be empty; see the example configuration")]
     Empty(&'static str),
+    /// A duration that must be one.
+    #[error("{0} must be longer than nothing; leave [mail.escalation] away where nothing is to escalate")]
+    NoTime(&'static str),
     /// A file that it names.
     #[error("{} cannot be read; check its path and who may read it", .path.display())]
     File {
@@ -223,6 +232,7 @@ impl MailConfig {
             relay_from: Vec::new(),
             notice_interval: default_notice_interval(),
             notice_expiry: default_expiry(),
+            escalation: None,
             retry_schedule: default_retry(),
             queue_expiry: default_expiry(),
             delay_warning: default_delay(),
@@ -258,6 +268,12 @@ impl MailConfig {
         }
         if self.retry_schedule.is_empty() {
             return Err(ConfigError::Empty("retry_schedule"));
+        }
+        if let Some(rules) = &self.escalation {
+            let times = [("escalation.after", rules.after), ("escalation.repeat", rules.repeat)];
+            if let Some((key, _)) = times.into_iter().find(|(_, time)| millis_of(*time) == 0) {
+                return Err(ConfigError::NoTime(key));
+            }
         }
         Ok(())
     }
@@ -346,7 +362,7 @@ fn default_retry() -> Vec<Duration> {
     [5, 30, 60, 300, 900, 3600].map(Duration::from_secs).to_vec()
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+pub(super) fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     humantime::parse_duration(&text).map_err(D::Error::custom)
 }
@@ -435,6 +451,21 @@ mod tests {
     fn unknown_keys_are_refused() {
         let error = MailConfig::from_toml("host_nam = 'x'").unwrap_err();
         assert!(std::error::Error::source(&error).unwrap().to_string().contains("host_nam"));
+    }
+
+    #[test]
+    fn escalation_is_off_and_its_example_names_its_defaults() {
+        let text = include_str!("../../sealfax-mailserver.example.toml");
+        let commented = text.split("# [mail.escalation]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+        let keys = commented.lines().filter(|line| line.contains(" = ")).map(|line| line.trim_start_matches("# "));
+        let keys: Vec<&str> = keys.collect();
+        assert_eq!(keys.len(), 3);
+        assert_eq!(toml::from_str::<Escalation>(&keys.join("\n")).unwrap(), Escalation::default());
+        assert!(toml::from_str::<Escalation>("aftr = '1h'").is_err());
+        let mut config = MailConfig::new("mail.b.test", &["b.test"], "", vec![([127, 0, 0, 1], 53).into()]);
+        assert_eq!(config.escalation, None);
+        config.escalation = Some(Escalation { repeat: Duration::ZERO, ..Escalation::default() });
+        assert!(matches!(config.check(), Err(ConfigError::NoTime("escalation.repeat"))));
     }
 
     #[test]

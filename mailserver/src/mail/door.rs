@@ -89,6 +89,15 @@ struct Mailbox {
     names: HashMap<u64, TransmissionId>,
 }
 
+/// Whoever fetches a sealed mail has heard its notice: it escalates no more, also if the mail stays here.
+async fn answered(core: &Core, account: String, id: u64) {
+    let name = account.clone();
+    if let Err(error) = core.with_store(move |store| store.answer_notice(&name, id)).await {
+        // It is fetched all the same; at worst somebody is called once more.
+        core.seams.journal.failure(core.host(), "STORE-NOTICE", format!("{account}: {error}"));
+    }
+}
+
 #[async_trait]
 impl Maildrop for Mailbox {
     fn messages(&self) -> &[MessageInfo] {
@@ -97,7 +106,7 @@ impl Maildrop for Mailbox {
 
     async fn retrieve(&mut self, index: usize) -> Result<Vec<u8>, Refusal> {
         let account = self.account.clone();
-        let Some(id) = self.mails.get(index).map(|mail| mail.id) else {
+        let Some((id, sealed)) = self.mails.get(index).map(|mail| (mail.id, mail.sealed)) else {
             return Err(Refusal { code: None, text: "No such message".to_owned() });
         };
         match self.core.with_store(move |store| store.read(&account, id)).await {
@@ -110,6 +119,9 @@ impl Maildrop for Mailbox {
                         self.names.insert(id, name);
                     }
                     None => told(),
+                }
+                if sealed && self.core.config().escalation.is_some() {
+                    answered(&self.core, self.account.clone(), id).await;
                 }
                 Ok(mail)
             }

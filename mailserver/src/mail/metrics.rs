@@ -33,6 +33,7 @@ pub(super) struct Metrics {
     pub(super) bounced: Counter,
     pub(super) notices: Counter,
     pub(super) notices_failed: Counter,
+    pub(super) escalated: Counter,
     waits: Histogram,
     queue: Gauge,
     accounts: Gauge,
@@ -54,6 +55,7 @@ impl Default for Metrics {
         let bounced = counter("bounced", "Error mails made");
         let notices = counter("notices", "Arrival notices accepted by adapters");
         let notices_failed = counter("notices_failed", "Attempts at a notice that reached no adapter");
+        let escalated = counter("notices_escalated", "Notices that escalated because nobody fetched the mail");
         let waits = Histogram::new(exponential_buckets(0.0005, 2.0, 14));
         registry.register_with_unit("keeping", "From the end of a mail until it is kept", Unit::Seconds, waits.clone());
         let (queue, accounts) = (Gauge::default(), Gauge::default());
@@ -69,6 +71,7 @@ impl Default for Metrics {
             bounced,
             notices,
             notices_failed,
+            escalated,
             waits,
             queue,
             accounts,

@@ -5,6 +5,7 @@ mod administration;
 mod config;
 mod credentials;
 mod door;
+mod escalation;
 mod guesses;
 mod metrics;
 mod outbound;
@@ -12,6 +13,7 @@ mod receiver;
 
 pub use administration::{AccountRow, Administration, AskError, Order, QueueRow, Secret, Told, ask};
 pub use config::{AddressRange, ConfigError, MailConfig, MailLimits, MailTls};
+pub use escalation::Escalation;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};

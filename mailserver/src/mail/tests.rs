@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 
+mod escalating;
 mod following;
 
 const SEALED: &str = "From: taro@a.test\r\nTo: hanako@b.test\r\nSubject: [...]\r\nMIME-Version: 1.0\r\n\
@@ -101,6 +102,11 @@ async fn sink() -> (u16, Mails, (JoinSet<()>, watch::Sender<bool>)) {
 
 /// Answers: SRV for adapter.test at the given port, MX for remote.test, 127.0.0.1 for their hosts, nothing else.
 async fn dns(adapter_port: u16) -> (SocketAddr, JoinSet<()>) {
+    dns_of(vec![("adapter.test", adapter_port)]).await
+}
+
+/// The same with these adapters.
+async fn dns_of(adapters: Vec<(&'static str, u16)>) -> (SocketAddr, JoinSet<()>) {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let at = socket.local_addr().unwrap();
     let mut tasks = JoinSet::new();
@@ -111,9 +117,11 @@ async fn dns(adapter_port: u16) -> (SocketAddr, JoinSet<()>) {
             let query = Message::from_vec(&buffer[..count]).unwrap();
             let question = query.queries[0].clone();
             let name = question.name().clone();
-            let answer = match (name.to_ascii().to_ascii_lowercase().as_str(), question.query_type()) {
-                ("_sealfax._tcp.adapter.test.", RecordType::SRV) => {
-                    Some(RData::SRV(SRV::new(0, 0, adapter_port, Name::from_ascii("host.test.").unwrap())))
+            let asked = name.to_ascii().to_ascii_lowercase();
+            let adapter = adapters.iter().find(|(host, _)| asked == format!("_sealfax._tcp.{host}."));
+            let answer = match (asked.as_str(), question.query_type()) {
+                (_, RecordType::SRV) => {
+                    adapter.map(|(_, port)| RData::SRV(SRV::new(0, 0, *port, Name::from_ascii("host.test.").unwrap())))
                 }
                 ("remote.test.", RecordType::MX) => {
                     Some(RData::MX(MX::new(10, Name::from_ascii("host.test.").unwrap())))

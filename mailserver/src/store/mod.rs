@@ -232,6 +232,20 @@ pub struct NoticeState {
     pub next: u64,
     /// Given up at this time.
     pub expires: u64,
+    /// When it escalates, unless it is answered before; none before an adapter took it, and where nothing escalates.
+    #[serde(default)]
+    pub escalates: Option<u64>,
+    /// The newest mail that somebody has fetched: up to that one it is answered.
+    #[serde(default)]
+    pub answered: Option<u64>,
+}
+
+impl NoticeState {
+    /// One that is due at `now` and was never sent.
+    pub(crate) fn new(account: &str, now: u64, expires: u64) -> Self {
+        let account = account.to_owned();
+        Self { account, last_sent: None, attempts: 0, next: now, expires, escalates: None, answered: None }
+    }
 }
 
 /// Who is told of an end, from whatever thread.
@@ -286,8 +300,10 @@ pub trait Store: Send + Sync {
     /// Notices due at `now`, and when the next one is due.
     fn notices_due(&self, now: u64) -> Result<(Vec<NoticeState>, Option<u64>), StoreError>;
     /// Replaces the state `was` of a notice after an attempt (`None` drops it), unless it was dropped or made due
-    /// anew meanwhile; an expiry that was put off meanwhile is kept.
+    /// anew meanwhile; an expiry that was put off, and an answer that came meanwhile, are kept.
     fn settle_notice(&self, was: NoticeState, state: Option<NoticeState>) -> Result<(), StoreError>;
+    /// Somebody has fetched this mail: the account's notice, if there is one, is answered up to it.
+    fn answer_notice(&self, account: &str, id: u64) -> Result<(), StoreError>;
 
     /// All accounts.
     fn accounts(&self) -> Result<Vec<Account>, StoreError>;

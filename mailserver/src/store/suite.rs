@@ -115,16 +115,21 @@ fn notices(store: &dyn Store) {
     assert_eq!((first.account.as_str(), first.last_sent, first.next), (HANAKO, None, 100));
     // A further mail while the notice is on its way only puts off its end.
     store.deliver(sealed("two\r\n", &[HANAKO], 110)).unwrap();
-    let sent = NoticeState { last_sent: Some(105), next: 400, ..first.clone() };
+    let sent = NoticeState { last_sent: Some(105), next: 400, escalates: Some(1900), ..first.clone() };
+    // Nor is an answer lost that comes meanwhile, whatever older mail is fetched again later.
+    let mails = store.list(HANAKO).unwrap();
+    store.answer_notice(HANAKO, mails[1].id).unwrap();
+    store.answer_notice(HANAKO, mails[0].id).unwrap();
+    store.answer_notice(JIRO, mails[0].id).unwrap();
     store.settle_notice(first.clone(), Some(sent.clone())).unwrap();
     let (none, next) = store.notices_due(399).unwrap();
     assert_eq!((none, next), (vec![], Some(400)));
-    assert_eq!(store.notices_due(400).unwrap().0[0].expires, 1110);
+    let kept = store.notices_due(400).unwrap().0.remove(0);
+    assert_eq!((kept.expires, kept.escalates, kept.answered), (1110, Some(1900), Some(mails[1].id)));
     // Whoever held the older state changes nothing any more.
     store.settle_notice(first, None).unwrap();
     assert_eq!(store.notices_due(400).unwrap().0.len(), 1);
     // Fetched and deleted: what came after the notice is news.
-    let mails = store.list(HANAKO).unwrap();
     store.delete(HANAKO, &[mails[0].id], 200).unwrap();
     assert_eq!(store.notices_due(200).unwrap().0[0].next, 200);
     store.delete(HANAKO, &[mails[1].id], 210).unwrap();

@@ -64,6 +64,13 @@ pub enum Order {
         /// In octets.
         octets: Option<u64>,
     },
+    /// Whose adapters are told as well when notices stay unanswered; `None`: nobody's.
+    Deputy {
+        /// Whose notices.
+        address: String,
+        /// Another account's address.
+        deputy: Option<String>,
+    },
     /// Nobody logs in any more, or again.
     Suspend {
         /// Whose.
@@ -149,6 +156,9 @@ pub struct AccountRow {
     pub suspended: bool,
     /// What its mailbox may hold in octets, where it differs from the configuration.
     pub quota: Option<u64>,
+    /// Whose adapters are told as well when notices stay unanswered.
+    #[serde(default)]
+    pub deputy: Option<String>,
     /// Mails in it.
     pub mails: u64,
     /// Their octets.
@@ -248,6 +258,12 @@ impl Administration {
                 accounts.set_quota(&address, octets).map_err(told)?;
                 format!("Quota of {address} changed.")
             }
+            Order::Deputy { address, deputy } => {
+                accounts.set_deputy(&address, deputy.as_deref()).map_err(told)?;
+                deputy.map_or(format!("{address} has no deputy."), |deputy| {
+                    format!("The deputy of {address} is {deputy}.")
+                })
+            }
             Order::Suspend { address, suspended } => {
                 accounts.suspend(&address, suspended).map_err(told)?;
                 if suspended {
@@ -302,6 +318,7 @@ impl Administration {
                 aliases: account.aliases,
                 suspended: account.suspended,
                 quota: account.quota,
+                deputy: account.deputy,
             })
         };
         self.accounts.list().into_iter().map(row).collect()

@@ -84,9 +84,10 @@ impl Ahead {
     }
 }
 
-/// Begins to prepare a notice for `account` at each of its adapters.
+/// Begins to prepare a notice for `account` at each of the adapters that will get one.
 pub(super) fn prepare(core: &Arc<Core>, account: &Account, work: &mut JoinSet<()>) {
-    for host in &account.adapters {
+    let first_only = core.config().escalation.as_ref().is_some_and(|rules| rules.first_adapter_only);
+    for host in account.adapters.iter().take(if first_only { 1 } else { usize::MAX }) {
         let (hand, ready) = oneshot::channel();
         {
             let mut promises = core.ahead.promises.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,6 +3,7 @@
 //! One loop looks for what is due, woken at once by every durable commit; attempts run beside it.
 
 mod ahead;
+mod notices;
 mod report;
 mod warm;
 mod way;
@@ -25,8 +26,7 @@ use super::Core;
 use crate::accounts::Account;
 use crate::bounce::Outcome;
 use crate::header;
-use crate::notice::{self, NoticeFacts};
-use crate::store::{Delivery, NoticeState, QueueItem, Route, StoreError, millis, millis_of, system_time};
+use crate::store::{Delivery, QueueItem, Route, StoreError, millis, millis_of};
 
 /// Most attempts at once, each with its mail in memory.
 const AT_ONCE: usize = 32;
@@ -108,7 +108,7 @@ async fn start_due(
             notices_running += 1;
             let core = core.clone();
             attempts.spawn(async move {
-                attempt_notice(&core, state).await;
+                notices::attempt(&core, state).await;
                 job
             });
         }
@@ -136,77 +136,6 @@ async fn start_due(
     }
     let next = [next_notice, next_item].into_iter().flatten().min();
     Ok(next.map_or(LONGEST_SLEEP, |next| Duration::from_millis(next.saturating_sub(now).max(1))))
-}
-
-async fn attempt_notice(core: &Core, state: NoticeState) {
-    let now = millis(core.seams.clock.now());
-    let account = core.accounts.find(&state.account);
-    let name = state.account.clone();
-    let waiting = core.with_store(move |store| store.usage(&name)).await;
-    let count = waiting.map_or(1, |usage| usize::try_from(usage.sealed).unwrap_or(usize::MAX));
-    let name = state.account.clone();
-    let Some(account) = account.filter(|account| count > 0 && now < state.expires && !account.adapters.is_empty())
-    else {
-        if count > 0 {
-            core.seams.journal.failure(
-                core.host(),
-                "NOTICE-END",
-                format!("the notice for {name} is given up: expired, or no adapter is registered for this account"),
-            );
-        }
-        settle_notice(core, state, None).await;
-        return;
-    };
-    let mail = notice::compose(&NoticeFacts {
-        host: core.host(),
-        account: &account,
-        count,
-        now: system_time(now),
-        expires: system_time(state.expires),
-        token: &core.seams.entropy.token(),
-    });
-    let mut sent = false;
-    for host in &account.adapters {
-        let recipients = [account.address.clone()];
-        match to_adapter(core, host, Outgoing::notice(&recipients, &mail)).await {
-            Ok(taken) if taken.refused.is_empty() => {
-                sent = true;
-                core.metrics.notices.inc();
-                let text = format!("{host} notified that {count} sealed mail(s) wait for {}", account.address);
-                core.step(&["ST811", "C1", "C13"], text);
-            }
-            Ok(taken) => {
-                let why = taken.refused.first().map(|(_, rejection)| rejection.to_string()).unwrap_or_default();
-                core.seams.journal.failure(core.host(), "NOTICE-REFUSED", format!("{host} refused the notice: {why}"));
-            }
-            Err(failure) => {
-                core.metrics.notices_failed.inc();
-                core.seams.journal.failure(
-                    core.host(),
-                    "NOTICE-UNSENT",
-                    format!("the notice for {} did not reach {host}: {}", account.address, failure.text),
-                );
-            }
-        }
-    }
-    let next = if sent {
-        let next = now.saturating_add(millis_of(core.config().notice_interval));
-        core.ahead.quiet_until(&state.account, next);
-        NoticeState { last_sent: Some(now), attempts: 0, next, ..state.clone() }
-    } else {
-        let attempts = state.attempts.saturating_add(1);
-        let wait = millis_of(core.config().retry_after(attempts));
-        NoticeState { attempts, next: millis(core.seams.clock.now()).saturating_add(wait), ..state.clone() }
-    };
-    settle_notice(core, state, Some(next)).await;
-}
-
-async fn settle_notice(core: &Core, was: NoticeState, state: Option<NoticeState>) {
-    let settled = core.with_store(move |store| store.settle_notice(was, state)).await;
-    if let Err(error) = settled {
-        core.seams.journal.failure(core.host(), "STORE-NOTICE", error.to_string());
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    }
 }
 
 async fn attempt_item(core: &Core, item: QueueItem) {

@@ -18,6 +18,8 @@ pub(super) enum Change {
     Settle { id: u64, item: Option<Box<QueueItem>>, then: Option<Delivery> },
     /// [`crate::store::Store::settle_notice`].
     SettleNotice { was: NoticeState, state: Option<NoticeState> },
+    /// [`crate::store::Store::answer_notice`].
+    AnswerNotice { account: String, id: u64 },
     /// [`crate::store::Store::put_account`].
     PutAccount(Account),
     /// [`crate::store::Store::remove_account`].

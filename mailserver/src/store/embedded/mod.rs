@@ -205,6 +205,10 @@ impl Store for EmbeddedStore {
         self.change(Change::SettleNotice { was, state }).map(drop)
     }
 
+    fn answer_notice(&self, account: &str, id: u64) -> Result<(), StoreError> {
+        self.change(Change::AnswerNotice { account: account.to_owned(), id }).map(drop)
+    }
+
     fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.index()?.accounts()
     }

@@ -105,6 +105,7 @@ impl<'t> Tables<'t> {
                 Ok(known)
             }
             Change::SettleNotice { was, state } => self.settle_notice(was, state.as_ref()).map(|()| true),
+            Change::AnswerNotice { account, id } => self.answer_notice(account, *id),
             Change::PutAccount(account) => {
                 self.accounts.insert(account.address.as_str(), encode(account)?.as_slice()).map_err(database)?;
                 Ok(true)
@@ -149,7 +150,7 @@ impl<'t> Tables<'t> {
                 let state = match self.notice(account)? {
                     // One is due or was just sent: this mail rides with the next.
                     Some(state) => NoticeState { expires, ..state },
-                    None => NoticeState { account: account.clone(), last_sent: None, attempts: 0, next: now, expires },
+                    None => NoticeState::new(account, now, expires),
                 };
                 self.put_notice(&state)?;
             }
@@ -305,9 +306,18 @@ impl<'t> Tables<'t> {
             return Ok(());
         };
         match state {
-            Some(state) => self.put_notice(&NoticeState { expires: known.expires.max(state.expires), ..state.clone() }),
+            Some(state) => {
+                let (expires, answered) = (known.expires.max(state.expires), known.answered.max(state.answered));
+                self.put_notice(&NoticeState { expires, answered, ..state.clone() })
+            }
             None => self.drop_notice(&was.account),
         }
+    }
+
+    fn answer_notice(&mut self, account: &str, id: u64) -> Result<bool, StoreError> {
+        let Some(known) = self.notice(account)? else { return Ok(false) };
+        self.put_notice(&NoticeState { answered: known.answered.max(Some(id)), ..known })?;
+        Ok(true)
     }
 
     fn mails_of(&self, account: &str) -> Result<Vec<u64>, StoreError> {

@@ -312,6 +312,11 @@ impl Store for PostgresStore {
         self.wait(async move { statements::settle_notice(&pool, &was, state.as_ref()).await })
     }
 
+    fn answer_notice(&self, account: &str, id: u64) -> Result<(), StoreError> {
+        let (pool, account) = (self.pool.clone(), account.to_owned());
+        self.wait(async move { statements::answer_notice(&pool, &account, signed(id)).await })
+    }
+
     fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let pool = self.pool.clone();
         self.wait(async move {

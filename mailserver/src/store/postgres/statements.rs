@@ -206,24 +206,26 @@ pub(super) async fn settle(
     Ok(true)
 }
 
-/// Account, last sent, attempts, next, expiry.
-type NoticeRow = (String, Option<i64>, i64, i64, i64);
+/// Account, last sent, attempts, next, expiry, when it escalates, up to which mail it is answered.
+type NoticeRow = (String, Option<i64>, i64, i64, i64, Option<i64>, Option<i64>);
 
 pub(super) async fn notices_due(pool: &PgPool, node: i64, now: i64) -> Result<(Vec<NoticeState>, Option<u64>), Error> {
     let text = "UPDATE notices SET owner = $1 WHERE account IN (
             SELECT account FROM notices WHERE next <= $2 AND (owner IS NULL OR owner = $1
                 OR NOT EXISTS (SELECT FROM nodes WHERE nodes.id = owner AND alive_until > now()))
             ORDER BY next LIMIT 64 FOR UPDATE SKIP LOCKED)
-        RETURNING account, last_sent, attempts, next, expires";
+        RETURNING account, last_sent, attempts, next, expires, escalates, answered";
     let rows: Vec<NoticeRow> = sqlx::query_as(text).bind(node).bind(now).fetch_all(pool).await?;
     let next = "SELECT min(next) FROM notices WHERE next > $1";
     let next: Option<i64> = sqlx::query_scalar(next).bind(now).fetch_one(pool).await?;
-    let state = |(account, last_sent, attempts, next, expires): NoticeRow| NoticeState {
+    let state = |(account, last_sent, attempts, next, expires, escalates, answered): NoticeRow| NoticeState {
         account,
         last_sent: last_sent.map(unsigned),
         attempts: u32::try_from(attempts).unwrap_or_default(),
         next: unsigned(next),
         expires: unsigned(expires),
+        escalates: escalates.map(unsigned),
+        answered: answered.map(unsigned),
     };
     Ok((rows.into_iter().map(state).collect(), next.map(unsigned)))
 }
@@ -233,16 +235,23 @@ pub(super) async fn settle_notice(pool: &PgPool, was: &NoticeState, state: Optio
     match state {
         Some(state) => {
             let text = "UPDATE notices SET last_sent = $4, attempts = $5, next = $6, expires = greatest(expires, $7),
-                owner = NULL WHERE account = $1 AND next = $2 AND last_sent IS NOT DISTINCT FROM $3";
+                escalates = $8, answered = greatest(answered, $9), owner = NULL WHERE account = $1 AND next = $2 AND last_sent IS NOT DISTINCT FROM $3";
             let query = sqlx::query(text).bind(known.0).bind(known.1).bind(known.2);
             let query = query.bind(state.last_sent.map(signed)).bind(i64::from(state.attempts));
-            query.bind(signed(state.next)).bind(signed(state.expires)).execute(pool).await?;
+            let query = query.bind(signed(state.next)).bind(signed(state.expires));
+            query.bind(state.escalates.map(signed)).bind(state.answered.map(signed)).execute(pool).await?;
         }
         None => {
             let text = "DELETE FROM notices WHERE account = $1 AND next = $2 AND last_sent IS NOT DISTINCT FROM $3";
             sqlx::query(text).bind(known.0).bind(known.1).bind(known.2).execute(pool).await?;
         }
     }
+    Ok(())
+}
+
+pub(super) async fn answer_notice(pool: &PgPool, account: &str, id: i64) -> Result<(), Error> {
+    let text = "UPDATE notices SET answered = greatest(answered, $2) WHERE account = $1";
+    sqlx::query(text).bind(account).bind(id).execute(pool).await?;
     Ok(())
 }
 

@@ -60,7 +60,16 @@ impl Account {
     #[cfg(test)]
     pub(crate) fn unusable(address: &str) -> Self {
         let (address, display_name, password) = (address.to_owned(), String::new(), String::new());
-        Self { address, display_name, password, adapters: vec![], aliases: vec![], suspended: false, quota: None }
+        Self {
+            address,
+            display_name,
+            password,
+            adapters: vec![],
+            aliases: vec![],
+            suspended: false,
+            quota: None,
+            deputy: None,
+        }
     }
 
     /// Whether this address, domain in lower case, is the account's.

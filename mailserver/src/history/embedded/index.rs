@@ -161,6 +161,9 @@ impl Index {
     }
 }
 
+/// What has become of a transmission, and its records.
+pub(super) type Row = (State, Vec<(Event, u64)>);
+
 /// The index at one moment.
 pub(super) struct Look(redb::ReadTransaction);
 
@@ -199,7 +202,7 @@ impl Look {
     }
 
     /// What has become of a transmission, and its records.
-    pub(super) fn transmission(&self, number: u64) -> Result<Option<(State, Vec<(Event, u64)>)>> {
+    pub(super) fn transmission(&self, number: u64) -> Result<Option<Row>> {
         let row = self.table(TRANSMISSIONS)?.get(number).map_err(HistoryError::index)?;
         Ok(row.map(|row| (state(row.value()), events(row.value()).collect())))
     }

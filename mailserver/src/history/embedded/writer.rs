@@ -136,7 +136,7 @@ impl Writer {
                     }
                     self.hashes.write().map_err(HistoryError::disk(folder))?;
                     done = Reach { records, octets: frames.at };
-                    self.file(group.drain(..).collect(), done)?;
+                    self.file(std::mem::take(&mut group), done)?;
                     last = Some((said, note));
                 }
                 Next::End | Next::Broken => break,

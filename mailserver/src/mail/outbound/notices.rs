@@ -21,7 +21,8 @@ pub(super) async fn attempt(core: &Core, state: NoticeState) {
     let now = millis(core.seams.clock.now());
     let config = core.config();
     let rules = config.escalation.as_ref();
-    let (count, oldest) = waiting(core, &state, rules.is_some()).await.unwrap_or((1, None));
+    // What cannot be counted now is taken to be there and unread, for that was why the notice was made.
+    let (count, oldest) = waiting(core, &state, rules.is_some()).await.unwrap_or((1, Some(0)));
     let account = core.accounts.find(&state.account);
     let Some(account) = account.filter(|account| count > 0 && now < state.expires && !account.adapters.is_empty())
     else {

@@ -21,7 +21,10 @@ fn open(folder: &Path) -> Result<(Arc<dyn History>, LogKey), HistoryError> {
     Ok((history, key))
 }
 
-fn open_warned(folder: &Path) -> Result<(Arc<dyn History>, LogKey, Vec<String>), HistoryError> {
+/// A history, its key, and what opening it warned of.
+type Opened = (Arc<dyn History>, LogKey, Vec<String>);
+
+fn open_warned(folder: &Path) -> Result<Opened, HistoryError> {
     let seams = Seams::system();
     let signer = LogSigner::open(folder, ORIGIN, seams.entropy.as_ref())?;
     let key = signer.key().clone();

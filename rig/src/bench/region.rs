@@ -389,6 +389,7 @@ impl Region {
             tls: None,
             auditors: Vec::new(),
             everybody_reads: true,
+            utc_offset: Default::default(),
             limits: web::Limits { body: 256 * 1024, ..web::Limits::default() },
         };
         let seams = self.seams_of("history")?;

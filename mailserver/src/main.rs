@@ -147,6 +147,9 @@ async fn serve(file: &Path, configuration: Configuration) -> Result<()> {
     if let Some(config) = configuration.mail {
         let server = MailServer::start(config, seams.clone()).await.into_diagnostic()?;
         eprintln!("Mail: SMTP at {}, POP3 at {}", server.smtp_addr(), server.pop3_addr());
+        if let Some(at) = server.administration_addr() {
+            eprintln!("Administration: HTTP at {at}");
+        }
         mail = Some(server);
     }
     if let Some(config) = configuration.directory {

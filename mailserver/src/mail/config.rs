@@ -15,6 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::escalation::Escalation;
+use crate::pages::Zone;
 use crate::store::millis_of;
 
 /// Everything one mail server is told. Durations are texts such as "90s" or "4h".
@@ -76,6 +77,15 @@ pub struct MailConfig {
     /// Where figures for Prometheus and the server's health are told, by HTTP.
     #[serde(default)]
     pub metrics: Option<SocketAddr>,
+    /// Where the administrator's page is, by HTTP; under TLS if there is any, else on loopback only.
+    #[serde(default)]
+    pub administration_http: Option<SocketAddr>,
+    /// Addresses of the accounts that it is for.
+    #[serde(default)]
+    pub administrators: Vec<String>,
+    /// The time zone of that page: how far the clocks on the wall are ahead of UTC.
+    #[serde(default)]
+    pub utc_offset: Zone,
     /// TLS; without it everything is said in clear.
     #[serde(default)]
     pub tls: Option<MailTls>,
@@ -192,6 +202,9 @@ pub enum ConfigError {
     /// A duration that must be one.
     #[error("{0} must be longer than nothing; leave [mail.escalation] away where nothing is to escalate")]
     NoTime(&'static str),
+    /// The administrator's page would show passwords to the network.
+    #[error("administration_http: {0} is not loopback; give the server [mail.tls], or a loopback address")]
+    AdministrationInClear(SocketAddr),
     /// A file that it names.
     #[error("{} cannot be read; check its path and who may read it", .path.display())]
     File {
@@ -240,6 +253,9 @@ impl MailConfig {
             adapter_anchors: None,
             literal_sign_rule: false,
             metrics: None,
+            administration_http: None,
+            administrators: Vec::new(),
+            utc_offset: Zone::default(),
             tls: None,
             limits: MailLimits::default(),
         }
@@ -273,6 +289,14 @@ impl MailConfig {
             let times = [("escalation.after", rules.after), ("escalation.repeat", rules.repeat)];
             if let Some((key, _)) = times.into_iter().find(|(_, time)| millis_of(*time) == 0) {
                 return Err(ConfigError::NoTime(key));
+            }
+        }
+        if let Some(at) = self.administration_http {
+            if self.administrators.is_empty() {
+                return Err(ConfigError::Empty("administrators"));
+            }
+            if self.tls.is_none() && !at.ip().is_loopback() {
+                return Err(ConfigError::AdministrationInClear(at));
             }
         }
         Ok(())
@@ -317,6 +341,7 @@ impl MailConfig {
             ("relay_starttls", self.relay_starttls != new.relay_starttls),
             ("adapter_anchors", self.adapter_anchors != new.adapter_anchors),
             ("metrics", self.metrics != new.metrics),
+            ("administration_http", self.administration_http != new.administration_http),
             ("tls.smtps, tls.pop3s", listens(self) != listens(new)),
             ("limits of sessions and mails", sessions(self) != sessions(new)),
         ]

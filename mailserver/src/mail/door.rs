@@ -24,8 +24,9 @@ impl Door {
     }
 
     /// Locks the account's mailbox and opens it.
-    async fn open(&self, account: Account) -> Result<Box<dyn Maildrop>, Refusal> {
+    async fn open(&self, account: Account, from: SocketAddr) -> Result<Box<dyn Maildrop>, Refusal> {
         let account = account.address;
+        self.core.contacts.logged_in(&account, from.ip(), self.core.seams.clock.now());
         let name = account.clone();
         let opened = self.core.with_store(move |store| {
             let Some(lock) = store.lock(&name)? else { return Ok(None) };
@@ -60,17 +61,17 @@ impl MailboxDoor for Door {
     async fn login(&self, peer: SocketAddr, user: &str, password: &Password) -> Result<Box<dyn Maildrop>, Refusal> {
         let now = self.core.seams.clock.now();
         let known = self.core.credentials.by_password(user, password, peer.ip(), now).await;
-        self.open(known.map_err(refusal)?).await
+        self.open(known.map_err(refusal)?, peer).await
     }
 
     async fn login_by_certificate(
         &self,
-        _: SocketAddr,
+        peer: SocketAddr,
         certificate: &[u8],
         user: Option<&str>,
     ) -> Result<Box<dyn Maildrop>, Refusal> {
         let known = self.core.credentials.by_certificate(certificate, user);
-        self.open(known.map_err(refusal)?).await
+        self.open(known.map_err(refusal)?, peer).await
     }
 
     fn takes_clear_passwords(&self) -> bool {

@@ -3,6 +3,7 @@
 
 mod administration;
 mod config;
+mod contacts;
 mod credentials;
 mod door;
 mod escalation;
@@ -27,10 +28,12 @@ use sealfax_client::{pop3_server, smtp_server};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use self::contacts::Contacts;
 pub(crate) use self::credentials::{Credentials, Unknown};
 use self::metrics::Metrics;
 use crate::accounts::{Account, Accounts};
 use crate::store::{Delivery, EmbeddedStore, News, PostgresStore, QueueItem, Store, StoreError};
+use crate::web::{ServeError, Served};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +59,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The administrator's page does not listen.
+    #[error(transparent)]
+    Page(#[from] ServeError),
 }
 
 /// What the parts of one server share.
@@ -65,6 +71,7 @@ struct Core {
     /// Its own name, at the start.
     host: String,
     metrics: Metrics,
+    contacts: Contacts,
     seams: Seams,
     store: Arc<dyn Store>,
     accounts: Accounts,
@@ -125,6 +132,7 @@ pub struct MailServer {
     smtps: Option<SocketAddr>,
     pop3s: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
+    page: Option<Served>,
     accounts: Accounts,
     store: Arc<dyn Store>,
     core: Arc<Core>,
@@ -201,6 +209,7 @@ impl MailServer {
             expected,
             host: config.host_name.clone(),
             metrics: Metrics::default(),
+            contacts: Contacts::new(seams.clock.now()),
             config: RwLock::new(Arc::new(config.clone())),
             seams: seams.clone(),
             store: store.clone(),
@@ -228,6 +237,13 @@ impl MailServer {
             clock: seams.clock.clone(),
             wake: core.wake.clone(),
         };
+        let page = match config.administration_http {
+            Some(at) => {
+                let security = tls.clone().map_or(Security::Clear, Security::Implicit);
+                Some(administration::show(at, security, core.clone(), administration.clone()).await?)
+            }
+            None => None,
+        };
         let (data, host) = (config.data.clone(), config.host_name.clone());
         match orders {
             Ok(listener) => {
@@ -242,7 +258,7 @@ impl MailServer {
             tasks.spawn(metrics::serve(listener, core.clone(), stopped.clone()));
         }
         tasks.spawn(outbound::run(core.clone(), expecting, stopped));
-        Ok(Self { smtp, pop3, smtps, pop3s, metrics, accounts, store, core, tls, stop, tasks })
+        Ok(Self { smtp, pop3, smtps, pop3s, metrics, page, accounts, store, core, tls, stop, tasks })
     }
 
     /// Where SMTP listens.
@@ -268,6 +284,11 @@ impl MailServer {
     /// Where metrics and health are told, if they are.
     pub fn metrics_addr(&self) -> Option<SocketAddr> {
         self.metrics
+    }
+
+    /// Where the administrator's page is, if there is one.
+    pub fn administration_addr(&self) -> Option<SocketAddr> {
+        self.page.as_ref().map(Served::addr)
     }
 
     /// Takes a new configuration over, and reads the TLS files again, while sessions go on. Names of those keys that hold from
@@ -302,6 +323,9 @@ impl MailServer {
     /// Stops taking sessions, lets running transactions end, and returns when all is quiet (at most 30 s).
     pub async fn shutdown(mut self) {
         let _ = self.stop.send(true);
+        if let Some(page) = self.page.take() {
+            page.shutdown().await;
+        }
         let quiet = async { while self.tasks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(Duration::from_secs(30), quiet).await;
     }

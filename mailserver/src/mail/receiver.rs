@@ -91,6 +91,7 @@ impl Receiver for MailReceiver {
         };
         match known {
             Ok(account) => {
+                core.contacts.logged_in(&account.address, session.address.ip(), core.seams.clock.now());
                 core.seams.journal.note(core.host(), format!("{} is {}", session.address, account.address));
                 Ok(account.address)
             }

@@ -1,6 +1,7 @@
 //! Cookies (RFC 6265bis): which came, and how ours are set.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::Response;
 
 /// The value of the cookie `name`, if exactly one came: of two, one was put there by somebody else.
 pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -15,6 +16,13 @@ pub(crate) fn set_cookie(name: &str, value: &str, secured: bool, seconds: Option
     let age = seconds.map_or_else(String::new, |seconds| format!("; Max-Age={seconds}"));
     let secure = if secured { "; Secure" } else { "" };
     HeaderValue::from_str(&format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}{age}")).ok()
+}
+
+/// Puts it into an answer.
+pub(crate) fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
 }
 
 #[cfg(test)]

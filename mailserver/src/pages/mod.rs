@@ -6,6 +6,7 @@ mod guard;
 mod language;
 mod layout;
 mod session;
+mod sign_in;
 mod visit;
 mod zone;
 
@@ -13,11 +14,12 @@ use axum::Router;
 use axum::http::header;
 use axum::routing::get;
 
-pub(crate) use self::cookies::set_cookie;
+pub(crate) use self::cookies::{add_cookie, set_cookie};
 pub(crate) use self::guard::{form_token, harden, is_form_token};
 pub(crate) use self::language::{Language, set_language};
 pub(crate) use self::layout::{Frame, field, page};
 pub(crate) use self::session::{Session, Sessions};
+pub(crate) use self::sign_in::{Leaving, Next, Typed, sign_in_form};
 pub(crate) use self::visit::{Visit, query_text, see_other, within};
 pub use self::zone::Zone;
 

@@ -299,6 +299,8 @@ pub trait Store: Send + Sync {
 
     /// Notices due at `now`, and when the next one is due.
     fn notices_due(&self, now: u64) -> Result<(Vec<NoticeState>, Option<u64>), StoreError>;
+    /// All notices that are due or were sent while something waits, by account; they stay whose they are.
+    fn notices(&self) -> Result<Vec<NoticeState>, StoreError>;
     /// Replaces the state `was` of a notice after an attempt (`None` drops it), unless it was dropped or made due
     /// anew meanwhile; an expiry that was put off, and an answer that came meanwhile, are kept.
     fn settle_notice(&self, was: NoticeState, state: Option<NoticeState>) -> Result<(), StoreError>;

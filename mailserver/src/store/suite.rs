@@ -113,6 +113,7 @@ fn notices(store: &dyn Store) {
     assert_eq!((due.len(), next), (1, None), "who has nothing sealed is not notified");
     let first = due[0].clone();
     assert_eq!((first.account.as_str(), first.last_sent, first.next), (HANAKO, None, 100));
+    assert_eq!(store.notices().unwrap(), due, "who only looks takes none");
     // A further mail while the notice is on its way only puts off its end.
     store.deliver(sealed("two\r\n", &[HANAKO], 110)).unwrap();
     let sent = NoticeState { last_sent: Some(105), next: 400, escalates: Some(1900), ..first.clone() };

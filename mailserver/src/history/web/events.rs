@@ -169,7 +169,8 @@ impl Listener {
     fn event(&mut self, news: bool, seen: u64) -> Event {
         self.seen = self.seen.max(seen);
         let event = Event::default().id(self.seen.to_string());
-        if news { event.event("news").data("") } else { event }
+        // An event without data is none to a browser.
+        if news { event.event("news").data("new") } else { event }
     }
 }
 

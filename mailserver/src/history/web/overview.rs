@@ -149,6 +149,8 @@ fn whole(visitor: &Visitor, search: &Search, sections: &[Section], zone: Zone, s
 fn form(language: Language, search: &Search, wrong: &[Wrong], zone: Zone) -> Markup {
     let told = |which: Wrong| wrong.contains(&which).then(|| which.say(language));
     let office = language.say("事業所全体は @office-a.example", "A whole office: @office-a.example");
+    // A browser takes no day that is none, and complains.
+    let day = |text: &str| zone.day(text.trim()).map_or_else(String::new, |_| text.trim().to_owned());
     let days = format!("{} {}", language.say("時間帯:", "Time zone:"), zone.name());
     html! {
         search {
@@ -161,8 +163,8 @@ fn form(language: Language, search: &Search, wrong: &[Wrong], zone: Zone) -> Mar
                 }
                 div.fields {
                     (field("party", "text", &search.party, language.say("送信者・受信者", "Person"), Some(office), told(Wrong::Party)))
-                    (field("from", "date", &search.from, language.say("開始日", "From day"), Some(&days), told(Wrong::From)))
-                    (field("until", "date", &search.until, language.say("終了日", "Until day"), Some(&days), told(Wrong::Until)))
+                    (field("from", "date", &day(&search.from), language.say("開始日", "From day"), Some(&days), told(Wrong::From)))
+                    (field("until", "date", &day(&search.until), language.say("終了日", "Until day"), Some(&days), told(Wrong::Until)))
                     (states(language, search, told(Wrong::State)))
                     (field("message_id", "text", &search.message_id, "Message-ID", None, told(Wrong::MessageId)))
                 }

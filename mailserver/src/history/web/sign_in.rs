@@ -4,38 +4,16 @@ use std::sync::Arc;
 
 use axum::Form;
 use axum::extract::{Query as Parameters, State as Given};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use maud::{Markup, html};
 use sealfax_client::pop3_server::Password;
 
 use super::visitor::why;
 use crate::history::people::Stranger;
 use crate::history::server::Shared;
-use crate::pages::{Language, Visit, field, form_token, is_form_token, see_other, set_cookie, within};
-
-/// The query of GET `/sign-in`.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
-pub(super) struct Next {
-    next: String,
-}
-
-/// What is typed.
-#[derive(serde::Deserialize)]
-pub(super) struct Typed {
-    user: String,
-    password: String,
-    token: String,
-    #[serde(default)]
-    next: String,
-}
-
-/// The button that ends a session.
-#[derive(Debug, serde::Deserialize)]
-pub(super) struct Leaving {
-    token: String,
-}
+use crate::pages::{
+    Leaving, Next, Typed, Visit, add_cookie, form_token, is_form_token, see_other, set_cookie, sign_in_form, within,
+};
 
 pub(super) async fn show(
     Given(shared): Given<Arc<Shared>>,
@@ -71,31 +49,12 @@ fn asked(
         Some(token) => (token.to_owned(), false),
         None => (shared.pages.sessions.token(), true),
     };
-    let page = shared.bare(visit, title, &form(language, &form_token(&token), next, user, refused));
+    let page = shared.bare(visit, title, &sign_in_form(language, &form_token(&token), next, user, refused));
     let mut response = (status, page).into_response();
     if fresh {
         add_cookie(&mut response, set_cookie(visit.cookie_name(), &token, visit.shown.secured, None));
     }
     response
-}
-
-fn form(language: Language, token: &str, next: &str, user: &str, refused: Option<&str>) -> Markup {
-    html! {
-        @if let Some(refused) = refused { p.wrong role="alert" { (refused) } }
-        form.sign-in method="post" action="/sign-in" {
-            input type="hidden" name="token" value=(token);
-            input type="hidden" name="next" value=(within(next).unwrap_or_default());
-            (field("user", "text", user, language.say("メールアドレス", "Mail address"), None, None))
-            (field("password", "password", "", language.say("パスワード", "Password"), None, None))
-            button.first { (language.say("サインイン", "Sign in")) }
-        }
-        p.hint {
-            (language.say(
-                "クライアント証明書を示した方は、サインインなしでご覧になれます。",
-                "Whoever presents a client certificate needs no password.",
-            ))
-        }
-    }
 }
 
 pub(super) async fn sign_in(Given(shared): Given<Arc<Shared>>, visit: Visit, Form(typed): Form<Typed>) -> Response {
@@ -171,10 +130,4 @@ fn refuses(shared: &Shared, visit: &Visit, token: &str) -> Option<Response> {
             "The form has expired. Open the page again and retry; cookies have to be allowed.",
         ),
     ))
-}
-
-fn add_cookie(response: &mut Response, cookie: Option<HeaderValue>) {
-    if let Some(cookie) = cookie {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
 }

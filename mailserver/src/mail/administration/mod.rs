@@ -2,6 +2,7 @@
 //! socket, and by the command line itself where none runs.
 
 mod socket;
+mod web;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,8 +16,9 @@ use tokio::sync::Notify;
 
 pub use self::socket::{AskError, ask};
 pub(super) use self::socket::{bind, serve};
+pub(super) use self::web::show;
 use super::MailConfig;
-use crate::accounts::Accounts;
+use crate::accounts::{Account, Accounts};
 use crate::store::{EmbeddedStore, PostgresStore, QueueItem, Route, Store, StoreError, millis};
 
 /// What is asked for.
@@ -307,21 +309,23 @@ impl Administration {
     }
 
     fn list(&self) -> Result<Vec<AccountRow>, String> {
-        let row = |account: crate::accounts::Account| {
-            let usage = self.store.usage(&account.address).map_err(told)?;
-            Ok(AccountRow {
-                mails: usage.mails,
-                octets: usage.octets,
-                address: account.address,
-                display_name: account.display_name,
-                adapters: account.adapters,
-                aliases: account.aliases,
-                suspended: account.suspended,
-                quota: account.quota,
-                deputy: account.deputy,
-            })
-        };
-        self.accounts.list().into_iter().map(row).collect()
+        self.accounts.list().into_iter().map(|account| self.row(account).map_err(told)).collect()
+    }
+
+    /// An account with how full its mailbox is.
+    fn row(&self, account: Account) -> Result<AccountRow, StoreError> {
+        let usage = self.store.usage(&account.address)?;
+        Ok(AccountRow {
+            mails: usage.mails,
+            octets: usage.octets,
+            address: account.address,
+            display_name: account.display_name,
+            adapters: account.adapters,
+            aliases: account.aliases,
+            suspended: account.suspended,
+            quota: account.quota,
+            deputy: account.deputy,
+        })
     }
 
     fn queue(&self) -> Result<Vec<QueueItem>, String> {

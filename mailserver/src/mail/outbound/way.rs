@@ -131,8 +131,15 @@ pub(super) fn adapter_upgrade(core: &Core, host: &str) -> Result<Upgrade, Failur
     Ok(Upgrade::Required(tls.clone(), name))
 }
 
-/// To an adapter; over the connection that has the envelope already, if there is one.
+/// To an adapter, and remembers whether it was there.
 pub(super) async fn to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
+    let sent = send_to_adapter(core, host, outgoing).await;
+    core.contacts.tried(host, core.seams.clock.now(), sent.as_ref().err().map(|failure| failure.text.as_str()));
+    sent
+}
+
+/// Over the connection that has the envelope already, if there is one.
+async fn send_to_adapter(core: &Core, host: &str, outgoing: Outgoing<'_>) -> Result<Taken, Failure> {
     if let Some(Ready { way, mut connection, results }) = core.ahead.redeem(host, &outgoing).await {
         match connection.content(outgoing, &results).await {
             Ok(()) => return Ok(core.warm.keep(way, connection, results).into()),

@@ -283,6 +283,12 @@ impl Index {
         Ok((due, None))
     }
 
+    pub(super) fn notices(&self) -> Result<Vec<NoticeState>, StoreError> {
+        let notices = self.reading()?.open_table(NOTICES).map_err(database)?;
+        let rows = notices.iter().map_err(database)?;
+        rows.map(|row| decode(row.map_err(database)?.1.value())).collect()
+    }
+
     pub(super) fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         let accounts = self.reading()?.open_table(ACCOUNTS).map_err(database)?;
         let rows = accounts.iter().map_err(database)?;

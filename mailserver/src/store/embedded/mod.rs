@@ -201,6 +201,10 @@ impl Store for EmbeddedStore {
         self.index()?.notices_due(now)
     }
 
+    fn notices(&self) -> Result<Vec<NoticeState>, StoreError> {
+        self.index()?.notices()
+    }
+
     fn settle_notice(&self, was: NoticeState, state: Option<NoticeState>) -> Result<(), StoreError> {
         self.change(Change::SettleNotice { was, state }).map(drop)
     }

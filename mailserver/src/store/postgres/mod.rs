@@ -307,6 +307,11 @@ impl Store for PostgresStore {
         self.wait(async move { statements::notices_due(&pool, node, signed(now)).await })
     }
 
+    fn notices(&self) -> Result<Vec<NoticeState>, StoreError> {
+        let pool = self.pool.clone();
+        self.wait(async move { statements::notices(&pool).await })
+    }
+
     fn settle_notice(&self, was: NoticeState, state: Option<NoticeState>) -> Result<(), StoreError> {
         let pool = self.pool.clone();
         self.wait(async move { statements::settle_notice(&pool, &was, state.as_ref()).await })

@@ -218,7 +218,17 @@ pub(super) async fn notices_due(pool: &PgPool, node: i64, now: i64) -> Result<(V
     let rows: Vec<NoticeRow> = sqlx::query_as(text).bind(node).bind(now).fetch_all(pool).await?;
     let next = "SELECT min(next) FROM notices WHERE next > $1";
     let next: Option<i64> = sqlx::query_scalar(next).bind(now).fetch_one(pool).await?;
-    let state = |(account, last_sent, attempts, next, expires, escalates, answered): NoticeRow| NoticeState {
+    Ok((rows.into_iter().map(notice).collect(), next.map(unsigned)))
+}
+
+pub(super) async fn notices(pool: &PgPool) -> Result<Vec<NoticeState>, Error> {
+    let text = "SELECT account, last_sent, attempts, next, expires, escalates, answered FROM notices ORDER BY account";
+    let rows: Vec<NoticeRow> = sqlx::query_as(text).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(notice).collect())
+}
+
+fn notice((account, last_sent, attempts, next, expires, escalates, answered): NoticeRow) -> NoticeState {
+    NoticeState {
         account,
         last_sent: last_sent.map(unsigned),
         attempts: u32::try_from(attempts).unwrap_or_default(),
@@ -226,8 +236,7 @@ pub(super) async fn notices_due(pool: &PgPool, node: i64, now: i64) -> Result<(V
         expires: unsigned(expires),
         escalates: escalates.map(unsigned),
         answered: answered.map(unsigned),
-    };
-    Ok((rows.into_iter().map(state).collect(), next.map(unsigned)))
+    }
 }
 
 pub(super) async fn settle_notice(pool: &PgPool, was: &NoticeState, state: Option<&NoticeState>) -> Result<(), Error> {

@@ -26,7 +26,7 @@ async fn a_page_hears_what_concerns_its_person_alone() {
     until(&mut hanakos, "retry: 3000").await;
 
     desk.register(&record(Event::Submission, "one@a.test", TARO, "jiro@c.test")).await;
-    let said = until(&mut taros, "event: news").await;
+    let said = until(&mut taros, "event: news\ndata: new\n").await;
     assert!(!said.contains("jiro"), "it says only that there is something: {said}");
     // Hanako hears of the second one first.
     desk.register(&record(Event::Submission, "two@a.test", "saburo@a.test", HANAKO)).await;

@@ -16,6 +16,7 @@ mod error;
 pub mod export;
 mod people;
 mod postgres;
+mod retention;
 mod server;
 mod signing;
 #[cfg(any(test, feature = "suite"))]

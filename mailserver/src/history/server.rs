@@ -15,7 +15,9 @@ use bytes::Bytes;
 use sealfax_client::history::{Digest256, Entry, LogKey, Record, Registered, parse_time};
 use sealfax_client::seam::Seams;
 use sealfax_client::tls::{Security, ServerTls};
+use tokio::task::JoinSet;
 
+use super::retention;
 use super::people::{People, Person, Stranger};
 use super::tiles::{self, Asked};
 use super::view::Query;
@@ -53,12 +55,20 @@ pub struct HistoryConfig {
     /// Whether whoever can reach the port may see everybody's transmissions without saying who they are.
     #[serde(default)]
     pub everybody_reads: bool,
+    /// How long who and what of a transmission is kept; without it, for ever. The records stay provable.
+    #[serde(default, deserialize_with = "duration")]
+    pub retention: Option<Duration>,
     /// The time zone of the pages: how far the clocks on the wall are ahead of UTC.
     #[serde(default)]
     pub utc_offset: Zone,
     /// What one peer may cost.
     #[serde(default = "limits")]
     pub limits: Limits,
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = <String as serde::Deserialize>::deserialize(from)?;
+    humantime::parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 /// A record holds the signed confirmation, and bounces are longer still.
@@ -105,6 +115,8 @@ impl HistoryConfig {
 pub struct HistoryServer {
     served: Served,
     shared: Arc<Shared>,
+    /// They end with it.
+    _tasks: JoinSet<()>,
 }
 
 /// What all its handlers share.
@@ -151,10 +163,14 @@ impl HistoryServer {
             pages: Pages::new(&seams, config.utc_offset, Duration::from_secs(config.limits.connection_seconds)),
             registrars_are_known: config.tls.as_ref().is_some_and(|tls| tls.clients.is_some()),
         });
+        let mut tasks = JoinSet::new();
+        if let Some(keep) = config.retention {
+            tasks.spawn(retention::run(shared.clone(), keep));
+        }
         let pages = super::web::routes();
         let router = routes().merge(pages).layer(axum::middleware::from_fn(harden)).with_state(shared.clone());
         let served = web::serve(&config.host_name, config.http, router, security, seams, config.limits).await?;
-        Ok(Self { served, shared })
+        Ok(Self { served, shared, _tasks: tasks })
     }
 
     /// Where it listens.

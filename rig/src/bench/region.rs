@@ -404,6 +404,7 @@ impl Region {
             tls: self.history_tls.clone(),
             auditors: Vec::new(),
             everybody_reads: true,
+            retention: None,
             utc_offset: Default::default(),
             limits: web::Limits { body: 256 * 1024, ..web::Limits::default() },
         };

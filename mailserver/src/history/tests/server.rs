@@ -82,6 +82,27 @@ async fn registered_once_proven_and_listed() {
 }
 
 #[tokio::test]
+async fn what_was_kept_long_enough_is_erased() {
+    let seams = Seams::system();
+    let folder = TempDir::new().unwrap();
+    let (history, key) = open(folder.path()).unwrap();
+    crate::history::suite::fill(history.as_ref(), 0..3).await;
+    drop(history);
+    let keep = |retention| HistoryConfig { retention: Some(retention), origin: Some(ORIGIN.into()), ..config(folder.path()) };
+    let start = async |retention| HistoryServer::start(keep(retention), None, seams.clone()).await.unwrap();
+    let server = start(Duration::from_secs(3600)).await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(server.list().len(), 3);
+    server.shutdown().await;
+    let server = start(Duration::ZERO).await;
+    // However long it takes; a test that never ends has failed.
+    while !server.list().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.history().receipt(1).unwrap().verify(&key).unwrap();
+}
+
+#[tokio::test]
 async fn nobody_reads_without_saying_who_they_are() {
     let seams = Seams::system();
     let network = seams.network.as_ref();

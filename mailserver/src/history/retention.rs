@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::HistoryError;
 use super::server::Shared;
 use super::view::Query;
-use super::{History as _, HistoryError};
 
 /// How often it looks.
 const EVERY: Duration = Duration::from_secs(60 * 60);

@@ -17,8 +17,8 @@ use sealfax_client::seam::Seams;
 use sealfax_client::tls::{Security, ServerTls};
 use tokio::task::JoinSet;
 
-use super::retention;
 use super::people::{People, Person, Stranger};
+use super::retention;
 use super::tiles::{self, Asked};
 use super::view::Query;
 use super::web::{Concerned, Pages};

@@ -86,9 +86,10 @@ async fn what_was_kept_long_enough_is_erased() {
     let seams = Seams::system();
     let folder = TempDir::new().unwrap();
     let (history, key) = open(folder.path()).unwrap();
-    crate::history::suite::fill(history.as_ref(), 0..3).await;
+    fill(history.as_ref(), 0..3).await;
     drop(history);
-    let keep = |retention| HistoryConfig { retention: Some(retention), origin: Some(ORIGIN.into()), ..config(folder.path()) };
+    let keep =
+        |retention| HistoryConfig { retention: Some(retention), origin: Some(ORIGIN.into()), ..config(folder.path()) };
     let start = async |retention| HistoryServer::start(keep(retention), None, seams.clone()).await.unwrap();
     let server = start(Duration::from_secs(3600)).await;
     tokio::time::sleep(Duration::from_millis(50)).await;

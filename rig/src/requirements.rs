@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn threats_have_words_and_no_name_of_a_requirement() {
         let table: BTreeMap<String, Requirement> = toml::from_str(THREATS).unwrap();
-        assert_eq!(table.len(), 22);
+        assert_eq!(table.len(), 26);
         for (name, threat) in &table {
             assert!(!threat.text.is_empty() && !all().contains_key(name), "{name}");
             assert!(name.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'), "{name}");

@@ -116,7 +116,7 @@ pub struct HistoryServer {
     served: Served,
     shared: Arc<Shared>,
     /// They end with it.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 /// What all its handlers share.
@@ -170,7 +170,7 @@ impl HistoryServer {
         let pages = super::web::routes();
         let router = routes().merge(pages).layer(axum::middleware::from_fn(harden)).with_state(shared.clone());
         let served = web::serve(&config.host_name, config.http, router, security, seams, config.limits).await?;
-        Ok(Self { served, shared, _tasks: tasks })
+        Ok(Self { served, shared, tasks })
     }
 
     /// Where it listens.
@@ -194,8 +194,9 @@ impl HistoryServer {
     }
 
     /// Stops listening and ends open connections.
-    pub async fn shutdown(self) {
+    pub async fn shutdown(mut self) {
         self.served.shutdown().await;
+        self.tasks.shutdown().await;
     }
 }
 

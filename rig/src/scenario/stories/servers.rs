@@ -397,7 +397,7 @@ async fn branches(bench: Bench) -> Result<(), Failure> {
         let right = printed.len() == 1 && printed.iter().all(|document| document.pages == pages);
         expect(right, format!("{} gets the pages as sent", person.character.called))?;
     }
-    let kept = |event: &Event| is_step(event, "adapter-d", "C12");
+    let kept = |event: &Event| is_step(event, "adapter-d", "C12") && is_step(event, "adapter-d", "D1");
     times(&region, EventLog::beginning(), "both transmissions are registered at the bureau", 2, kept).await?;
     let sent = region.sent_mails();
     let went = |from: &str, to: &str| sent.iter().filter(|mail| mail.from == from && mail.to == to).count();

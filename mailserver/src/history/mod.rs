@@ -32,7 +32,7 @@ mod web;
 pub use embedded::EmbeddedHistory;
 pub use error::HistoryError;
 pub use postgres::PostgresHistory;
-pub use server::{HistoryConfig, HistoryServer};
+pub use server::{HistoryConfig, HistoryServer, HistoryTls};
 pub use signing::LogSigner;
 pub use view::{Query, State, Transmission};
 
@@ -43,6 +43,8 @@ pub struct Acknowledged {
     pub known: bool,
     /// That it stands there, durably.
     pub receipt: Receipt,
+    /// The head of the log that the receipt's proof leads to.
+    pub head: Checkpoint,
 }
 
 /// Where a history is kept. What is no `async fn` waits for a disk or a database, and is not for a network thread.

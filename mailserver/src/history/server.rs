@@ -300,11 +300,11 @@ async fn register(
     };
     let known = acknowledged.known;
     let receipt = acknowledged.receipt;
-    let size = shared.key.checkpoint(&receipt.proof.checkpoint).map(|head| head.size);
+    let size = acknowledged.head.size;
     // Whoever saw more than there is was shown another history, or this one is older than it was.
-    let continues = match size {
-        Ok(size) => shared.ask(move |history| history.continues(seen, size)).await.ok(),
-        Err(_) => None,
+    let continues = match seen {
+        0 => Some(Vec::new()),
+        seen => shared.ask(move |history| history.continues(seen, size)).await.ok(),
     };
     if continues.is_none() {
         let text = format!("{peer} has seen {seen} records, which this history does not continue");

@@ -120,6 +120,16 @@ impl InProcess {
     }
 }
 
+fn confirmations(plan: &SitePlan) -> ConfirmationConfig {
+    let usual = ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() };
+    match plan.patience {
+        None => usual,
+        Some(patience) => {
+            ConfirmationConfig { batch_seconds: patience.as_secs(), overdue_seconds: patience.as_secs(), ..usual }
+        }
+    }
+}
+
 fn config(plan: &SitePlan, name: &str) -> Config {
     let at = |port| SocketAddr::new(plan.network.ip(), port);
     let [mail_smtp, mail_pop3] = plan.mail_doors();
@@ -148,7 +158,11 @@ fn config(plan: &SitePlan, name: &str) -> Config {
             dns_servers: Vec::new(),
             history: plan.history,
             history_key: None,
-            history_tls: None,
+            // Both servers are known by certificate, or none is.
+            history_tls: plan
+                .notices_tls
+                .is_some()
+                .then(|| MailTls { name: "history".into(), anchors: plan.anchors.clone() }),
             anchors: plan.anchors.clone(),
             intermediates: Some(plan.intermediates.clone()),
         },
@@ -156,7 +170,7 @@ fn config(plan: &SitePlan, name: &str) -> Config {
         correspondents: plan.correspondents.clone(),
         card: CardConfig::default(),
         sending: SendingConfig { hold_seconds: plan.hold.as_secs() },
-        confirmations: ConfirmationConfig { batch: plan.batch, retry_seconds: 1, ..ConfirmationConfig::default() },
+        confirmations: confirmations(plan),
         notices: Default::default(),
         status: None,
         gpio: None,

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sealfax_adapter::config::NoticesTls;
 use sealfax_mailserver::authority::{Authority, EndpointRequest};
+use sealfax_mailserver::history::HistoryTls;
 use sealfax_mailserver::mail::MailTls;
 
 use super::people::seed_of;
@@ -30,7 +31,7 @@ pub(super) fn issue(
     authority: &Authority,
     seed: u64,
 ) -> Result<MailTls, Failure> {
-    let (certificate, key) = endpoint(name, folder, authority, seed)?;
+    let (certificate, key) = endpoint(name, false, folder, authority, seed)?;
     Ok(MailTls {
         certificate,
         key,
@@ -43,16 +44,28 @@ pub(super) fn issue(
 
 /// Issues what the adapter `name` shows, and puts it into `folder`.
 pub(super) fn notices(name: &str, folder: &Path, authority: &Authority, seed: u64) -> Result<NoticesTls, Failure> {
-    endpoint(name, folder, authority, seed).map(|(certificate, key)| NoticesTls { certificate, key })
+    endpoint(name, true, folder, authority, seed).map(|(certificate, key)| NoticesTls { certificate, key })
 }
 
-/// Files of a certificate and its key.
-fn endpoint(name: &str, folder: &Path, authority: &Authority, seed: u64) -> Result<(PathBuf, PathBuf), Failure> {
+/// Issues what the history server shows, and puts it into `folder`; it knows whom the authority knows.
+pub(super) fn history(folder: &Path, anchors: &Path, authority: &Authority, seed: u64) -> Result<HistoryTls, Failure> {
+    let (certificate, key) = endpoint("history", false, folder, authority, seed)?;
+    Ok(HistoryTls { certificate, key, clients: Some(anchors.to_owned()) })
+}
+
+/// Files of a certificate and its key; a device is also a client.
+fn endpoint(
+    name: &str,
+    device: bool,
+    folder: &Path,
+    authority: &Authority,
+    seed: u64,
+) -> Result<(PathBuf, PathBuf), Failure> {
     let broken = |error: &dyn std::fmt::Display| Failure::infrastructure(format!("{name}: {error}"));
     let key = p256::SecretKey::generate_from_rng(&mut ChaCha20Rng::from_seed(seed_of(name, seed)));
     let public_key = key.public_key().to_public_key_der().map_err(|error| broken(&error))?.into_vec();
     let validity = Duration::from_secs(24 * 60 * 60);
-    let request = EndpointRequest { names: vec![name.to_owned()], public_key, device: false, validity };
+    let request = EndpointRequest { names: vec![name.to_owned()], public_key, device, validity };
     let certificate = authority.issue_endpoint(&request).map_err(|error| broken(&error))?.certificate;
     let issuing = authority.issuing_der().map_err(|error| broken(&error))?;
     let chain = pem("CERTIFICATE", &certificate) + &pem("CERTIFICATE", &issuing);

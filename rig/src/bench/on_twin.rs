@@ -319,6 +319,7 @@ mod tests {
             intermediates: "/unused".into(),
             hold: Duration::from_secs(9),
             batch: 3,
+            patience: None,
             fingerprints: false,
             extended: false,
             telephone: None,

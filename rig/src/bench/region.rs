@@ -14,7 +14,7 @@ use sealfax_client::seam::Seams;
 use sealfax_drivers::card::piv::Algorithm;
 use sealfax_drivers::display::Language;
 use sealfax_mailserver::authority::{Authority, AuthorityOptions, DirectoryConfig, DirectoryServer};
-use sealfax_mailserver::history::{HistoryConfig, HistoryServer};
+use sealfax_mailserver::history::{HistoryConfig, HistoryServer, HistoryTls};
 use sealfax_mailserver::mail::{MailConfig, MailServer};
 use sealfax_mailserver::web;
 
@@ -61,6 +61,9 @@ pub struct Plan {
     pub hold: Duration,
     /// C11.
     pub batch: usize,
+    /// After how long a batch that is not full is reported, and a confirmation that has not come alarms; `None` for as long as
+    /// the adapter waits by itself.
+    pub patience: Option<Duration>,
     /// Whether screens are saved as pictures.
     pub pictures: bool,
     /// Whether a certificate server that lies takes the place of the true one; see [`Region::liar`].
@@ -93,6 +96,7 @@ impl Default for Plan {
             keys: BTreeMap::new(),
             hold: Duration::from_secs(540),
             batch: 1,
+            patience: None,
             pictures: true,
             lying: false,
             trust: TrustConfig::default(),
@@ -124,6 +128,7 @@ pub struct Region {
     liar: Option<Liar>,
     own_directory: Option<OwnDirectory>,
     history: Option<HistoryServer>,
+    history_tls: Option<HistoryTls>,
     mail_servers: BTreeMap<char, MailServer>,
     sites: BTreeMap<char, Site>,
     people: BTreeMap<&'static str, Person>,
@@ -150,6 +155,9 @@ impl Region {
         }
         if !plan.telephones.is_empty() && bench.kind != BenchKind::Sim {
             return Err(Failure::Unsupported("telephone line at a board".into()));
+        }
+        if plan.patience.is_some() && (bench.twins.is_some() || bench.lab.is_some()) {
+            return Err(Failure::Unsupported("times of a board's configuration that a story sets".into()));
         }
         if plan.fingerprints && bench.kind != BenchKind::Sim {
             return Err(Failure::Unsupported("fingerprint reader at a board".into()));
@@ -221,6 +229,7 @@ impl Region {
             liar,
             own_directory,
             history: None,
+            history_tls: None,
             mail_servers: BTreeMap::new(),
             sites: BTreeMap::new(),
             people,
@@ -231,12 +240,17 @@ impl Region {
         if region.own_directory.is_none() {
             region.start_directory().await?;
         }
+        // A board has no certificate of its own.
+        let prove = plan.mail_tls && bench.twins.is_none() && bench.lab.is_none();
+        if prove {
+            let folder = region.folder("history-tls");
+            let issued = mail_tls::history(&folder, &anchors, &region.authority, region.seed)?;
+            region.history_tls = Some(issued);
+        }
         region.start_history().await?;
         let dns_at = region._dns.address();
         let screens = ScreenNumbers::default();
         let mut starting = Vec::new();
-        // A board has no certificate of its own.
-        let prove = plan.mail_tls && bench.twins.is_none() && bench.lab.is_none();
         for letter in &plan.offices {
             if !plan.branches.contains_key(letter) {
                 let adapters = prove.then(|| anchors.clone());
@@ -268,6 +282,7 @@ impl Region {
                 intermediates: intermediates.clone(),
                 hold: plan.hold,
                 batch: plan.batch,
+                patience: plan.patience,
                 fingerprints: plan.fingerprints,
                 telephone: plan.telephones.get(letter).copied(),
                 numbers: numbers(&plan.people),
@@ -386,7 +401,7 @@ impl Region {
             data: self.folder("history"),
             database: None,
             origin: None,
-            tls: None,
+            tls: self.history_tls.clone(),
             auditors: Vec::new(),
             everybody_reads: true,
             utc_offset: Default::default(),

@@ -59,6 +59,7 @@ pub(super) struct SitePlan {
     pub(super) intermediates: PathBuf,
     pub(super) hold: Duration,
     pub(super) batch: usize,
+    pub(super) patience: Option<Duration>,
     pub(super) fingerprints: bool,
     /// What the office's machine is, if it is on a telephone line.
     pub(super) telephone: Option<Telephone>,

@@ -96,7 +96,12 @@ fn screens(people: &[(&str, &str)]) -> Vec<Screen> {
     all.push(Screen::Diagnosis { lines: Vec::new(), advice: None });
     for names in arrangements(&names) {
         all.push(Screen::Arrived { names: names.clone() });
-        all.push(Screen::WrongCard { names });
+        all.push(Screen::WrongCard { names: names.clone() });
+        // Since when is told in minutes; a story waits for some.
+        all.extend((0..=30).map(|minutes| Screen::StillWaiting {
+            names: names.clone(),
+            since: std::time::Duration::from_secs(minutes * 60),
+        }));
     }
     for name in &names {
         let name = || name.clone();
@@ -160,7 +165,8 @@ fn not_sent(addresses: &[String]) -> Vec<NotSent> {
     }
     for some in arrangements(addresses) {
         all.push(NotSent::NoCertificate(some.clone()));
-        all.push(NotSent::Returned(some));
+        all.push(NotSent::Returned(some.clone()));
+        all.push(NotSent::Declined(some));
     }
     all
 }

@@ -157,38 +157,32 @@ impl Index {
 
     /// One look at the index as it is now.
     pub(super) fn look(&self) -> Result<Look> {
-        let read = self.0.begin_read().map_err(HistoryError::index)?;
-        Ok(Look {
-            places: read.open_table(PLACES).map_err(HistoryError::index)?,
-            mails: read.open_table(MAILS).map_err(HistoryError::index)?,
-            transmissions: read.open_table(TRANSMISSIONS).map_err(HistoryError::index)?,
-            parties: read.open_table(PARTIES).map_err(HistoryError::index)?,
-            states: read.open_table(STATES).map_err(HistoryError::index)?,
-        })
+        self.0.begin_read().map(Look).map_err(HistoryError::index)
     }
 }
 
 /// The index at one moment.
-pub(super) struct Look {
-    places: redb::ReadOnlyTable<u64, u64>,
-    mails: redb::ReadOnlyTable<[u8; 16], u64>,
-    transmissions: redb::ReadOnlyTable<u64, &'static [u8]>,
-    parties: redb::ReadOnlyTable<[u8; 16], ()>,
-    states: redb::ReadOnlyTable<(u8, u64), ()>,
-}
+pub(super) struct Look(redb::ReadTransaction);
 
 /// Transmissions, newest first.
-pub(super) type Numbers<'a> = Box<dyn Iterator<Item = Result<u64>> + 'a>;
+pub(super) type Numbers = Box<dyn Iterator<Item = Result<u64>>>;
 
 impl Look {
+    fn table<K: redb::Key + 'static, V: redb::Value + 'static>(
+        &self,
+        table: TableDefinition<'_, K, V>,
+    ) -> Result<redb::ReadOnlyTable<K, V>> {
+        self.0.open_table(table).map_err(HistoryError::index)
+    }
+
     /// Where the frame of a record begins.
     pub(super) fn place(&self, index: u64) -> Result<Option<u64>> {
-        Ok(self.places.get(index).map_err(HistoryError::index)?.map(|place| place.value()))
+        Ok(self.table(PLACES)?.get(index).map_err(HistoryError::index)?.map(|place| place.value()))
     }
 
     /// The transmission of a mail to a recipient.
     pub(super) fn of_mail(&self, message_id: &str, recipient: &str) -> Result<Option<u64>> {
-        let number = self.mails.get(mail(message_id, recipient)).map_err(HistoryError::index)?;
+        let number = self.table(MAILS)?.get(mail(message_id, recipient)).map_err(HistoryError::index)?;
         Ok(number.map(|number| number.value()))
     }
 
@@ -196,7 +190,7 @@ impl Look {
     pub(super) fn of_message(&self, message_id: &str, before: u64) -> Result<Vec<u64>> {
         let message: [u8; 8] = digest(&[message_id]);
         let key = |last| at(message, last);
-        let range = self.mails.range(key(0)..=key(u64::MAX)).map_err(HistoryError::index)?;
+        let range = self.table(MAILS)?.range(key(0)..=key(u64::MAX)).map_err(HistoryError::index)?;
         let numbers: Result<Vec<u64>> = range.map(|row| Ok(row.map_err(HistoryError::index)?.1.value())).collect();
         let mut numbers = numbers?;
         numbers.retain(|number| *number < before);
@@ -206,20 +200,20 @@ impl Look {
 
     /// What has become of a transmission, and its records.
     pub(super) fn transmission(&self, number: u64) -> Result<Option<(State, Vec<(Event, u64)>)>> {
-        let row = self.transmissions.get(number).map_err(HistoryError::index)?;
+        let row = self.table(TRANSMISSIONS)?.get(number).map_err(HistoryError::index)?;
         Ok(row.map(|row| (state(row.value()), events(row.value()).collect())))
     }
 
     /// Those below `before`.
-    pub(super) fn all(&self, before: u64) -> Result<Numbers<'_>> {
-        let range = self.transmissions.range(..before).map_err(HistoryError::index)?;
+    pub(super) fn all(&self, before: u64) -> Result<Numbers> {
+        let range = self.table(TRANSMISSIONS)?.range(..before).map_err(HistoryError::index)?;
         Ok(Box::new(range.rev().map(|row| Ok(row.map_err(HistoryError::index)?.0.value()))))
     }
 
     /// Those of a party, an address or `@` and a domain, below `before`.
-    pub(super) fn of_party(&self, party: &str, before: u64) -> Result<Numbers<'_>> {
+    pub(super) fn of_party(&self, party: &str, before: u64) -> Result<Numbers> {
         let party = name(party);
-        let range = self.parties.range(at(party, 0)..at(party, before)).map_err(HistoryError::index)?;
+        let range = self.table(PARTIES)?.range(at(party, 0)..at(party, before)).map_err(HistoryError::index)?;
         Ok(Box::new(range.rev().map(|row| {
             let key = row.map_err(HistoryError::index)?.0.value();
             Ok(key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number)))
@@ -227,9 +221,9 @@ impl Look {
     }
 
     /// Those that have become `state`, which is not *delivered*, below `before`.
-    pub(super) fn of_state(&self, state: State, before: u64) -> Result<Numbers<'_>> {
+    pub(super) fn of_state(&self, state: State, before: u64) -> Result<Numbers> {
         let (low, high) = ((state.number(), 0), (state.number(), before));
-        let range = self.states.range(low..high).map_err(HistoryError::index)?;
+        let range = self.table(STATES)?.range(low..high).map_err(HistoryError::index)?;
         Ok(Box::new(range.rev().map(|row| Ok(row.map_err(HistoryError::index)?.0.value().1))))
     }
 

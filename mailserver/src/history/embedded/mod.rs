@@ -176,7 +176,7 @@ impl History for EmbeddedHistory {
             before = before.min(self.first_at(&look, until)?);
         }
         let from = query.since.map_or(Ok(0), |since| self.first_at(&look, since))?;
-        let numbers: index::Numbers<'_> = match &query.message_id {
+        let numbers: index::Numbers = match &query.message_id {
             Some(message_id) => Box::new(look.of_message(message_id, before)?.into_iter().map(Ok)),
             None => match (query.state.filter(|state| *state != State::Delivered), query.narrowest()) {
                 // Few are not delivered, and many are a person's; of an office there may be more still.

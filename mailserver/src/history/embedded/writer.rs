@@ -331,7 +331,11 @@ impl Writer {
             return Err(HistoryError::Conflict { index });
         }
         let head = self.head.read().unwrap_or_else(PoisonError::into_inner).clone();
-        Ok(Some(Acknowledged { known: true, receipt: self.receipt(index, leaf, personal, &head)? }))
+        Ok(Some(Acknowledged {
+            known: true,
+            receipt: self.receipt(index, leaf, personal, &head)?,
+            head: head.checkpoint,
+        }))
     }
 
     /// Makes the record number `index` and appends its frame to `octets`.
@@ -379,7 +383,7 @@ impl Writer {
             let mut known = false;
             for answer in one.answers {
                 let told = match &receipt {
-                    Ok(receipt) => Ok(Acknowledged { known, receipt: receipt.clone() }),
+                    Ok(receipt) => Ok(Acknowledged { known, receipt: receipt.clone(), head: head.checkpoint }),
                     Err(error) => Err(HistoryError::index(std::io::Error::other(error.to_string()))),
                 };
                 known = true;

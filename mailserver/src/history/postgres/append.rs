@@ -113,7 +113,7 @@ impl Appender {
             let path = paths.get(&place.index).cloned().ok_or(HistoryError::NoSuchRecord(place.index))?;
             let proof = Proof { index: place.index, path, checkpoint: note.clone() };
             let receipt = Receipt { leaf: place.leaf.clone(), personal: place.personal.clone(), proof };
-            Ok(Acknowledged { known: !new, receipt })
+            Ok(Acknowledged { known: !new, receipt, head })
         });
         Ok(told.collect())
     }

@@ -260,7 +260,7 @@ async fn confirmation_path(bench: Bench) -> Result<(), Failure> {
         let reply = bring(&echo, to, "", &[TARO.address], &first.octets).await?;
         expect(reply.starts_with("250 "), format!("the server takes it again, not {reply:?}"))?;
     }
-    let repeated = |event: &Event| is_trouble(event, "adapter-a", "CONFIRM-007");
+    let repeated = |event: &Event| is_trouble(event, "adapter-a", "CONFIRM-013");
     times(&region, EventLog::beginning(), "both repetitions are seen to be such", 2, repeated).await?;
     let reports = a.receive().await.map_err(Failure::expectation)?;
     expect(reports.is_empty(), "a repeated confirmation makes no second report")?;

@@ -51,6 +51,8 @@ pub struct Claim<'a> {
     pub message_id: &'a str,
     /// SHA-256 of the content it says was printed, in base64.
     pub digest: &'a str,
+    /// What it says became of it.
+    pub disposition: mdn::Disposition,
 }
 
 /// The mail that makes this claim to `to`.
@@ -62,7 +64,7 @@ pub async fn confirmation(region: &Region, claim: &Claim<'_>, to: &str) -> Resul
         original_recipient: Some(recipient.clone()),
         final_recipient: recipient.clone(),
         original_message_id: claim.message_id.to_owned(),
-        disposition: mdn::Disposition::printed(),
+        disposition: claim.disposition.clone(),
         received_content_mic: Some(mdn::ContentMic { digest: claim.digest.to_owned(), algorithm: "sha-256".into() }),
         extensions: Vec::new(),
         enclosed: None,

@@ -2,6 +2,7 @@
 
 pub mod built_in;
 pub mod confidential;
+mod confirmations;
 pub mod curves;
 pub mod delivery;
 pub mod diagnosis;
@@ -45,6 +46,7 @@ pub fn all() -> Vec<Scenario> {
         extended::all(),
         telephone::all(),
         person::all(),
+        confirmations::all(),
         servers::all(),
         own_directory::all(),
         threats::all(),

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use sealfax_drivers::display::ScreenKind;
 
+use sealfax_ifax::mdn;
+
 use super::forger::{Claim, confirmation};
 use super::wire::{Talk, bring, count, is_trouble, registered, times};
 use super::{note, receives, taro_sends};
@@ -112,7 +114,13 @@ async fn forged_confirmation(bench: Bench) -> Result<(), Failure> {
     let digest = base64_of_hex(&transmission.content_digest);
     let other = base64_of_hex(&"00".repeat(32));
     let id = lcd.message_id.as_str();
-    let claim = |name, signer, message_id, digest| Claim { name, signer, message_id, digest };
+    let claim = |name, signer, message_id, digest| Claim {
+        name,
+        signer,
+        message_id,
+        digest,
+        disposition: mdn::Disposition::printed(),
+    };
     let forgeries = [
         ("unsigned", claim(&hanako, None, id, &digest), "CONFIRM-009"),
         ("signed by Jiro in Hanako's name", claim(&hanako, Some(&jiro), id, &digest), "CONFIRM-004"),
@@ -143,7 +151,8 @@ async fn forged_confirmation(bench: Bench) -> Result<(), Failure> {
     registered(&region, 1).await
 }
 
-fn base64_of_hex(text: &str) -> String {
+/// The octets that hexadecimal digits name, in base64.
+pub fn base64_of_hex(text: &str) -> String {
     use base64::Engine as _;
     let digits = (0..text.len() / 2).filter_map(|at| u8::from_str_radix(text.get(at * 2..at * 2 + 2)?, 16).ok());
     base64::engine::general_purpose::STANDARD.encode(digits.collect::<Vec<u8>>())

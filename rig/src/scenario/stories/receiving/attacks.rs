@@ -284,7 +284,7 @@ async fn replayed(bench: Bench) -> Result<(), Failure> {
     }
     // Taro's adapter knows the first confirmation from the others: the history still has one line.
     let mark = "adapter-a";
-    let again = |event: &Event| event.host == mark && event.text.contains("which is not open");
+    let again = |event: &Event| event.host == mark && event.text.contains("came again");
     region.log.wait_for("adapter-a refuses a second confirmation", PATIENCE, again).await?;
     expect(region.history().len() == 1, "one transmission is one line in the history")?;
     still_waiting(&region, 0)

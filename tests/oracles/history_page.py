@@ -196,8 +196,8 @@ try:
         sign_in("auditor@a.example", TARO)
         need(len(browser.all("table")) == 4, "accounts, adapters, queue and notices have tables")
         browser.check(f"administration-{tag}")
-        row = lambda: next(row.text for row in browser.all("tbody tr") if TARO in row.text)
-        button = lambda: next(b for b in browser.all("tbody tr button") if b.text.endswith(TARO))
+        row = lambda: next(row.text for row in browser.all("tr:has([action='/suspend'])") if TARO in row.text)
+        button = lambda: next(b for b in browser.all("[action='/suspend'] button") if b.text.endswith(TARO))
         for word in [suspended, open_]:
             button().send_keys(Keys.ENTER)
             browser.until(lambda: word in row(), f"the account becomes {word}")

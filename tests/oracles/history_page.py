@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import pathlib
+import smtplib
 import subprocess
 import sys
 import tempfile
@@ -13,7 +14,7 @@ from selenium.webdriver.common.keys import Keys
 
 from page_checks import Browser, need
 
-root, shots, server, axe = sys.argv[1:]
+root, administration, smtp, shots, server, axe = sys.argv[1:]
 TARO, HANAKO = "taro@a.example", "hanako@b.example"
 HOSTILE = "\"><script>document.title='owned'</script>@b.example"
 
@@ -182,6 +183,32 @@ try:
     browser.one(".who button").click()
     browser.until(lambda: "/sign-in" in browser.driver.current_url, "signed out without script")
     browser.quiet(allowed=["401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)"])
+
+    # The administrator's page of the mail server.
+    browser.cdp("Emulation.setScriptExecutionDisabled", value=False)
+    browser.root = administration
+    host, port = smtp.rsplit(":", 1)
+    with smtplib.SMTP(host, int(port)) as mail:
+        mail.sendmail(TARO, ["x@unreachable.example"], "Subject: x\r\n\r\nx\r\n")
+        mail.sendmail("jiro@c.example", [TARO], "MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; smime-type=authEnveloped-data\r\n\r\nx\r\n")
+    for tag, suspended, open_ in [("ja", "停止中", "有効"), ("en", "suspended", "open")]:
+        browser.language(tag)
+        sign_in("auditor@a.example", TARO)
+        need(len(browser.all("table")) == 4, "accounts, adapters, queue and notices have tables")
+        browser.check(f"administration-{tag}")
+        row = lambda: next(row.text for row in browser.all("tr:has([action='/suspend'])") if TARO in row.text)
+        button = lambda: next(b for b in browser.all("[action='/suspend'] button") if b.text.endswith(TARO))
+        for word in [suspended, open_]:
+            button().send_keys(Keys.ENTER)
+            browser.until(lambda: word in row(), f"the account becomes {word}")
+        browser.one(".who button").send_keys(Keys.ENTER)
+        browser.until(lambda: "/sign-in" in browser.driver.current_url, "signed out")
+    browser.driver.delete_all_cookies()
+    browser.open("/sign-in")
+    browser.tab_to("user")
+    browser.press(TARO, Keys.TAB, "correct horse", Keys.ENTER)
+    browser.until(lambda: browser.all("[role=alert]"), "others do not administrate")
+    browser.quiet(allowed=["401 (Unauthorized)"])
     print(f"{browser.checked} pages checked, {'with' if browser.axe else 'without'} axe")
 finally:
     browser.driver.quit()

@@ -155,11 +155,12 @@ impl Query {
             && self.before.is_none_or(|before| transmission.number < before)
     }
 
-    /// The party that narrows the search most, if there is one.
-    pub(super) fn narrowest(&self) -> Option<&str> {
-        let given = [&self.own, &self.party, &self.sender, &self.recipient];
-        let given = || given.iter().filter_map(|party| party.as_deref());
-        given().find(|party| !party.starts_with('@')).or_else(|| given().next())
+    /// All parties that are given, each of which narrows the search.
+    pub(super) fn parties(&self) -> Vec<&str> {
+        [&self.own, &self.party, &self.sender, &self.recipient]
+            .into_iter()
+            .filter_map(|party| party.as_deref())
+            .collect()
     }
 }
 

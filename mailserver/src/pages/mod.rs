@@ -7,6 +7,8 @@ mod language;
 mod layout;
 mod session;
 mod sign_in;
+#[cfg(test)]
+pub(crate) mod testing;
 mod visit;
 mod zone;
 

@@ -167,6 +167,12 @@ pub(super) type Row = (State, Vec<(Event, u64)>);
 /// The index at one moment.
 pub(super) struct Look(redb::ReadTransaction);
 
+/// What transmissions can have in common.
+enum Set {
+    State(u8),
+    Party([u8; 8]),
+}
+
 /// Transmissions, newest first.
 pub(super) type Numbers = Box<dyn Iterator<Item = Result<u64>>>;
 
@@ -228,6 +234,55 @@ impl Look {
         let (low, high) = ((state.number(), 0), (state.number(), before));
         let range = self.table(STATES)?.range(low..high).map_err(HistoryError::index)?;
         Ok(Box::new(range.rev().map(|row| Ok(row.map_err(HistoryError::index)?.0.value().1))))
+    }
+
+    /// Those of every one of `parties` that have become `state`, if that is given and not *delivered*, below `before`. From one to
+    /// the next it takes no more steps than the smallest of these sets has members between them, however large the others are.
+    pub(super) fn meeting(&self, state: Option<State>, parties: &[&str], before: u64) -> Result<Numbers> {
+        let (by_state, by_party) = (self.table(STATES)?, self.table(PARTIES)?);
+        let sets: Vec<Set> = state
+            .map(|state| Set::State(state.number()))
+            .into_iter()
+            .chain(parties.iter().map(|party| Set::Party(name(party))))
+            .collect();
+        let last = move |set: &Set, below: u64| -> Result<Option<u64>> {
+            Ok(match set {
+                Set::State(state) => {
+                    let row = by_state.range((*state, 0)..(*state, below)).map_err(HistoryError::index)?.next_back();
+                    row.transpose().map_err(HistoryError::index)?.map(|row| row.0.value().1)
+                }
+                Set::Party(party) => {
+                    let row =
+                        by_party.range(at(*party, 0)..at(*party, below)).map_err(HistoryError::index)?.next_back();
+                    let key = row.transpose().map_err(HistoryError::index)?.map(|row| row.0.value());
+                    key.map(|key| key.last_chunk().map_or(0, |number| u64::from_be_bytes(*number)))
+                }
+            })
+        };
+        let mut below = before;
+        Ok(Box::new(std::iter::from_fn(move || {
+            // The next one of the first set is looked for in the others; where one has it not, all go on below what it has.
+            loop {
+                let mut met = None;
+                for set in &sets {
+                    let wanted = met.map_or(below, |met: u64| met + 1);
+                    match last(set, wanted) {
+                        Ok(Some(number)) if met.is_none_or(|met| met == number) => met = Some(number),
+                        Ok(Some(number)) => {
+                            below = number + 1;
+                            met = None;
+                            break;
+                        }
+                        Ok(None) => return None,
+                        Err(error) => return Some(Err(error)),
+                    }
+                }
+                if let Some(number) = met {
+                    below = number;
+                    return Some(Ok(number));
+                }
+            }
+        })))
     }
 
     /// How many have become `state`, which is not *delivered*; counted up to `most`.

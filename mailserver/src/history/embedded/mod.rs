@@ -178,11 +178,12 @@ impl History for EmbeddedHistory {
         let from = query.since.map_or(Ok(0), |since| self.first_at(&look, since))?;
         let numbers: index::Numbers = match &query.message_id {
             Some(message_id) => Box::new(look.of_message(message_id, before)?.into_iter().map(Ok)),
-            None => match (query.state.filter(|state| *state != State::Delivered), query.narrowest()) {
-                // Few are not delivered, and many are a person's; of an office there may be more still.
-                (Some(state), _) => look.of_state(state, before)?,
-                (None, Some(party)) => look.of_party(party, before)?,
-                (None, None) => look.all(before)?,
+            // What was delivered is most of it, and in no index of its own.
+            None => match (query.state.filter(|state| *state != State::Delivered), query.parties().as_slice()) {
+                (None, []) => look.all(before)?,
+                (None, [party]) => look.of_party(party, before)?,
+                (Some(state), []) => look.of_state(state, before)?,
+                (state, parties) => look.meeting(state, parties, before)?,
             },
         };
         let mut found = Vec::new();

@@ -60,7 +60,7 @@ fn asked(
 pub(super) async fn sign_in(Given(shared): Given<Arc<Shared>>, visit: Visit, Form(typed): Form<Typed>) -> Response {
     let Typed { user, password, token, next } = typed;
     let password = Password::new(password.into_bytes());
-    if let Some(refused) = refuses(&shared, &visit, &token) {
+    if let Some(refused) = stray(&shared, &visit, &token) {
         return refused;
     }
     let refused = |stranger, status| {
@@ -102,7 +102,7 @@ pub(super) async fn sign_out(
     visit: Visit,
     Form(leaving): Form<Leaving>,
 ) -> Response {
-    if let Some(refused) = refuses(&shared, &visit, &leaving.token) {
+    if let Some(refused) = stray(&shared, &visit, &leaving.token) {
         return refused;
     }
     if let Some(token) = visit.token() {
@@ -113,8 +113,8 @@ pub(super) async fn sign_out(
     response
 }
 
-/// What a form is told that does not come from a page that this browser got from here.
-fn refuses(shared: &Shared, visit: &Visit, token: &str) -> Option<Response> {
+/// What is answered to a form that does not come from a page which this browser got from here.
+fn stray(shared: &Shared, visit: &Visit, token: &str) -> Option<Response> {
     if visit.token().is_some_and(|session| is_form_token(session, token)) {
         return None;
     }

@@ -165,3 +165,34 @@ async fn a_record_that_was_changed_is_not_called_proven() {
         assert!(!Shown::of(receipt, key).holds(), "change {number}");
     }
 }
+
+#[tokio::test]
+async fn what_is_searched_for_together_is_what_all_of_it_selects() {
+    use crate::history::{Query, State};
+    let desk = Desk::start().await;
+    let history = desk.server.history();
+    let events = [Event::Submission, Event::Retrieval, Event::Overdue, Event::Refusal, Event::NonDelivery];
+    for number in 0..300usize {
+        let (sender, recipient) = (format!("p{}@x.test", number % 7), format!("q{}@y{}.test", number % 5, number % 3));
+        let event = events[number % 11 % events.len()];
+        let record = record(event, &format!("{number}@x.test"), &sender, &recipient);
+        history.register(record, None).await.unwrap();
+    }
+    let all = history.find(&Query::default(), usize::MAX).unwrap();
+    assert_eq!(all.len(), 300);
+    let parties =
+        || [None, Some("p3@x.test"), Some("q2@y1.test"), Some("@x.test"), Some("@Y2.test"), Some("nobody@z.test")];
+    let mut found = 0;
+    for (own, party) in parties().into_iter().flat_map(|own| parties().map(|party| (own, party))) {
+        for state in State::ALL.into_iter().map(Some).chain([None]) {
+            for before in [None, Some(0), Some(150)] {
+                let text = |party: Option<&str>| party.map(str::to_owned);
+                let query = Query { own: text(own), party: text(party), state, before, ..Query::default() };
+                let wanted: Vec<_> = all.iter().filter(|one| query.selects(one)).take(20).cloned().collect();
+                assert_eq!(history.find(&query, 20).unwrap(), wanted, "{query:?}");
+                found += wanted.len();
+            }
+        }
+    }
+    assert!(found > 1000);
+}

@@ -10,11 +10,12 @@ use std::time::{Duration, SystemTime};
 use sealfax_client::history::{Digest256, Event, Record};
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::{self, Clock, Journal, Seams};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::accounts::Accounts;
 use crate::history::{HistoryConfig, HistoryServer};
+use crate::pages::testing::{Answer, ask, typed};
 use crate::store::EmbeddedStore;
 
 const TARO: &str = "taro@a.test";
@@ -46,51 +47,6 @@ struct Desk {
     lines: Arc<Lines>,
     clock: Arc<Hand>,
     _folders: [tempfile::TempDir; 2],
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn of(octets: &[u8]) -> Self {
-        let text = String::from_utf8_lossy(octets);
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Self { status, head: head.to_owned(), body: body.to_owned() };
-        if answer.field("transfer-encoding") == Some("chunked") {
-            answer.body = unchunked(body);
-        }
-        answer
-    }
-
-    fn field(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// The session's cookie, as it is sent back.
-    fn cookie(&self) -> Option<String> {
-        Some(self.field("set-cookie")?.split(';').next()?.to_owned())
-    }
-
-    /// The value of a hidden field.
-    fn token(&self) -> String {
-        let (_, rest) = self.body.split_once("name=\"token\" value=\"").unwrap();
-        rest.split_once('"').unwrap().0.to_owned()
-    }
-}
-
-fn unchunked(body: &str) -> String {
-    let (mut rest, mut whole) = (body, String::new());
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
-        whole.push_str(after.get(..size).unwrap());
-        rest = after.get(size + 2..).unwrap_or_default();
-    }
-    whole
 }
 
 impl Desk {
@@ -129,20 +85,7 @@ impl Desk {
     }
 
     async fn ask(&self, line: &str, fields: &[(&str, &str)], body: &str) -> Answer {
-        let host = self.server.addr();
-        let mut request = format!("{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
-        for (name, value) in fields {
-            request.push_str(&format!("{name}: {value}\r\n"));
-        }
-        if !body.is_empty() {
-            request.push_str(&format!("Content-Length: {}\r\n", body.len()));
-        }
-        request.push_str("\r\n");
-        request.push_str(body);
-        let mut stream = self.open(&request).await;
-        let mut octets = Vec::new();
-        stream.read_to_end(&mut octets).await.unwrap();
-        Answer::of(&octets)
+        ask(self.server.addr(), line, fields, body).await
     }
 
     async fn get(&self, path: &str, cookie: &str) -> Answer {
@@ -180,11 +123,6 @@ impl Desk {
 
 fn password() -> Password {
     Password::new(PASSWORD.as_bytes().to_vec())
-}
-
-fn typed(user: &str, password: &str, token: &str) -> String {
-    use sealfax_client::http::percent_encode as encoded;
-    format!("user={}&password={}&token={}&next=", encoded(user), encoded(password), encoded(token))
 }
 
 fn record(event: Event, name: &str, sender: &str, recipient: &str) -> Record {

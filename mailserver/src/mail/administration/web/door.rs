@@ -73,8 +73,8 @@ impl Desk {
         (status, page).into_response()
     }
 
-    /// What a form is told that does not come from a page that this browser got from here.
-    pub(super) fn refuses(&self, visit: &Visit, token: &str) -> Option<Response> {
+    /// What is answered to a form that does not come from a page which this browser got from here.
+    pub(super) fn stray(&self, visit: &Visit, token: &str) -> Option<Response> {
         if visit.token().is_some_and(|session| is_form_token(session, token)) {
             return None;
         }
@@ -117,7 +117,7 @@ fn asked(
 pub(super) async fn sign_in(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(typed): Form<Typed>) -> Response {
     let Typed { user, password, token, next } = typed;
     let password = Password::new(password.into_bytes());
-    if let Some(refused) = desk.refuses(&visit, &token) {
+    if let Some(refused) = desk.stray(&visit, &token) {
         return refused;
     }
     let language = visit.language;
@@ -164,7 +164,7 @@ pub(super) async fn sign_in(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(ty
 }
 
 pub(super) async fn sign_out(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(leaving): Form<Leaving>) -> Response {
-    if let Some(refused) = desk.refuses(&visit, &leaving.token) {
+    if let Some(refused) = desk.stray(&visit, &leaving.token) {
         return refused;
     }
     if let Some(token) = visit.token() {

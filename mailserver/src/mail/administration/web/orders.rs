@@ -48,7 +48,7 @@ pub(super) async fn suspend(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(fo
 
 async fn carry_out(desk: &Arc<Desk>, visit: &Visit, token: &str, order: Order) -> Response {
     let Some(who) = desk.administrator(visit) else { return see_other("/sign-in") };
-    if let Some(refused) = desk.refuses(visit, token) {
+    if let Some(refused) = desk.stray(visit, token) {
         return refused;
     }
     let what = format!("{order:?}");

@@ -21,8 +21,10 @@ mmdebstrap mmdebstrap
 mkfs.ext4 e2fsprogs
 setpriv util-linux
 openssl openssl'
-for part in vmlinuz board.dtb initrd.cpio cache/root/bin/busybox; do
-  [ -e "$twin/$part" ] || unsupported "there is no twin in $twin: cargo rig twin build makes it"
+# Where the twin keeps the Debian that it is made of.
+debian=$twin/cache/root
+for part in "$twin"/{vmlinuz,board.dtb,initrd.cpio} "$debian/bin/busybox"; do
+  [ -e "$part" ] || unsupported "there is no twin in $twin: cargo rig twin build makes it"
 done
 deb=$(ls -t "$target"/deb/sealfax-adapter_*_arm64.deb 2>/dev/null | head -n 1)
 [ -n "$deb" ] || unsupported "there is no package in $target/deb: cargo rig package --arch arm64 makes it"
@@ -41,7 +43,7 @@ fail() { echo "$*"; tail -n 15 "$T/console" 2>/dev/null || true; exit 1; }
 
 # While the root is made, its programs run here, by QEMU too: the kernel is told how, unless it knows, until we are through.
 foreign_programs() {
-  "$twin/cache/root/bin/busybox" true 2>/dev/null && return
+  "$debian/bin/busybox" true 2>/dev/null && return
   local interpreter; interpreter=$(command -v qemu-aarch64-static || true)
   if [ -z "$interpreter" ]; then
     (cd "$store" && rm -rf qemu-user-static_*.deb user && apt-get -qq -o APT::Sandbox::User=root download qemu-user-static &&
@@ -53,7 +55,7 @@ foreign_programs() {
   local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
   echo ":sealfax-$$:M::$magic:$mask:$interpreter:FOC" >$formats/register || return 1
   handler=$formats/sealfax-$$
-  "$twin/cache/root/bin/busybox" true
+  "$debian/bin/busybox" true
 }
 packages=systemd-sysv,systemd,udev,dbus,kmod,adduser,pcscd,libccid,polkitd,libpcsclite1,libgcc-s1,iproute2,procps
 mkdir -p "$store"
@@ -68,26 +70,27 @@ fi
 
 say "the SD card, with $(basename "$deb")"
 root=$T/root; mkdir "$root"; tar -xf "$store/root.tar" -C "$root"
+home=$root/root
 echo board >"$root/etc/hostname"
-cp "$deb" "$root/root/now.deb"
+cp "$deb" "$home/now.deb"
 # The next version: another number, another example.
 dpkg-deb -R "$deb" "$T/next"
 sed -i 's/^Version: .*/Version: 99.0-1/' "$T/next/DEBIAN/control"
 echo '# of the next version' >>"$T/next/etc/sealfax/adapter.toml"
-dpkg-deb --root-owner-group -Zgzip -b "$T/next" "$root/root/next.deb" >/dev/null
-openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=Anchor -keyout /dev/null -out "$root/root/anchors.pem" 2>/dev/null
-cp "$twin/cache/root/bin/busybox" "$root/root/"
+dpkg-deb --root-owner-group -Zgzip -b "$T/next" "$home/next.deb" >/dev/null
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=Anchor -keyout /dev/null -out "$home/anchors.pem" 2>/dev/null
+cp "$debian/bin/busybox" "$home/"
 # What is a module in the kernel and belongs to what the adapter may use: screens, sound, the board's watchdog.
 for module in drm snd soundcore drm_panel_orientation_quirks bcm2835_wdt; do
-  (cd "$twin/cache/root" && find lib/modules -name "$module.ko" -exec cp --parents {} "$root/usr/" \;)
+  (cd "$debian" && find lib/modules -name "$module.ko" -exec cp --parents {} "$root/usr/" \;)
 done
-cp "$(dirname "$0")/systemd-twin-guest.sh" "$root/root/check"; chmod 755 "$root/root/check"
+cp "$(dirname "$0")/systemd-twin-guest.sh" "$home/check"; chmod 755 "$home/check"
 cat >"$root/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
 After=multi-user.target
 [Service]
-Environment=LC_ALL=C SYSTEMD_COLORS=0 DEBIAN_FRONTEND=noninteractive HOME=/root
-ExecStart=/root/check
+Environment=LC_ALL=C SYSTEMD_COLORS=0 DEBIAN_FRONTEND=noninteractive HOME=%h
+ExecStart=%h/check
 StandardOutput=tty
 StandardError=inherit
 TTYPath=/dev/ttyAMA0

@@ -10,6 +10,7 @@ pub mod openssl;
 pub mod pcscd;
 pub mod pki;
 pub mod redact;
+pub mod servers;
 pub mod twin;
 
 /// Whether a command is at hand. Where it has to be (`SEALFAX_STRICT=1`: CI, and the oracles), its absence is a failure of

@@ -6,12 +6,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sealfax_client::history::{self as client, Digest256, Event, LogKey, Receipt};
@@ -20,26 +21,14 @@ use sealfax_client::seam::{Seams, TcpNetwork};
 use sealfax_mailserver::history::suite::{self, record};
 use sealfax_mailserver::history::verify::verify;
 use sealfax_mailserver::history::{History, LogSigner, PostgresHistory, export};
-use sealfax_rig::peer::postgres::{self, PostgresServer};
 use sealfax_rig::peer::process::{Process, free_port};
+use sealfax_tests::servers::{cluster, kills, program};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const ORIGIN: &str = "history.bureau.example";
 const REGISTRARS: u64 = 8;
 /// Longest time under load before the kill, in milliseconds.
 const LONGEST: u64 = 120;
-
-/// A cluster, where there is one to be had.
-fn cluster() -> Option<PostgresServer> {
-    let strict = std::env::var_os("SEALFAX_STRICT").is_some_and(|value| value == "1");
-    match postgres::present() {
-        Err(missing) if !strict => {
-            eprintln!("unsupported: {missing}");
-            None
-        }
-        _ => Some(PostgresServer::start(HERE).unwrap()),
-    }
-}
 
 fn node(url: &str, keys: &Path) -> (Arc<dyn History>, LogKey) {
     let seams = Seams::system();
@@ -104,7 +93,7 @@ async fn several_nodes_append_to_one_log() {
             let (nodes, receipts) = (nodes.into_iter().cloned().collect::<Vec<_>>(), receipts.clone());
             tokio::spawn(async move {
                 let both = nodes.iter().map(|node| node.register(record(number, Event::Submission), None));
-                for acknowledged in futures(both).await {
+                for acknowledged in join_all(both).await {
                     receipts.lock().unwrap().push(acknowledged.unwrap().receipt);
                 }
             })
@@ -119,36 +108,6 @@ async fn several_nodes_append_to_one_log() {
         let earlier = receipt.verify(&key).unwrap().head;
         head.continues(&earlier, &second.continues(earlier.size, head.size).unwrap()).unwrap();
     }
-}
-
-async fn futures<T>(all: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut done = Vec::new();
-    let mut all: Vec<_> = all.map(Box::pin).collect();
-    // Polled together: whoever comes first.
-    std::future::poll_fn(|context| {
-        all.retain_mut(|one| match one.as_mut().poll(context) {
-            std::task::Poll::Ready(value) => {
-                done.push(value);
-                false
-            }
-            std::task::Poll::Pending => true,
-        });
-        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
-    done
-}
-
-fn kills() -> u64 {
-    std::env::var("SEALFAX_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
-}
-
-/// The program, built beside this test.
-fn program() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let program = own.parent().unwrap().parent().unwrap().join("sealfax-mailserver");
-    assert!(program.is_file(), "{} is not built", program.display());
-    program
 }
 
 struct World {
@@ -211,7 +170,7 @@ fn killed(database: Option<&str>) {
                 tokio::time::sleep(load).await;
                 world.process = None;
             };
-            tokio::join!(futures(all), end);
+            tokio::join!(join_all(all), end);
         });
         world.start();
         let get = |path: String| {

@@ -13,32 +13,21 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use sealfax_client::pop3::Client;
 use sealfax_client::pop3_server::Password;
 use sealfax_client::seam::TcpNetwork;
 use sealfax_client::smtp;
-use sealfax_rig::peer::postgres::{self, PostgresServer};
 use sealfax_rig::peer::process::{Process, free_port};
+use sealfax_tests::servers::{cluster, kills, program};
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PASSWORD: &str = "correct horse";
 const SENDERS: u64 = 8;
 /// Longest time under load before the kill, in milliseconds.
 const LONGEST: u64 = 120;
-
-fn kills() -> u64 {
-    std::env::var("SEALFAX_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(25)
-}
-
-/// The program, built beside this test.
-fn program() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let program = own.parent().unwrap().parent().unwrap().join("sealfax-mailserver");
-    assert!(program.is_file(), "{} is not built", program.display());
-    program
-}
 
 struct World {
     folder: tempfile::TempDir,
@@ -246,12 +235,7 @@ async fn under_kills(database: Option<&str>) {
 
 /// So many of them at once.
 async fn futures<F: Future<Output = ()>>(count: u64, one: impl Fn() -> F) {
-    let mut all: Vec<_> = (0..count).map(|_| Box::pin(one())).collect();
-    std::future::poll_fn(|context| {
-        all.retain_mut(|future| future.as_mut().poll(context).is_pending());
-        if all.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
-    })
-    .await;
+    join_all((0..count).map(|_| one())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,11 +245,7 @@ async fn the_embedded_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_shared_store() {
-    let strict = std::env::var_os("SEALFAX_STRICT").is_some_and(|value| value == "1");
-    if let (Err(missing), false) = (postgres::present(), strict) {
-        return eprintln!("unsupported: {missing}");
-    }
-    let cluster = PostgresServer::start(HERE).unwrap();
+    let Some(cluster) = cluster() else { return };
     under_kills(Some(&cluster.database("kills").unwrap())).await;
 }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,21 +15,9 @@ use sealfax_client::seam::{Seams, TcpNetwork};
 use sealfax_client::smtp;
 use sealfax_mailserver::mail::{MailConfig, MailServer};
 use sealfax_mailserver::store::{Delivery, NewItem, News, PostgresStore, Route, Store, StoreError, suite};
-use sealfax_rig::peer::postgres::{self, PostgresServer};
+use sealfax_tests::servers::cluster;
 
 const PASSWORD: &str = "correct horse";
-
-/// A cluster, where there is one to be had.
-fn cluster() -> Option<PostgresServer> {
-    let strict = std::env::var_os("SEALFAX_STRICT").is_some_and(|value| value == "1");
-    match postgres::present() {
-        Err(missing) if !strict => {
-            eprintln!("unsupported: {missing}");
-            None
-        }
-        _ => Some(PostgresServer::start(IpAddr::V4(Ipv4Addr::LOCALHOST)).unwrap()),
-    }
-}
 
 fn open(url: &str, folder: &Path) -> PostgresStore {
     PostgresStore::open(url, folder, &Seams::system().entropy).unwrap()

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use der::Decode as _;
-use sealfax_client::lookup::{addresses, same_address};
+use sealfax_client::history::Personal;
+use sealfax_client::lookup::addresses;
 use sealfax_client::pop3_server::Password;
 use x509_cert::Certificate;
 use zeroize::Zeroizing;
 
-use super::view::{Query, Transmission};
+use super::view::{Query, Transmission, is_party};
 use crate::accounts::{Account, Accounts};
 use crate::mail::{Credentials, Unknown};
 use crate::pages::Session;
@@ -36,7 +37,17 @@ impl Person {
 
     /// Whether they may see `transmission`.
     pub(super) fn sees(&self, transmission: &Transmission) -> bool {
-        self.auditor || transmission.concerns(&self.name)
+        self.sees_between([transmission.sender(), transmission.recipient()])
+    }
+
+    /// Whether they may see who and what of a record.
+    pub(super) fn sees_personal(&self, personal: &Personal) -> bool {
+        self.sees_between([Some(&personal.sender), Some(&personal.recipient)])
+    }
+
+    /// Whether they may see what went on between these two, as far as they are known.
+    pub(super) fn sees_between(&self, both: [Option<&str>; 2]) -> bool {
+        self.auditor || both.into_iter().flatten().any(|address| is_party(&self.name, address))
     }
 }
 
@@ -76,7 +87,7 @@ impl People {
     }
 
     fn person(&self, address: String) -> Person {
-        let auditor = self.auditors.iter().any(|auditor| same_address(auditor, &address));
+        let auditor = self.auditors.iter().any(|auditor| is_party(auditor, &address));
         Person { name: address, auditor }
     }
 

@@ -386,9 +386,7 @@ async fn receipt(
     };
     let answer = shared.ask(move |history| history.receipt(index)).await.and_then(|receipt| {
         let proven = receipt.verify(&shared.key)?;
-        let concerns = |address: &str| sealfax_client::lookup::same_address(address, &person.name);
-        let theirs =
-            proven.personal.is_some_and(|personal| concerns(&personal.sender) || concerns(&personal.recipient));
+        let theirs = proven.personal.is_some_and(|personal| person.sees_personal(&personal));
         // Whether there is such a record is told to nobody whom it does not concern.
         if person.auditor || theirs { Ok(receipt) } else { Err(HistoryError::NoSuchRecord(index)) }
     });

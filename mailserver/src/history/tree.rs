@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use sealfax_client::history::{Digest256, Entry, Leaf, Personal, Record};
+use sealfax_client::history::{Digest256, Entry, Event, Leaf, Personal, Record};
 use sealfax_client::seam::Entropy;
 use tlog_tiles::tlog::Hash;
 
@@ -39,6 +39,16 @@ pub(super) fn is_of(leaf: &Leaf, personal: Option<&Personal>, record: &Record) -
         && leaf.content_digest == record.content_digest
         && leaf.evidence_digest == record.evidence_digest
         && personal.is_none_or(|personal| *personal == Personal::of(record, personal.salt))
+}
+
+/// The number by which a store keeps an event: its position in the list, of which there are seven.
+pub(super) fn number_of(event: Event) -> u8 {
+    Event::ALL.iter().position(|known| *known == event).map_or(0, |at| at as u8)
+}
+
+/// The event of that number.
+pub(super) fn event_of(number: impl TryInto<usize>) -> Option<Event> {
+    Event::ALL.get(number.try_into().ok()?).copied()
 }
 
 /// A record as it goes into the log: both parts, and both as they are stored and hashed.

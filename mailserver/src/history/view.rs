@@ -5,6 +5,8 @@ use std::time::SystemTime;
 use sealfax_client::history::{Entry, Event};
 use serde::{Deserialize, Serialize};
 
+use crate::accounts::{domain_of, normalise};
+
 /// What has become of a transmission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -103,12 +105,6 @@ impl Transmission {
     pub fn latest(&self) -> SystemTime {
         self.entries.last().map_or(SystemTime::UNIX_EPOCH, |entry| entry.leaf.at)
     }
-
-    /// Whether `address` is its sender or its recipient.
-    pub fn concerns(&self, address: &str) -> bool {
-        let is = |party: Option<&str>| party.is_some_and(|party| sealfax_client::lookup::same_address(party, address));
-        is(self.sender()) || is(self.recipient())
-    }
 }
 
 /// Which transmissions are wanted; the default is all, newest first.
@@ -138,7 +134,7 @@ impl Query {
     /// Whether `transmission` is one of them.
     pub fn selects(&self, transmission: &Transmission) -> bool {
         let is = |wanted: &Option<String>, address: Option<&str>| {
-            wanted.as_deref().is_none_or(|wanted| address.is_some_and(|address| concerns(wanted, address)))
+            wanted.as_deref().is_none_or(|wanted| address.is_some_and(|address| is_party(wanted, address)))
         };
         let either = |wanted: &Option<String>| {
             wanted.is_none() || is(wanted, transmission.sender()) || is(wanted, transmission.recipient())
@@ -165,9 +161,9 @@ impl Query {
 }
 
 /// Whether `address` is the party `wanted`, an address or `@` and a domain.
-fn concerns(wanted: &str, address: &str) -> bool {
-    match wanted.strip_prefix('@') {
-        Some(domain) => address.rsplit_once('@').is_some_and(|(_, of)| of.eq_ignore_ascii_case(domain)),
-        None => sealfax_client::lookup::same_address(wanted, address),
+pub(super) fn is_party(wanted: &str, address: &str) -> bool {
+    match wanted.starts_with('@') {
+        true => domain_of(wanted) == domain_of(address),
+        false => normalise(wanted) == normalise(address),
     }
 }

@@ -17,12 +17,12 @@ use axum::http::header;
 use axum::routing::get;
 
 pub(crate) use self::cookies::{add_cookie, set_cookie};
-pub(crate) use self::guard::{form_token, harden, is_form_token};
+pub(crate) use self::guard::{form_token, harden};
 pub(crate) use self::language::{Language, set_language};
 pub(crate) use self::layout::{Frame, field, page};
 pub(crate) use self::session::{Session, Sessions};
-pub(crate) use self::sign_in::{Leaving, Next, Typed, sign_in_form};
-pub(crate) use self::visit::{Visit, query_text, see_other, within};
+pub(crate) use self::sign_in::{Leaving, Next, Typed, enter, is_ours, leave, sign_in_form};
+pub(crate) use self::visit::{Visit, query_text, see_other};
 pub use self::zone::Zone;
 
 const STYLE: &str = include_str!("style.css");

@@ -1,10 +1,15 @@
 //! Signing in, as far as it is the same wherever it is done.
 
+use axum::response::Response;
 use maud::{Markup, html};
 
+use super::cookies::{add_cookie, set_cookie};
+use super::guard::is_form_token;
 use super::language::Language;
 use super::layout::field;
-use super::visit::within;
+use super::session::Sessions;
+use super::visit::{Visit, see_other, within};
+use crate::accounts::Account;
 
 /// The query of GET `/sign-in`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -27,6 +32,32 @@ pub(crate) struct Typed {
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Leaving {
     pub(crate) token: String,
+}
+
+/// Whether a form comes from a page that this browser got from here.
+pub(crate) fn is_ours(visit: &Visit, token: &str) -> bool {
+    visit.token().is_some_and(|session| is_form_token(session, token))
+}
+
+/// Begins a session of `account` in place of whatever the browser had before, and leads on to `next`.
+pub(crate) fn enter(sessions: &Sessions, visit: &Visit, account: &Account, next: &str) -> Response {
+    if let Some(before) = visit.token() {
+        sessions.end(before);
+    }
+    let session = sessions.begin(account);
+    let mut response = see_other(within(next).unwrap_or("/"));
+    add_cookie(&mut response, set_cookie(visit.cookie_name(), &session, visit.shown.secured, None));
+    response
+}
+
+/// Ends the session, and leads to where one signs in.
+pub(crate) fn leave(sessions: &Sessions, visit: &Visit) -> Response {
+    if let Some(token) = visit.token() {
+        sessions.end(token);
+    }
+    let mut response = see_other("/sign-in");
+    add_cookie(&mut response, set_cookie(visit.cookie_name(), "", visit.shown.secured, Some(0)));
+    response
 }
 
 /// The form, for a browser whose forms carry `token`; afterwards it goes to `next`.

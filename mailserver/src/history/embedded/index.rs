@@ -8,7 +8,9 @@ use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, Tabl
 use sealfax_client::history::{Event, Personal};
 use sha2::{Digest as _, Sha256};
 
+use crate::accounts::normalise;
 use crate::history::HistoryError;
+use crate::history::tree::{event_of, number_of};
 use crate::history::view::State;
 
 /// Its name inside the data folder.
@@ -291,16 +293,11 @@ impl Look {
     }
 }
 
-fn number_of(event: Event) -> u8 {
-    // The position in the list; there are seven.
-    Event::ALL.iter().position(|known| *known == event).map_or(0, |at| at as u8)
-}
-
 fn events(row: &[u8]) -> impl Iterator<Item = (Event, u64)> + '_ {
     row.as_chunks::<9>()
         .0
         .iter()
-        .filter_map(|[event, index @ ..]| Some((*Event::ALL.get(usize::from(*event))?, u64::from_be_bytes(*index))))
+        .filter_map(|[event, index @ ..]| Some((event_of(*event)?, u64::from_be_bytes(*index))))
 }
 
 fn state(row: &[u8]) -> State {
@@ -321,16 +318,8 @@ fn mail(message_id: &str, recipient: &str) -> [u8; 16] {
     at(digest(&[message_id]), u64::from_be_bytes(name(recipient)))
 }
 
-/// Domains compare without case, local parts with.
-fn normal(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
-        None => address.to_owned(),
-    }
-}
-
 fn name(party: &str) -> [u8; 8] {
-    digest(&[&normal(party)])
+    digest(&[&normalise(party)])
 }
 
 /// Under which names a record is found: both addresses and both offices, each once.

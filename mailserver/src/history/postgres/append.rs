@@ -10,9 +10,10 @@ use sqlx::{Error, PgConnection, PgExecutor, PgPool};
 use tlog_tiles::tlog::{self, Hash};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Known, Reading, Wanted, database, nanoseconds, normal, signed, unsigned};
+use super::{Known, Reading, Wanted, database, nanoseconds, signed, unsigned};
+use crate::accounts::{domain_of, normalise};
 use crate::history::signing::LogSigner;
-use crate::history::tree::{Stored, digests, entry, is_of};
+use crate::history::tree::{Stored, digests, entry, event_of, is_of, number_of};
 use crate::history::view::State;
 use crate::history::{Acknowledged, HistoryError};
 
@@ -41,7 +42,7 @@ pub(super) struct Appender {
 type Key = (String, String, Event);
 
 fn key(record: &Record) -> Key {
-    (record.message_id.clone(), normal(&record.recipient), record.event)
+    (record.message_id.clone(), normalise(&record.recipient), record.event)
 }
 
 impl Appender {
@@ -188,23 +189,17 @@ impl Place {
     }
 }
 
-fn event_number(event: Event) -> i16 {
-    // The position in the list; there are seven.
-    Event::ALL.iter().position(|known| *known == event).map_or(0, |at| at as i16)
-}
-
 /// Those of the group that stand in the log already.
 async fn known(transaction: &mut PgConnection, group: &[Job]) -> Result<HashMap<Key, Place>, Error> {
     let (ids, recipients): (Vec<&str>, Vec<String>) =
-        group.iter().map(|job| (job.record.message_id.as_str(), normal(&job.record.recipient))).unzip();
+        group.iter().map(|job| (job.record.message_id.as_str(), normalise(&job.record.recipient))).unzip();
     let text = "SELECT t.message_id, t.recipient, r.event, r.index, r.leaf, r.personal
         FROM unnest($1::text[], $2::text[]) AS asked (message_id, recipient)
         JOIN transmissions t USING (message_id, recipient) JOIN records r ON r.transmission = t.number";
     let rows: Vec<(String, String, i16, i64, String, Option<String>)> =
         sqlx::query_as(text).bind(ids).bind(recipients).fetch_all(transaction).await?;
     let places = rows.into_iter().filter_map(|(id, recipient, event, index, leaf, personal)| {
-        let event = usize::try_from(event).ok().and_then(|at| Event::ALL.get(at))?;
-        Some(((id, recipient, *event), Place { index: unsigned(index), leaf, personal }))
+        Some(((id, recipient, event_of(event)?), Place { index: unsigned(index), leaf, personal }))
     });
     Ok(places.collect())
 }
@@ -230,8 +225,6 @@ async fn write(
     sqlx::query(text).bind(positions).bind(hashes).execute(&mut *transaction).await?;
 
     // The first record of a mail to a recipient gives the transmission its number.
-    let office =
-        |address: &str| address.rsplit_once('@').map_or_else(String::new, |(_, domain)| domain.to_ascii_lowercase());
     let text =
         "INSERT INTO transmissions (number, message_id, recipient, sender, recipient_office, sender_office, state)
         SELECT *, $7 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[])
@@ -239,14 +232,14 @@ async fn write(
     let each = |field: &dyn Fn(&Stored) -> String| made.iter().map(field).collect::<Vec<String>>();
     let indexes: Vec<i64> = made.iter().map(|stored| signed(stored.leaf.index)).collect();
     let ids = each(&|stored| stored.personal.message_id.clone());
-    let recipients = each(&|stored| normal(&stored.personal.recipient));
+    let recipients = each(&|stored| normalise(&stored.personal.recipient));
     sqlx::query(text)
         .bind(&indexes)
         .bind(&ids)
         .bind(&recipients)
-        .bind(each(&|stored| normal(&stored.personal.sender)))
-        .bind(each(&|stored| office(&stored.personal.recipient)))
-        .bind(each(&|stored| office(&stored.personal.sender)))
+        .bind(each(&|stored| normalise(&stored.personal.sender)))
+        .bind(each(&|stored| domain_of(&stored.personal.recipient)))
+        .bind(each(&|stored| domain_of(&stored.personal.sender)))
         .bind(i16::from(State::Waiting.number()))
         .execute(&mut *transaction)
         .await?;
@@ -259,7 +252,7 @@ async fn write(
         .bind(&indexes)
         .bind(each(&|stored| stored.leaf_text.clone()))
         .bind(each(&|stored| stored.personal_text.clone()))
-        .bind(made.iter().map(|stored| event_number(stored.leaf.event)).collect::<Vec<i16>>())
+        .bind(made.iter().map(|stored| i16::from(number_of(stored.leaf.event))).collect::<Vec<i16>>())
         .bind(made.iter().map(|stored| nanoseconds(stored.leaf.registered)).collect::<Vec<i64>>())
         .bind(&ids)
         .bind(&recipients)
@@ -274,7 +267,7 @@ async fn write(
     let (numbers, states): (Vec<i64>, Vec<i16>) = rows
         .into_iter()
         .map(|(number, events)| {
-            let events = events.into_iter().filter_map(|at| Event::ALL.get(usize::try_from(at).ok()?).copied());
+            let events = events.into_iter().filter_map(event_of);
             (number, i16::from(State::after(events).number()))
         })
         .unzip();

@@ -26,6 +26,7 @@ use super::signing::LogSigner;
 use super::tree::{digests, entry};
 use super::view::{Query, State, Transmission};
 use super::{Acknowledged, History, HistoryError};
+use crate::accounts::{domain_of, normalise};
 
 /// Connections of one node.
 const CONNECTIONS: u32 = 16;
@@ -325,14 +326,6 @@ impl PostgresHistory {
     }
 }
 
-/// Domains compare without case, local parts with.
-pub(super) fn normal(address: &str) -> String {
-    match address.rsplit_once('@') {
-        Some((local, domain)) => format!("{local}@{}", domain.to_ascii_lowercase()),
-        None => address.to_owned(),
-    }
-}
-
 /// The numbers of what `query` selects.
 fn selection(query: &Query) -> QueryBuilder<Postgres> {
     let mut asked = QueryBuilder::new("SELECT t.number FROM transmissions t WHERE true");
@@ -370,8 +363,8 @@ fn selection(query: &Query) -> QueryBuilder<Postgres> {
 
 /// In which column a party is looked for: an address, or `@` and a domain.
 fn column(party: &str) -> (&'static str, String) {
-    match party.strip_prefix('@') {
-        Some(domain) => ("_office", domain.to_ascii_lowercase()),
-        None => ("", normal(party)),
+    match party.starts_with('@') {
+        true => ("_office", domain_of(party)),
+        false => ("", normalise(party)),
     }
 }

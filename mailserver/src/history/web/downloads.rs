@@ -9,7 +9,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::unfold;
-use sealfax_client::lookup::same_address;
 use tokio::sync::mpsc::{Sender, channel};
 
 use super::search::Search;
@@ -51,11 +50,7 @@ pub(super) async fn evidence(Given(shared): Given<Arc<Shared>>, visit: Visit, Pa
         Ok(proven) => proven.personal,
         Err(error) => return shared.trouble(&visitor.visit, "evidence", &error),
     };
-    let concerns = |address: &str| same_address(address, &visitor.person.name);
-    let personal = personal.filter(|personal| {
-        !personal.evidence.is_empty()
-            && (visitor.person.auditor || concerns(&personal.sender) || concerns(&personal.recipient))
-    });
+    let personal = personal.filter(|personal| !personal.evidence.is_empty() && visitor.person.sees_personal(personal));
     match personal {
         Some(personal) => {
             shared.looked(&visitor, &format!("the evidence of record {index}"));

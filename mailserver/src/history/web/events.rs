@@ -11,7 +11,6 @@ use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use sealfax_client::history::{Personal, Record};
-use sealfax_client::lookup::same_address;
 use tokio::sync::{OwnedSemaphorePermit, broadcast};
 use tokio::time::Instant;
 
@@ -46,8 +45,7 @@ impl Concerned {
     }
 
     fn concerns(&self, person: &Person) -> bool {
-        let is = |address: &str| same_address(address, &person.name);
-        person.auditor || is(&self.sender) || is(&self.recipient)
+        person.sees_between([Some(&self.sender), Some(&self.recipient)])
     }
 }
 

@@ -12,7 +12,7 @@ use super::visitor::why;
 use crate::history::people::Stranger;
 use crate::history::server::Shared;
 use crate::pages::{
-    Leaving, Next, Typed, Visit, add_cookie, form_token, is_form_token, see_other, set_cookie, sign_in_form, within,
+    Leaving, Next, Typed, Visit, add_cookie, enter, form_token, is_ours, leave, set_cookie, sign_in_form,
 };
 
 pub(super) async fn show(
@@ -85,16 +85,9 @@ pub(super) async fn sign_in(Given(shared): Given<Arc<Shared>>, visit: Visit, For
             return refused(stranger, status);
         }
     };
-    // Whatever the browser had before ends here.
-    if let Some(before) = visit.token() {
-        shared.pages.sessions.end(before);
-    }
-    let session = shared.pages.sessions.begin(&account);
     let text = format!("{} signed in from {}", account.address, visit.peer);
     shared.seams.journal.step(&shared.host, &["T2", "V5"], text);
-    let mut response = see_other(within(&next).unwrap_or("/"));
-    add_cookie(&mut response, set_cookie(visit.cookie_name(), &session, visit.shown.secured, None));
-    response
+    enter(&shared.pages.sessions, &visit, &account, &next)
 }
 
 pub(super) async fn sign_out(
@@ -105,17 +98,12 @@ pub(super) async fn sign_out(
     if let Some(refused) = stray(&shared, &visit, &leaving.token) {
         return refused;
     }
-    if let Some(token) = visit.token() {
-        shared.pages.sessions.end(token);
-    }
-    let mut response = see_other("/sign-in");
-    add_cookie(&mut response, set_cookie(visit.cookie_name(), "", visit.shown.secured, Some(0)));
-    response
+    leave(&shared.pages.sessions, &visit)
 }
 
 /// What is answered to a form that does not come from a page which this browser got from here.
 fn stray(shared: &Shared, visit: &Visit, token: &str) -> Option<Response> {
-    if visit.token().is_some_and(|session| is_form_token(session, token)) {
+    if is_ours(visit, token) {
         return None;
     }
     let text = format!("{} sent a form that was not made for its session", visit.peer);

@@ -14,8 +14,7 @@ use super::Desk;
 use crate::accounts::Account;
 use crate::mail::Unknown;
 use crate::pages::{
-    Frame, Leaving, Next, Typed, Visit, add_cookie, form_token, is_form_token, page, see_other, set_cookie,
-    sign_in_form, within,
+    Frame, Leaving, Next, Typed, Visit, add_cookie, enter, form_token, is_ours, leave, page, set_cookie, sign_in_form,
 };
 
 impl Desk {
@@ -75,7 +74,7 @@ impl Desk {
 
     /// What is answered to a form that does not come from a page which this browser got from here.
     pub(super) fn stray(&self, visit: &Visit, token: &str) -> Option<Response> {
-        if visit.token().is_some_and(|session| is_form_token(session, token)) {
+        if is_ours(visit, token) {
             return None;
         }
         let text = format!("{} sent a form to the administrator's page that was not made for it", visit.peer);
@@ -153,26 +152,15 @@ pub(super) async fn sign_in(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(ty
             return asked(&desk, &visit, status, &next, &user, Some(text));
         }
     };
-    if let Some(before) = visit.token() {
-        desk.sessions.end(before);
-    }
-    let session = desk.sessions.begin(&account);
     journal.note(desk.core.host(), format!("{} signed in to administrate, from {}", account.address, visit.peer));
-    let mut response = see_other(within(&next).unwrap_or("/"));
-    add_cookie(&mut response, set_cookie(visit.cookie_name(), &session, visit.shown.secured, None));
-    response
+    enter(&desk.sessions, &visit, &account, &next)
 }
 
 pub(super) async fn sign_out(Given(desk): Given<Arc<Desk>>, visit: Visit, Form(leaving): Form<Leaving>) -> Response {
     if let Some(refused) = desk.stray(&visit, &leaving.token) {
         return refused;
     }
-    if let Some(token) = visit.token() {
-        desk.sessions.end(token);
-    }
-    let mut response = see_other("/sign-in");
-    add_cookie(&mut response, set_cookie(visit.cookie_name(), "", visit.shown.secured, Some(0)));
-    response
+    leave(&desk.sessions, &visit)
 }
 
 /// For paths that lead nowhere.

@@ -417,48 +417,71 @@ fn from_efax() {
 }
 
 /// With HylaFAX: rate, coding, error correction and file.
-const WITH_HYLAFAX: [(u32, Format, bool, Coding, &str); 3] = [
+type WithHylaFax = (u32, Format, bool, Coding, &'static str);
+
+const PLAIN: [WithHylaFax; 3] = [
     (4800, Format::ModifiedHuffman, false, Coding::Mh, "mh.tif"),
+    (9600, Format::ModifiedHuffman, false, Coding::Mh, "mh.tif"),
+    (14_400, Format::ModifiedHuffman, false, Coding::Mh, "mh.tif"),
+];
+
+const CORRECTED: [WithHylaFax; 4] = [
+    (4800, Format::ModifiedModifiedRead, true, Coding::Mmr, "mr.tif"),
+    (9600, Format::ModifiedModifiedRead, true, Coding::Mmr, "mr.tif"),
     (9600, Format::ModifiedRead, true, Coding::Mr, "mr.tif"),
     (14_400, Format::ModifiedModifiedRead, true, Coding::Mmr, "multi.tif"),
 ];
 
 #[test]
 fn to_hylafax() {
-    if !all_here(&[line_box::present, hylafax::present]) {
-        return;
-    }
-    for (rate, format, ecm, coding, file) in WITH_HYLAFAX {
-        let line = two_modems();
-        let options = HylaFaxOptions { rate, format, ecm };
-        let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), options).unwrap();
-        hylafax.answer().unwrap();
-        let mut document = Pages::new(pages(&fixture(file)));
-        let sent = real_time(send(&line, &station(rate, true, ALL), &mut document));
-        let sent = sent.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
-        assert_eq!((sent.format.rate.bits, sent.format.ecm, sent.format.coding), (rate, ecm, coding));
-        let got = hylafax.received(PATIENCE).unwrap();
-        assert_eq!(pixels(&pages(&got)), pixels(&pages(&fixture(file))));
-    }
+    PLAIN.into_iter().for_each(one_to_hylafax);
+}
+
+#[test]
+fn to_hylafax_with_error_correction() {
+    CORRECTED.into_iter().for_each(one_to_hylafax);
 }
 
 #[test]
 fn from_hylafax() {
+    PLAIN.into_iter().for_each(one_from_hylafax);
+}
+
+#[test]
+fn from_hylafax_with_error_correction() {
+    CORRECTED.into_iter().for_each(one_from_hylafax);
+}
+
+fn one_to_hylafax((rate, format, ecm, coding, file): WithHylaFax) {
     if !all_here(&[line_box::present, hylafax::present]) {
         return;
     }
-    for (rate, format, ecm, coding, file) in WITH_HYLAFAX {
-        let line = two_modems();
-        let sent = pages(&fixture(file));
-        let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), HylaFaxOptions { rate, format, ecm }).unwrap();
-        let mut tray = Received::default();
-        let call = || hylafax.send("5551234", &fixture(file), sent.len()).unwrap();
-        let arrival = real_time(receive(&line, &station(rate, true, ALL), &mut tray, call));
-        let arrival = arrival.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
-        hylafax.sent(PATIENCE).unwrap();
-        assert_eq!((arrival.rate.bits, tray.came[0].ecm, tray.came[0].coding), (rate, ecm, coding));
-        assert_eq!(pixels(&tray.pages), pixels(&sent));
+    let line = two_modems();
+    let options = HylaFaxOptions { rate, format, ecm };
+    let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), options).unwrap();
+    hylafax.answer().unwrap();
+    let mut document = Pages::new(pages(&fixture(file)));
+    let sent = real_time(send(&line, &station(rate, true, ALL), &mut document));
+    let sent = sent.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
+    assert_eq!((sent.format.rate.bits, sent.format.ecm, sent.format.coding), (rate, ecm, coding));
+    let got = hylafax.received(PATIENCE).unwrap();
+    assert_eq!(pixels(&pages(&got)), pixels(&pages(&fixture(file))));
+}
+
+fn one_from_hylafax((rate, format, ecm, coding, file): WithHylaFax) {
+    if !all_here(&[line_box::present, hylafax::present]) {
+        return;
     }
+    let line = two_modems();
+    let sent = pages(&fixture(file));
+    let mut hylafax = HylaFax::at(line.port(EndName::B).unwrap(), HylaFaxOptions { rate, format, ecm }).unwrap();
+    let mut tray = Received::default();
+    let call = || hylafax.send("5551234", &fixture(file), sent.len()).unwrap();
+    let arrival = real_time(receive(&line, &station(rate, true, ALL), &mut tray, call));
+    let arrival = arrival.unwrap_or_else(|error| panic!("{error:?}\n{}", hylafax.session()));
+    hylafax.sent(PATIENCE).unwrap();
+    assert_eq!((arrival.rate.bits, tray.came[0].ecm, tray.came[0].coding), (rate, ecm, coding));
+    assert_eq!(pixels(&tray.pages), pixels(&sent));
 }
 
 /// A page that noise damaged, without error correction: we refuse it (RTN), and HylaFAX sends it again.

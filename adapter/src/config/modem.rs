@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use sealfax_drivers::modem::Plugged;
+use sealfax_drivers::modem::identity::plain_number;
 use serde::Deserialize;
 
 /// The modem and what is at the other end of its line.
@@ -76,6 +77,11 @@ impl ModemConfig {
         say(
             self.numbers.is_none() && self.gateway.is_none(),
             "[terminal.modem] says for nobody whom the machine's calls are for; give `numbers` or `gateway`",
+        );
+        say(
+            !self.private && self.callers().iter().any(|number| plain_number(number).is_none()),
+            "`terminal.modem.callers` has to say what the machine's number looks like to others, in digits alone: the number that \
+             is dialled has a pause in it, or more",
         );
         say(self.redial_seconds == 0, "`terminal.modem.redial_seconds` is at least 1");
         wrong

@@ -21,8 +21,8 @@ pub struct Answered {
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     failures: Vec<Alarm>,
-    /// Whose card was accepted while failures were shown.
-    shown_to: Option<String>,
+    /// Those that were shown to their sender, whose card is in.
+    shown: Vec<Alarm>,
     /// How many are overdue, for how long the oldest was when that was told, and when that was.
     overdue: Option<(u32, Duration, At)>,
 }
@@ -35,8 +35,8 @@ impl Alarms {
     }
 
     /// It was delivered after all.
-    pub(super) fn failed_not(&mut self, sender: &str, recipient: &str) {
-        self.failures.retain(|alarm| alarm.sender != sender || alarm.recipient != recipient);
+    pub(super) fn failed_not(&mut self, message_id: &str, recipient: &str) {
+        self.failures.retain(|alarm| alarm.message_id != message_id || alarm.recipient != recipient);
     }
 
     /// So many are overdue now, for so long; none ends the alarm.
@@ -80,15 +80,23 @@ impl Alarms {
 
     /// This is shown, to whoever's card is accepted.
     pub(super) fn shown(&mut self, screen: &Screen, to: Option<&Owner>) {
-        if matches!(screen, Screen::NotSent(NotSent::Returned(_) | NotSent::Declined(_))) {
-            self.shown_to = to.map(|owner| owner.address.clone());
+        let Some(owner) = to else { return self.shown.clear() };
+        let refused = match screen {
+            Screen::NotSent(NotSent::Returned(_)) => false,
+            Screen::NotSent(NotSent::Declined(_)) => true,
+            _ => return,
+        };
+        for alarm in &self.failures {
+            if alarm.sender == owner.address && alarm.refused == refused && !self.shown.contains(alarm) {
+                self.shown.push(alarm.clone());
+            }
         }
     }
 
     /// The card is out. An adapter may have no button: its sender has stood there and seen it.
     pub(super) fn left(&mut self) -> Option<Answered> {
-        let sender = self.shown_to.take()?;
-        self.answer(|alarm| alarm.sender == sender)
+        let shown = std::mem::take(&mut self.shown);
+        self.answer(|alarm| shown.contains(alarm))
     }
 
     fn answer(&mut self, which: impl Fn(&Alarm) -> bool) -> Option<Answered> {

@@ -34,6 +34,9 @@ pub struct Alarm {
     pub recipient: String,
     /// They refused it; else it came back.
     pub refused: bool,
+    /// Of which mail, with its angle brackets; empty where an older version did not write it down.
+    #[serde(default)]
+    pub message_id: String,
 }
 
 /// How a transmission stands.

@@ -38,8 +38,8 @@ pub enum Event {
     Failed(Alarm),
     /// It was delivered after all.
     FailedNot {
-        /// Whose it is.
-        sender: String,
+        /// Of which mail, with its angle brackets.
+        message_id: String,
         /// Whom it reached.
         recipient: String,
     },
@@ -186,7 +186,7 @@ impl Desk {
             }
             Event::Delivered(count) => self.delivered = self.delivered.saturating_add(count),
             Event::Failed(alarm) => self.alarms.failed(alarm),
-            Event::FailedNot { sender, recipient } => self.alarms.failed_not(&sender, &recipient),
+            Event::FailedNot { message_id, recipient } => self.alarms.failed_not(&message_id, &recipient),
             Event::Button => {
                 let shown = self.screen(at);
                 actions.extend(self.alarms.button(&shown).map(Action::Acknowledge));

@@ -152,8 +152,12 @@ fn a_submission_is_told_once_and_only_of_what_was_sent() {
 fn what_failed_is_kept_until_somebody_has_seen_it_or_it_came_after_all() {
     let directory = tempfile::tempdir().unwrap();
     let [one, two] = [transmission("a@b.example"), transmission("b@b.example")];
-    let alarm =
-        |of: &OpenTransmission| Alarm { sender: of.sender.clone(), recipient: of.recipient.clone(), refused: false };
+    let alarm = |of: &OpenTransmission| Alarm {
+        sender: of.sender.clone(),
+        recipient: of.recipient.clone(),
+        refused: false,
+        message_id: of.message_id.clone(),
+    };
     {
         let ledger = Ledger::open(directory.path()).unwrap();
         ledger.open_transmissions(&[one.clone(), two.clone()]).unwrap();

@@ -59,10 +59,26 @@ impl Confirmations {
         } else {
             Ok(Verdict::Refused)
         };
-        judged.unwrap_or_else(|error| {
+        let verdict = judged.unwrap_or_else(|error| {
             self.office.failed("LEDGER-001", error.to_string());
             Verdict::Later
-        })
+        });
+        // Whatever came of it: one mail may have ended several.
+        self.report().await;
+        // It is owed to the history now; what was overdue is so no more, and a batch may have begun.
+        self.office.owed.notify_one();
+        verdict
+    }
+
+    /// One report on all that it is due for. Pages are drawn, which is not for a thread that others wait for.
+    async fn report(&self) {
+        let office = self.office.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            reports::report_if_due(&office).map_err(|error| office.failed("LEDGER-001", error.to_string())).ok()
+        });
+        if let Err(error) = made.await {
+            self.office.failed("REPORT-001", error.to_string());
+        }
     }
 
     fn refused(&self, code: &'static str, why: impl AsRef<str>) -> Verdict {
@@ -282,6 +298,7 @@ impl Confirmations {
             sender: transmission.sender.clone(),
             recipient: transmission.recipient.clone(),
             refused: delivered.refused,
+            message_id: transmission.message_id.clone(),
         });
         let at = self.office.seams.clock.now();
         let closed = Closed { transmission: transmission.clone(), ending, at };
@@ -319,14 +336,10 @@ impl Confirmations {
                 };
                 self.office.did(&["D1", "C9"], format!("{id} is confirmed by {recipient}{how}"));
                 if delivered.remark == Some(Remark::AfterAll) {
-                    self.office
-                        .tell(Event::FailedNot { recipient: recipient.clone(), sender: transmission.sender.clone() });
+                    self.office.tell(Event::FailedNot { message_id: id.clone(), recipient: recipient.clone() });
                 }
             }
         }
-        reports::report_if_due(&self.office)?;
-        // It is owed to the history now; what was overdue is so no more, and a batch may have begun.
-        self.office.owed.notify_one();
         Ok(())
     }
 }

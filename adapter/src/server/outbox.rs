@@ -64,7 +64,10 @@ async fn pay(office: &Office) -> bool {
                     registering == Registering::Done
                 }
                 Some(_) => false,
-                None => true,
+                None => {
+                    office.failed("HISTORY-004", "a record of an older version cannot be read and is not registered");
+                    true
+                }
             },
             Owed::Record { record, transmission } if history => {
                 let registering = TransmissionId::follow_if(transmission.clone(), register(office, &id, record)).await;

@@ -33,14 +33,22 @@ impl Receipts {
         let unfinished = self.folder.join("new");
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
         file.write_all(&text)?;
+        // A board whose clock is not set yet writes nothing that is older than what is there.
+        let others = self.all()?;
+        if let Some((newest, ..)) = others.last() {
+            file.set_modified(SystemTime::now().max(*newest))?;
+        }
         file.sync_all()?;
-        fs::rename(&unfinished, self.folder.join(format!("{}.json", receipt.proof.index)))?;
+        let path = self.folder.join(format!("{}.json", receipt.proof.index));
+        fs::rename(&unfinished, &path)?;
         File::open(&self.folder)?.sync_all()?;
-        self.forget_the_oldest()
+        let others: Vec<PathBuf> = others.into_iter().map(|(.., other)| other).filter(|other| *other != path).collect();
+        let over = (others.len() + 1).saturating_sub(self.kept);
+        others.iter().take(over).try_for_each(fs::remove_file)
     }
 
-    /// By age, not by number: another history begins with 0 again.
-    fn forget_the_oldest(&self) -> io::Result<()> {
+    /// All that are there, the oldest first. By age, not by number: another history begins with 0 again.
+    fn all(&self) -> io::Result<Vec<(SystemTime, u64, PathBuf)>> {
         let mut all: Vec<(SystemTime, u64, PathBuf)> = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
@@ -49,9 +57,8 @@ impl Receipts {
                 all.push((fs::metadata(&path)?.modified()?, number, path));
             }
         }
-        let over = all.len().saturating_sub(self.kept);
         all.sort();
-        all.iter().take(over).try_for_each(|(.., path)| fs::remove_file(path))
+        Ok(all)
     }
 }
 

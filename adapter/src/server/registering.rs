@@ -10,12 +10,13 @@ use crate::office::Office;
 
 /// The fault band's words, Japanese and English.
 const UNPROVEN: (&str, &str) = ("履歴サーバーの受領証が正しくありません", "History server: receipt does not hold");
+const REFUSED: (&str, &str) = ("履歴サーバーが記録を受け付けません", "History server: a record is refused");
 const REWRITTEN: (&str, &str) = ("履歴サーバーの記録が書き換えられています", "History server: records were rewritten");
 
 /// What came of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Registering {
-    /// It stands there, or never will.
+    /// It stands there, or cannot by what we ourselves know of it.
     Done,
     /// It is to be tried again, and others meanwhile.
     Again,
@@ -53,11 +54,22 @@ pub(crate) async fn register(office: &Office, id: &str, record: &Record) -> Regi
             let (code, text) = (error.code(), format!("the {what} is not in the history yet: {error}"));
             let HistoryError::Unproven(why) = &error else {
                 office.failed(code, text);
-                return match &error {
-                    HistoryError::Http(HttpError::Status { .. }) if error.is_transient() => Registering::Again,
-                    _ if error.is_transient() => Registering::AgainLater,
-                    _ => Registering::Done,
+                let of_this_one = match &error {
+                    // We ourselves see that it can never stand there.
+                    HistoryError::BadField(_) => return Registering::Done,
+                    HistoryError::Conflict => true,
+                    HistoryError::Http(HttpError::Status { status, .. }) => {
+                        (400..500).contains(status) && *status != 429
+                    }
+                    _ => false,
                 };
+                if !of_this_one {
+                    return Registering::AgainLater;
+                }
+                // Whoever stands between us and the server could say so too: nothing is given up for it.
+                let (japanese, english) = REFUSED;
+                office.set_fault("HISTORY-", Some(Fault { code, japanese: japanese.into(), english: english.into() }));
+                return Registering::Again;
             };
             office.suspicious(code, text);
             let (japanese, english) = match why {

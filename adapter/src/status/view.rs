@@ -61,9 +61,10 @@ impl View {
         if self.names { text.to_owned() } else { redact::addresses(text) }
     }
 
-    /// Whether what was seen in this area may be told: a certificate's number is as good as its owner's name.
+    /// Whether what was seen in this area may be told: a certificate's number, or the seconds between which it counts, is as
+    /// good as its owner's name.
     pub(super) fn evidence_of(&self, area: Area) -> bool {
-        self.names || area != Area::Card
+        self.names || !matches!(area, Area::Card | Area::Certificates)
     }
 
     /// For programs.
@@ -73,10 +74,19 @@ impl View {
         let mut diagnosis = self.report.as_ref().map(|report| report.json());
         if let Some(diagnosis) = diagnosis.as_mut().filter(|_| !self.names) {
             redact::json(diagnosis);
+            let told: Vec<&str> =
+                Area::ALL.into_iter().filter(|area| self.evidence_of(*area)).map(|area| area.name()).collect();
             for check in diagnosis.get_mut("checks").and_then(Value::as_array_mut).into_iter().flatten() {
-                if check.get("name").and_then(Value::as_str) == Some(Area::Card.name())
-                    && let Some(evidence) = check.get_mut("evidence")
-                {
+                if check.get("name").and_then(Value::as_str).is_some_and(|name| told.contains(&name)) {
+                    continue;
+                }
+                let mut findings: Vec<&mut Value> =
+                    check.get_mut("findings").and_then(Value::as_array_mut).into_iter().flatten().collect();
+                findings
+                    .iter_mut()
+                    .filter_map(|finding| finding.get_mut("evidence"))
+                    .for_each(|evidence| *evidence = json!([]));
+                if let Some(evidence) = check.get_mut("evidence") {
                     *evidence = json!([]);
                 }
             }

@@ -7,7 +7,7 @@ use sealfax_drivers::buzzer::BuzzerSignal;
 use sealfax_drivers::lamp::LampPattern;
 
 fn alarm(to: &str, refused: bool) -> Alarm {
-    Alarm { sender: PEOPLE[0].into(), recipient: to.into(), refused }
+    Alarm { sender: PEOPLE[0].into(), recipient: to.into(), refused, message_id: format!("<{to}>") }
 }
 
 fn returned(to: &[&str]) -> Screen {
@@ -76,7 +76,7 @@ fn what_came_after_all_is_no_alarm() {
     let at = At::ZERO;
     let mut desk = new_desk();
     desk.handle(at, Event::Failed(alarm("x@b.example", false)));
-    desk.handle(at, Event::FailedNot { sender: PEOPLE[0].into(), recipient: "x@b.example".into() });
+    desk.handle(at, Event::FailedNot { message_id: "<x@b.example>".into(), recipient: "x@b.example".into() });
     assert_eq!(desk.screen(at), Screen::Idle);
 }
 

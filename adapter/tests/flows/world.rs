@@ -86,6 +86,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => (mail, any::<bool>()).prop_map(|(id, queued)| Event::Receiving(ReceivingEvent::Confirmed(id, queued))),
         2 => Just(Event::Tick),
         1 => (0usize..3, 0usize..3, any::<bool>()).prop_map(|(from, to, refused)| Event::Failed(Alarm {
+            message_id: format!("<{from}.{to}>"),
             sender: PEOPLE[from].into(), recipient: PEOPLE[to].into(), refused })),
         1 => (0u32..3).prop_map(|count| Event::Overdue { count, since: Duration::from_secs(90) }),
         1 => Just(Event::Button),

@@ -224,6 +224,8 @@ impl FaxLine for Class1 {
             let until = match self.operator.rang {
                 Some(rang) if *rings > 0 && !known => rang + BETWEEN_RINGS,
                 _ if *rings > 0 => now + AFTER_THE_NUMBER,
+                // Told before the first ring: of a call that does not ring then it is not kept for the next one.
+                _ if known => now + BETWEEN_RINGS,
                 _ => now + AN_HOUR,
             };
             match self.operator.line(until).await? {

@@ -85,8 +85,8 @@ impl HistoryError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Http(HttpError::Status { status, .. }) => !matches!(status, 400 | 413),
-            Self::Http(_) | Self::Unproven(_) => true,
-            _ => false,
+            Self::Http(_) | Self::Unproven(_) | Self::Malformed(_) => true,
+            Self::Conflict | Self::BadField(_) => false,
         }
     }
 }
@@ -109,7 +109,12 @@ pub async fn register(
         return Err(HistoryError::Conflict);
     }
     let registered: Registered = serde_json::from_slice(&response.success()?.body).map_err(HistoryError::Malformed)?;
-    let head = registered.receipt.verify_for(key, record)?.head;
+    let proven = registered.receipt.verify_for(key, record)?;
+    // Only of a record that stood there before can who and what have been erased.
+    if proven.personal.is_none() && !registered.known {
+        return Err(Unproven::Personal.into());
+    }
+    let head = proven.head;
     if let Some(seen) = seen {
         let path = registered.continues.as_deref();
         head.continues(seen, path.ok_or(Unproven::Inconsistent { earlier: seen.size, later: head.size })?)?;

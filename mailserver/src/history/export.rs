@@ -83,6 +83,8 @@ pub fn log(history: &dyn History, to: &mut dyn Write) -> Result<u64, HistoryErro
 fn cell(text: &str) -> String {
     let guarded = match text.as_bytes().first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') => format!("'{text}"),
+        // The same in full width, which some take for them.
+        Some(_) if text.starts_with(['＝', '＋', '－', '＠']) => format!("'{text}"),
         _ => text.to_owned(),
     };
     if guarded.contains(['"', ',', '\r', '\n']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }

@@ -66,6 +66,9 @@ pub trait History: Send + Sync + std::fmt::Debug {
     /// The hashes of a tile that the log has.
     fn tile(&self, tile: &Tile) -> Result<Vec<u8>, HistoryError>;
 
+    /// The leaves of these records, as they are hashed; of as many as there are.
+    fn leaves(&self, indexes: Range<u64>) -> Result<Vec<String>, HistoryError>;
+
     /// Leaves and personal parts of these records, as they are hashed; of as many as there are.
     fn stored(&self, indexes: Range<u64>) -> Result<Vec<(String, Option<String>)>, HistoryError>;
 

@@ -94,7 +94,10 @@ impl People {
     /// By the certificate that TLS verified: the first address in it.
     pub(super) fn by_certificate(&self, certificate: &[u8]) -> Option<Person> {
         let certificate = Certificate::from_der(certificate).ok()?;
-        addresses(&certificate).into_iter().next().map(|address| self.person(address))
+        let address = addresses(&certificate).into_iter().next()?;
+        // Who was suspended here is nobody, whatever certificate they have.
+        let suspended = self.credentials.as_ref().is_some_and(|known| known.suspends(&address));
+        (!suspended).then(|| self.person(address))
     }
 
     /// By a session, as long as its account opens with the same password and is not suspended.
@@ -148,6 +151,13 @@ impl People {
         }
         Err(Stranger::Silent)
     }
+}
+
+/// Who may register what: a person's own card what that person sent, an adapter's certificate, which names no person, anything.
+pub(super) fn may_register(certificate: &[u8], sender: &str) -> bool {
+    let Ok(certificate) = Certificate::from_der(certificate) else { return false };
+    let people = addresses(&certificate);
+    people.is_empty() || people.iter().any(|person| is_party(person, sender))
 }
 
 /// User and password of an Authorization field.

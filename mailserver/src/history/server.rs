@@ -17,7 +17,7 @@ use sealfax_client::seam::Seams;
 use sealfax_client::tls::{Security, ServerTls};
 use tokio::task::JoinSet;
 
-use super::people::{People, Person, Stranger};
+use super::people::{People, Person, Stranger, may_register};
 use super::retention;
 use super::tiles::{self, Asked};
 use super::view::Query;
@@ -27,8 +27,10 @@ use crate::accounts::Accounts;
 use crate::pages::{Visit, Zone, harden};
 use crate::web::{self, Limits, Peer, ServeError, Served, Shown};
 
-/// Transmissions in one answer.
-const MAX_LISTED: usize = 10_000;
+/// Octets of the records in one answer, about; whoever asks reads no more.
+const MOST_LISTED: usize = 8 << 20;
+/// Transmissions that are read at once.
+const AT_ONCE: usize = 100;
 
 /// How to run a history server.
 #[derive(Debug, Clone, serde::Deserialize)]
@@ -190,7 +192,7 @@ impl HistoryServer {
 
     /// Every record, oldest first.
     pub fn list(&self) -> Vec<Entry> {
-        entries(self.shared.history.as_ref(), &Query::default()).unwrap_or_default()
+        entries(self.shared.history.as_ref(), &Query::default()).ok().flatten().unwrap_or_default()
     }
 
     /// Stops listening and ends open connections.
@@ -211,12 +213,25 @@ fn routes() -> Router<Arc<Shared>> {
         .route("/tile/{*path}", get(tile))
 }
 
-/// The records of the transmissions that `query` selects, oldest first.
-fn entries(history: &dyn History, query: &Query) -> Result<Vec<Entry>, HistoryError> {
-    let found = history.find(query, MAX_LISTED)?;
-    let mut entries: Vec<Entry> = found.into_iter().flat_map(|transmission| transmission.entries).collect();
+/// The records of the transmissions that `query` selects, oldest first; `None` if they are too many for one answer.
+fn entries(history: &dyn History, query: &Query) -> Result<Option<Vec<Entry>>, HistoryError> {
+    let mut query = query.clone();
+    let (mut entries, mut octets) = (Vec::<Entry>::new(), 0);
+    // Piece by piece, for each may hold much evidence.
+    loop {
+        let found = history.find(&query, AT_ONCE)?;
+        let Some(last) = found.last() else { break };
+        query.before = Some(last.number);
+        for entry in found.into_iter().flat_map(|transmission| transmission.entries) {
+            octets += 1024 + entry.personal.as_ref().map_or(0, |personal| personal.evidence.len());
+            entries.push(entry);
+        }
+        if octets > MOST_LISTED {
+            return Ok(None);
+        }
+    }
     entries.sort_by_key(|entry| entry.leaf.index);
-    Ok(entries)
+    Ok(Some(entries))
 }
 
 impl Shared {
@@ -295,10 +310,6 @@ async fn register(
     body: Bytes,
 ) -> Response {
     let journal = &shared.seams.journal;
-    if shared.registrars_are_known && shown.certificate.is_none() {
-        journal.security(&shared.host, "HISTORY-109", format!("{peer} registers without a certificate of ours"));
-        return (StatusCode::FORBIDDEN, "a certificate is needed").into_response();
-    }
     let record: Record = match serde_json::from_slice(&body) {
         Ok(record) => record,
         Err(error) => {
@@ -309,6 +320,12 @@ async fn register(
     };
     let what =
         format!("{} of {} from {} to {}", record.event.word(), record.message_id, record.sender, record.recipient);
+    let may = shown.certificate.as_deref().map(|certificate| may_register(certificate, &record.sender));
+    if shared.registrars_are_known && may != Some(true) {
+        let text = format!("{peer} registers without a certificate of whoever may: {what}");
+        journal.security(&shared.host, "HISTORY-109", text);
+        return (StatusCode::FORBIDDEN, "another certificate is needed").into_response();
+    }
     let registrar = shown.certificate.as_deref().map(Digest256::of);
     let concerned = Concerned::of(&record);
     let acknowledged = match shared.history.register(record, registrar).await {
@@ -364,8 +381,12 @@ async fn list(
     };
     let query =
         person.may(Query { sender: selection.sender, recipient: selection.recipient, since, ..Query::default() });
-    match shared.ask(move |history| entries(history, &query)).await {
-        Ok(entries) => {
+    match shared.look(move |history| entries(history, &query)).await {
+        Ok(None) => {
+            let text = "that is too much for one answer; ask for less with since, sender or recipient";
+            (StatusCode::PAYLOAD_TOO_LARGE, text).into_response()
+        }
+        Ok(Some(entries)) => {
             let text = format!("{} was shown {} records", person.name, entries.len());
             shared.seams.journal.step(&shared.host, &["T2", "V5"], text);
             Json(entries).into_response()

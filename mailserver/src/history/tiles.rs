@@ -92,7 +92,7 @@ pub(super) fn octets(history: &dyn History, asked: Asked) -> Result<Vec<u8>, His
         Asked::Entries { number, width } => {
             let mut bundle = Vec::new();
             let first = number * WIDTH;
-            for (leaf, _) in history.stored(first..first + width)? {
+            for leaf in history.leaves(first..first + width)? {
                 let length = u16::try_from(leaf.len()).map_err(|_| HistoryError::NoSuchRecord(first))?;
                 bundle.extend_from_slice(&length.to_be_bytes());
                 bundle.extend_from_slice(leaf.as_bytes());

@@ -11,6 +11,9 @@ use super::HistoryError;
 /// Reads a record, and holds its personal part against its leaf.
 pub(super) fn entry(index: u64, leaf: &str, personal: Option<&str>) -> Result<Entry, HistoryError> {
     let parsed: Leaf = serde_json::from_str(leaf).map_err(|_| tampered(index, "it cannot be read"))?;
+    if parsed.index != index {
+        return Err(tampered(index, "another record stands at its place"));
+    }
     let personal = match personal {
         None => None,
         Some(text) if Digest256::of(text.as_bytes()) != parsed.personal => {

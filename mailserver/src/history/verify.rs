@@ -72,7 +72,7 @@ pub fn verify(
             Next::Frame(Frame::Checkpoint(note)) => check.checkpoint(note, key)?,
             Next::End => break,
             Next::Broken => {
-                if frames.resumes(key)? {
+                if frames.resumes()? {
                     return Err(check.tampered("it is no whole record"));
                 }
                 break;

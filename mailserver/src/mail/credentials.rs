@@ -73,6 +73,11 @@ impl Credentials {
         self.accounts.find(address).filter(|account| !account.suspended)
     }
 
+    /// Whether this is the address of an account that is suspended.
+    pub(crate) fn suspends(&self, address: &str) -> bool {
+        self.accounts.find(address).is_some_and(|account| account.suspended)
+    }
+
     /// By a certificate: its one address that has an account, or the one that is named.
     pub(crate) fn by_certificate(&self, certificate: &[u8], user: Option<&str>) -> Result<Account, Unknown> {
         let certificate = Certificate::from_der(certificate).map_err(|_| Unknown::Wrong)?;

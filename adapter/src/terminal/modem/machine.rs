@@ -50,11 +50,19 @@ pub(crate) async fn run(mut machine: Machine, mut shown: watch::Receiver<Shown>)
                     if let Ok(call) = tokio::time::timeout(LOOK, machine.line.wait_for_call()).await {
                         machine.takes(call).await;
                     }
-                } else if machine.call_the_machine().await {
-                    pause = machine.config.redial();
                 } else {
-                    not_before = Instant::now() + pause;
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    match machine.call_the_machine().await {
+                        Called::TookAll => pause = machine.config.redial(),
+                        // What it cannot print waits for nobody; it must not be dialled for again and again either.
+                        Called::TookWhatCanBe => {
+                            pause = machine.config.redial();
+                            not_before = Instant::now() + pause;
+                        }
+                        Called::LineFailed => {
+                            not_before = Instant::now() + pause;
+                            pause = (pause * 2).min(LONGEST_PAUSE);
+                        }
+                    }
                 }
             }
         }
@@ -120,10 +128,12 @@ impl Machine {
         }
     }
 
-    /// Calls the machine with all that is to be had now. Whether it took it all.
-    async fn call_the_machine(&mut self) -> bool {
+    /// Calls the machine with all that is to be had now.
+    async fn call_the_machine(&mut self) -> Called {
         // The screen says why nothing is given.
-        let Ok(mut drop) = self.door.login(NOWHERE, "", &Password::new(Vec::new())).await else { return false };
+        let Ok(mut drop) = self.door.login(NOWHERE, "", &Password::new(Vec::new())).await else {
+            return Called::LineFailed;
+        };
         let mut outcome = Outcome::default();
         let (mut all, mut told) = (true, false);
         for index in 0..drop.messages().len() {
@@ -142,7 +152,7 @@ impl Machine {
                 // Another call would not do better: the person is told, rather than kept waiting.
                 Printed::Never(code) => {
                     drop.unusable(index, code);
-                    (all, told) = (false, true);
+                    told = true;
                 }
                 Printed::Unreachable => {
                     all = false;
@@ -155,7 +165,11 @@ impl Machine {
         } else if let Err(refusal) = drop.commit(outcome).await {
             self.office.failed("RECV-008", refusal.text);
         }
-        all
+        match (all, told) {
+            (true, false) => Called::TookAll,
+            (true, true) => Called::TookWhatCanBe,
+            (false, _) => Called::LineFailed,
+        }
     }
 
     /// One document, in one call.
@@ -180,7 +194,10 @@ impl Machine {
             Err(error) => {
                 let (confirmed, all) = (error.pages_confirmed, document.pages());
                 self.office.failed(error.code(), format!("the fax machine took {confirmed} of {all} page(s): {error}"));
-                self.trouble(Some(&error));
+                // A line that rings is well.
+                if !matches!(error.reason, EndReason::LineRings) {
+                    self.trouble(Some(&error));
+                }
                 // A document that the machine does not like keeps no other from being printed.
                 if matches!(error.reason, EndReason::Document { .. }) {
                     return Printed::Never(error.code());
@@ -205,6 +222,16 @@ impl Machine {
         });
         self.office.set_fault("FAX-", fault);
     }
+}
+
+/// What became of a call to the machine.
+enum Called {
+    /// It has all that there was.
+    TookAll,
+    /// It has all that can be printed.
+    TookWhatCanBe,
+    /// It did not come about, or broke off.
+    LineFailed,
 }
 
 /// What became of a document.

@@ -11,7 +11,7 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use sealfax_client::history::{LogKey, MAX_EVIDENCE};
+use sealfax_client::history::MAX_EVIDENCE;
 
 use crate::history::HistoryError;
 
@@ -142,13 +142,13 @@ impl Frames<BufReader<File>> {
 }
 
 impl<R: Read + Seek> Frames<R> {
-    /// Whether signed checkpoints follow, after something that is no frame: then it was one, and was changed.
-    pub(in crate::history) fn resumes(&mut self, key: &LogKey) -> Result<bool, HistoryError> {
+    /// Whether checkpoints follow, after something that is no frame: then it was one, and was changed.
+    pub(in crate::history) fn resumes(&mut self) -> Result<bool, HistoryError> {
         let mut rest = Vec::new();
         self.from.seek(SeekFrom::Start(self.at)).map_err(HistoryError::disk(Path::new(FILE)))?;
         let read = self.from.by_ref().take(MOST_UNFINISHED + 1).read_to_end(&mut rest);
         read.map_err(HistoryError::disk(Path::new(FILE)))?;
-        Ok(rest.len() as u64 > MOST_UNFINISHED || signed_checkpoints(&rest, key) > 0)
+        Ok(rest.len() as u64 > MOST_UNFINISHED || checkpoints(&rest) > 0)
     }
 }
 
@@ -176,11 +176,11 @@ impl<R: Read> Frames<R> {
     }
 }
 
-/// How many checkpoints that `key` signed are in `octets`, wherever they begin.
-pub(super) fn signed_checkpoints(octets: &[u8], key: &LogKey) -> usize {
+/// How many whole checkpoints are in `octets`, wherever they begin, and whoever signed them.
+pub(super) fn checkpoints(octets: &[u8]) -> usize {
     let found = memchr::memmem::find_iter(octets, b"C\0\0\0").filter(|at| {
         let mut frames = Frames { from: octets.get(*at..).unwrap_or_default(), at: 0 };
-        matches!(frames.next(), Ok(Next::Frame(Frame::Checkpoint(note))) if key.checkpoint(&note).is_ok())
+        matches!(frames.next(), Ok(Next::Frame(Frame::Checkpoint(_))))
     });
     found.count()
 }
@@ -248,7 +248,8 @@ impl LogFile {
 
     /// Takes off the disk what stands behind octet `at`.
     pub(super) fn cut(&mut self, at: u64) -> Result<(), HistoryError> {
-        if self.end > at {
+        // What could not be flushed stands there too, beyond what counts.
+        if self.file.metadata().map_err(HistoryError::disk(&self.path))?.len() > at {
             self.file.set_len(at).and_then(|()| self.file.sync_all()).map_err(HistoryError::disk(&self.path))?;
         }
         self.end = at;
@@ -306,6 +307,19 @@ impl Read for Section {
 pub(super) struct FrameFile(File);
 
 impl FrameFile {
+    /// The leaf of the record whose frame begins at octet `at`; `None` where another frame stands.
+    pub(super) fn leaf(&self, at: u64) -> io::Result<Option<String>> {
+        let mut header = [0; HEADER];
+        self.0.read_exact_at(&mut header, at)?;
+        let header = Header::parse(&header).ok_or(io::ErrorKind::InvalidData)?;
+        let mut leaf = vec![0; header.leaf];
+        self.0.read_exact_at(&mut leaf, at + HEADER as u64)?;
+        match header.frame(leaf, Vec::new()).ok_or(io::ErrorKind::InvalidData)? {
+            Frame::Record { leaf, .. } => Ok(Some(leaf)),
+            Frame::Checkpoint(_) => Ok(None),
+        }
+    }
+
     /// The frame that begins at octet `at`.
     pub(super) fn read(&self, at: u64) -> io::Result<Frame> {
         let mut header = [0; HEADER];

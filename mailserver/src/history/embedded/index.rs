@@ -2,6 +2,8 @@
 //! through, and what is missing after a power cut is read from the log again. Addresses stand in it as digests alone, and go
 //! when their records are erased.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, TableDefinition};
@@ -58,6 +60,9 @@ impl Index {
     /// Opens or makes the index in `folder`.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let path = folder.join(FILE);
+        // An empty file is a new database; made here, because the database would let everybody read it.
+        let made = OpenOptions::new().create(true).append(true).mode(0o640).open(&path);
+        drop(made.map_err(HistoryError::disk(&path))?);
         let database = redb::Builder::new().set_cache_size(CACHE).create(&path).map_err(HistoryError::index)?;
         let write = database.begin_write().map_err(HistoryError::index)?;
         write.open_table(META).map_err(HistoryError::index)?;
@@ -136,8 +141,9 @@ impl Index {
         write.commit().map_err(HistoryError::index)
     }
 
-    /// Takes the transmission `number` out of all that can be searched.
-    pub(super) fn forget(&self, number: u64, personal: &Personal) -> Result<()> {
+    /// Takes the transmission `number` out of all that can be searched. Without `personal`, from which it was made, all is looked
+    /// through: that is left to do where an erasing was broken off.
+    pub(super) fn forget(&self, number: u64, personal: Option<&Personal>) -> Result<()> {
         let write = self.0.begin_write().map_err(HistoryError::index)?;
         {
             let mut transmissions = write.open_table(TRANSMISSIONS).map_err(HistoryError::index)?;
@@ -148,10 +154,18 @@ impl Index {
                 states.remove((state.number(), number)).map_err(HistoryError::index)?;
             }
             let mut mails = write.open_table(MAILS).map_err(HistoryError::index)?;
-            mails.remove(mail(&personal.message_id, &personal.recipient)).map_err(HistoryError::index)?;
             let mut parties = write.open_table(PARTIES).map_err(HistoryError::index)?;
-            for party in names(personal) {
-                parties.remove(at(party, number)).map_err(HistoryError::index)?;
+            match personal {
+                Some(personal) => {
+                    mails.remove(mail(&personal.message_id, &personal.recipient)).map_err(HistoryError::index)?;
+                    for party in names(personal) {
+                        parties.remove(at(party, number)).map_err(HistoryError::index)?;
+                    }
+                }
+                None => {
+                    mails.retain(|_, known| known != number).map_err(HistoryError::index)?;
+                    parties.retain(|key, ()| !key.ends_with(&number.to_be_bytes())).map_err(HistoryError::index)?;
+                }
             }
         }
         write.commit().map_err(HistoryError::index)

@@ -8,7 +8,7 @@ mod writer;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -74,8 +74,17 @@ impl EmbeddedHistory {
         self.head.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn ask(&self, job: Job) -> Result<(), HistoryError> {
-        self.jobs.as_ref().ok_or(HistoryError::Closed)?.send(job).map_err(|_| HistoryError::Closed)
+    /// A full queue waits for the disk, and so does whoever asks; the runtime's threads do not.
+    async fn submit(&self, job: Job) -> Result<(), HistoryError> {
+        match self.jobs.as_ref().ok_or(HistoryError::Closed)?.try_send(job) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(job)) => {
+                let jobs = self.jobs.clone().ok_or(HistoryError::Closed)?;
+                let sent = tokio::task::spawn_blocking(move || jobs.send(job).is_ok()).await;
+                if sent.unwrap_or(false) { Ok(()) } else { Err(HistoryError::Closed) }
+            }
+            Err(TrySendError::Disconnected(_)) => Err(HistoryError::Closed),
+        }
     }
 
     fn frame(&self, look: &Look, index: u64) -> Result<Option<(String, Option<String>)>, HistoryError> {
@@ -93,15 +102,18 @@ impl EmbeddedHistory {
     }
 
     fn transmission_in(&self, look: &Look, number: u64) -> Result<Option<Transmission>, HistoryError> {
-        let Some((state, events)) = look.transmission(number)? else { return Ok(None) };
+        let Some((_, events)) = look.transmission(number)? else { return Ok(None) };
         let entries: Result<Vec<Entry>, _> = events.iter().map(|(_, index)| self.entry_in(look, *index)).collect();
-        Ok(Some(Transmission { number, state, entries: entries? }))
+        let entries = entries?;
+        // What has become of it is said by what is signed, and not by the index.
+        let state = State::after(entries.iter().map(|entry| entry.leaf.event));
+        Ok(Some(Transmission { number, state, entries }))
     }
 
-    /// Below which number a transmission was first registered before `until`; above, not before `since`.
-    fn first_at(&self, look: &Look, time: std::time::SystemTime) -> Result<u64, HistoryError> {
+    /// Below which number a transmission was first registered before `until`; above, not before `since`; of a log of `size`.
+    fn first_at(&self, look: &Look, size: u64, time: std::time::SystemTime) -> Result<u64, HistoryError> {
         // Records stand in the order in which they were registered.
-        let (mut low, mut high) = (0, self.head_now().checkpoint.size);
+        let (mut low, mut high) = (0, size);
         while low < high {
             let middle = low + (high - low) / 2;
             if self.entry_in(look, middle)?.leaf.registered < time {
@@ -119,18 +131,7 @@ impl History for EmbeddedHistory {
     async fn register(&self, record: Record, registrar: Option<Digest256>) -> Result<Acknowledged, HistoryError> {
         let (answer, answered) = oneshot::channel();
         let job = Job::Register { record: Box::new(record), registrar, answer };
-        // A full queue waits for the disk, and so does whoever asks; the runtime's threads do not.
-        match self.jobs.as_ref().ok_or(HistoryError::Closed)?.try_send(job) {
-            Ok(()) => {}
-            Err(std::sync::mpsc::TrySendError::Full(job)) => {
-                let jobs = self.jobs.clone().ok_or(HistoryError::Closed)?;
-                let sent = tokio::task::spawn_blocking(move || jobs.send(job).is_ok()).await;
-                if !sent.unwrap_or(false) {
-                    return Err(HistoryError::Closed);
-                }
-            }
-            Err(std::sync::mpsc::TrySendError::Disconnected(_)) => return Err(HistoryError::Closed),
-        }
+        self.submit(job).await?;
         answered.await.map_err(|_| HistoryError::Closed)?
     }
 
@@ -164,18 +165,30 @@ impl History for EmbeddedHistory {
         tile.read_data(&self.hashes).map_err(HistoryError::index)
     }
 
+    fn leaves(&self, indexes: Range<u64>) -> Result<Vec<String>, HistoryError> {
+        let look = self.index.look()?;
+        let leaf = |index| {
+            let Some(place) = look.place(index)? else { return Ok(None) };
+            let leaf = self.log.leaf(place).map_err(HistoryError::disk(Path::new(FILE)))?;
+            leaf.map(Some).ok_or_else(|| tampered(index, "another frame stands at its place"))
+        };
+        indexes.map_while(|index| leaf(index).transpose()).collect()
+    }
+
     fn stored(&self, indexes: Range<u64>) -> Result<Vec<(String, Option<String>)>, HistoryError> {
         let look = self.index.look()?;
         indexes.map_while(|index| self.frame(&look, index).transpose()).collect()
     }
 
     fn find(&self, query: &Query, limit: usize) -> Result<Vec<Transmission>, HistoryError> {
+        // The head first: what it counts is in the index by then.
+        let size = self.head_now().checkpoint.size;
         let look = self.index.look()?;
         let mut before = query.before.unwrap_or(u64::MAX);
         if let Some(until) = query.until {
-            before = before.min(self.first_at(&look, until)?);
+            before = before.min(self.first_at(&look, size, until)?);
         }
-        let from = query.since.map_or(Ok(0), |since| self.first_at(&look, since))?;
+        let from = query.since.map_or(Ok(0), |since| self.first_at(&look, size, since))?;
         let numbers: index::Numbers = match &query.message_id {
             Some(message_id) => Box::new(look.of_message(message_id, before)?.into_iter().map(Ok)),
             // What was delivered is most of it, and in no index of its own.
@@ -211,7 +224,7 @@ impl History for EmbeddedHistory {
 
     async fn erase(&self, number: u64) -> Result<(), HistoryError> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Job::Erase { number, answer })?;
+        self.submit(Job::Erase { number, answer }).await?;
         answered.await.map_err(|_| HistoryError::Closed)?
     }
 }

@@ -3,20 +3,22 @@
 
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
-use sealfax_client::history::{Checkpoint, Digest256, Event, Proof, Receipt, Record};
+use sealfax_client::history::{Checkpoint, Digest256, Event, LogKey, Proof, Receipt, Record};
 use sealfax_client::seam::{Clock, Entropy};
 use tlog_tiles::tlog;
 use tokio::sync::oneshot;
 
-use super::frames::{Frame, FrameFile, LogFile, MOST_UNFINISHED, Next, Part, encode, signed_checkpoints};
+use super::frames::{Frame, FrameFile, LogFile, MOST_UNFINISHED, Next, Part, checkpoints, encode};
 use super::hashes::Hashes;
 use super::index::{Filed, Index, Reach};
 use super::{Head, hashes};
+use crate::accounts::normalise;
 use crate::history::signing::LogSigner;
 use crate::history::tree::{Stored, digests, entry, is_of, tampered};
 use crate::history::{Acknowledged, HistoryError};
@@ -82,8 +84,11 @@ impl Writer {
             let index = count(&log)?;
             return Err(HistoryError::Tampered { index, why });
         }
-        if !whole {
-            warn("the hashes of the history do not fit its index; both are made anew from the log".to_owned());
+        // As many records were on the disk once, and answered for.
+        let flushed = reach.records;
+        // What follows from the log is held against it, and made anew where it does not fit.
+        if !whole || !fits(&log, &index, &hashes, reach, signer.key()) {
+            warn("hashes and index of the history do not fit its log; both are made anew from it".to_owned());
             drop(index);
             let path = folder.join(super::index::FILE);
             std::fs::remove_file(&path).map_err(HistoryError::disk(&path))?;
@@ -106,12 +111,18 @@ impl Writer {
             unsaved: (0, None),
             broken: false,
         };
-        writer.catch_up(folder, reach, warn)?;
+        writer.catch_up(folder, reach, flushed, warn)?;
         Ok(writer)
     }
 
-    /// Reads the log from `reach` on, group by group.
-    fn catch_up(&mut self, folder: &Path, reach: Reach, warn: &mut dyn FnMut(String)) -> Result<(), HistoryError> {
+    /// Reads the log from `reach` on, group by group; the first `flushed` records have to be there.
+    fn catch_up(
+        &mut self,
+        folder: &Path,
+        reach: Reach,
+        flushed: u64,
+        warn: &mut dyn FnMut(String),
+    ) -> Result<(), HistoryError> {
         let mut frames = self.log.frames(reach.octets)?;
         let (mut done, mut group, mut records) = (reach, Vec::new(), reach.records);
         let mut last = None;
@@ -120,7 +131,7 @@ impl Writer {
             match frames.next().map_err(HistoryError::disk(folder))? {
                 Next::Frame(Frame::Record { leaf, personal }) => {
                     let read = match entry(records, &leaf, personal.as_deref()) {
-                        Ok(read) if read.leaf.index == records => read,
+                        Ok(read) => read,
                         // Whether that is a torn group or worse shows where its checkpoint should be.
                         _ => break,
                     };
@@ -143,6 +154,9 @@ impl Writer {
             }
         }
         self.hashes.forget_after(done.records);
+        if done.records < flushed {
+            return Err(tampered(done.records, "it, or one of those signed together with it, is not what was signed"));
+        }
         if self.log.end > done.octets {
             self.put_aside(folder, done, warn)?;
         }
@@ -195,13 +209,16 @@ impl Writer {
         let mut rest = Vec::new();
         self.log.frames(done.octets)?.rest().read_to_end(&mut rest).map_err(HistoryError::disk(&path))?;
         // A group is begun when the one before it is on the disk.
-        if signed_checkpoints(&rest, self.signer.key()) > 1 {
+        if checkpoints(&rest) > 1 {
             return Err(changed());
         }
         let keep = || -> std::io::Result<()> {
-            let mut file = std::fs::File::create(&path)?;
+            // Who and what may stand in it, and no erasing reaches it.
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
             file.write_all(&rest)?;
-            file.sync_all()
+            file.sync_all()?;
+            std::fs::File::open(folder)?.sync_all()
         };
         keep().map_err(HistoryError::disk(&path))?;
         warn(format!(
@@ -223,9 +240,12 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let (count, first) = self.unsaved;
-            if count >= THROUGH.0 || first.is_some_and(|first| first.elapsed() >= THROUGH.1) {
-                // What is not written through is read from the log again.
-                let _ = self.write_through();
+            if (count >= THROUGH.0 || first.is_some_and(|first| first.elapsed() >= THROUGH.1))
+                && let Err(error) = self.write_through()
+            {
+                // What is not written through is read from the log again; it is tried again after a while.
+                tracing::error!(%error, "the history's index cannot be written through");
+                self.unsaved = (0, Some(Instant::now()));
             }
         }
         let _ = self.write_through();
@@ -265,10 +285,18 @@ impl Writer {
         let mut made: Vec<Made> = Vec::new();
         let mut places: HashMap<(String, String, Event), usize> = HashMap::new();
         let mut octets = Vec::new();
-        let first = self.head.read().unwrap_or_else(PoisonError::into_inner).checkpoint.size;
+        let head = self.head.read().unwrap_or_else(PoisonError::into_inner).checkpoint;
+        let first = head.size;
+        // Whoever changed the hashes is not given a signature for it.
+        if self.hashes.root(first).ok() != Some(head.root) {
+            for (_, _, answer) in group {
+                let _ = answer.send(Err(tampered(first, "the tree is not the one whose root was signed")));
+            }
+            return;
+        }
         for (record, registrar, answer) in group {
             // The same may come twice in one group.
-            let key = (record.message_id.clone(), record.recipient.clone(), record.event);
+            let key = (record.message_id.clone(), normalise(&record.recipient), record.event);
             if let Some(twin) = places.get(&key).and_then(|at| made.get_mut(*at)) {
                 if is_of(&twin.record.leaf, Some(&twin.record.personal), &record) {
                     twin.answers.push(answer);
@@ -417,15 +445,18 @@ impl Writer {
         let look = self.index.look()?;
         let (_, events) = look.transmission(number)?.ok_or(HistoryError::NoSuchRecord(number))?;
         let mut whose = None;
+        // The index was made from the first of them; it has to go also where a cut left nothing but the index.
         for (_, index) in &events {
             let place = look.place(*index)?.ok_or(HistoryError::NoSuchRecord(*index))?;
             let (leaf, personal) = self.place(*index)?;
             if let Some(personal) = entry(*index, &leaf, personal.as_deref())?.personal {
                 self.log.erase(place)?;
-                whose = Some(personal);
+                whose.get_or_insert(personal);
             }
         }
-        whose.map_or(Ok(()), |personal| self.index.forget(number, &personal))
+        // The index says of how many hashes there are: they are on the disk before it is.
+        self.hashes.sync().map_err(HistoryError::disk(Path::new(hashes::FILE)))?;
+        self.index.forget(number, whose.as_ref())
     }
 
     fn file(&mut self, group: Vec<(sealfax_client::history::Entry, u64)>, reach: Reach) -> Result<(), HistoryError> {
@@ -455,6 +486,20 @@ impl Writer {
         self.unsaved = (0, None);
         Ok(())
     }
+}
+
+/// Whether the tree is the one whose root was signed where the index ends.
+fn fits(log: &LogFile, index: &Index, hashes: &Hashes, reach: Reach, key: &LogKey) -> bool {
+    if reach.records == 0 {
+        return reach.octets == 0;
+    }
+    let place = index.look().and_then(|look| look.place(reach.records - 1));
+    let Ok(Some(place)) = place else { return false };
+    let (Ok(mut frames), Ok(root)) = (log.frames(place), hashes.root(reach.records)) else { return false };
+    // The last record of the group, then its checkpoint.
+    let _ = frames.next();
+    let Ok(Next::Frame(Frame::Checkpoint(note))) = frames.next() else { return false };
+    key.checkpoint(&note) == Ok(Checkpoint { size: reach.records, root }) && frames.at == reach.octets
 }
 
 /// How many whole records stand in the log.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{Known, Reading, Wanted, database, nanoseconds, signed, unsigned};
 use crate::accounts::{domain_of, normalise};
 use crate::history::signing::LogSigner;
-use crate::history::tree::{Stored, digests, entry, event_of, is_of, number_of};
+use crate::history::tree::{Stored, digests, entry, event_of, is_of, number_of, tampered};
 use crate::history::view::State;
 use crate::history::{Acknowledged, HistoryError};
 
@@ -58,13 +58,12 @@ impl Appender {
                 }
             }
             let told = self.append(&group).await;
-            let lost = told.as_ref().err().map(ToString::to_string);
-            let mut told = told.unwrap_or_default().into_iter();
+            let (mut told, lost) = match told {
+                Ok(told) => (told.into_iter(), None),
+                Err(error) => (Vec::new().into_iter(), Some(error)),
+            };
             for job in group {
-                let failed = || lost.clone().unwrap_or_default();
-                let answer = told
-                    .next()
-                    .unwrap_or_else(|| Err(HistoryError::Database(Box::new(std::io::Error::other(failed())))));
+                let answer = told.next().unwrap_or_else(|| Err(lost.as_ref().map_or(HistoryError::Closed, again)));
                 // Whoever does not wait any more registers again.
                 let _ = job.answer.send(answer);
             }
@@ -79,6 +78,9 @@ impl Appender {
             sqlx::query_as(text).fetch_one(&mut *transaction).await.map_err(database)?;
         let head = self.signer.key().checkpoint(&note)?;
         let size = unsigned(size);
+        if size != head.size {
+            return Err(tampered(size, "as many records are not what was signed"));
+        }
         let latest = UNIX_EPOCH + Duration::from_nanos(unsigned(latest));
         let registered = latest.max(self.clock.now());
 
@@ -101,7 +103,7 @@ impl Appender {
             }
         }
         let (head, note) =
-            if made.is_empty() { (head, note) } else { self.grow(&mut transaction, size, &made).await? };
+            if made.is_empty() { (head, note) } else { self.grow(&mut transaction, head, &made).await? };
         transaction.commit().await.map_err(database)?;
 
         let indexes: Vec<u64> = places.values().map(|place| place.index).collect();
@@ -123,12 +125,18 @@ impl Appender {
     async fn grow(
         &self,
         transaction: &mut PgConnection,
-        size: u64,
+        Checkpoint { size, root: signed_root }: Checkpoint,
         made: &[Stored],
     ) -> Result<(Checkpoint, String), HistoryError> {
         // What is on the right edge is all that new nodes are built upon.
         let edge = if size == 0 { Vec::new() } else { tlog::sub_tree_index(0, size, Vec::new()) };
         let mut all = hashes(&mut *transaction, &edge).await.map_err(database)?;
+        // Whoever changed records and hashes is not given a signature for it.
+        let known = Known(all);
+        if tlog::tree_hash(size, &known).ok().map(|root| Digest256(root.0)) != Some(signed_root) {
+            return Err(tampered(size, "the tree is not the one whose root was signed"));
+        }
+        all = known.0;
         let mut new: (Vec<i64>, Vec<Vec<u8>>) = Default::default();
         let mut position = tlog::stored_hash_count(size);
         for stored in made {
@@ -168,6 +176,29 @@ impl Appender {
         let known = Known(hashes(&self.pool, &positions).await.map_err(database)?);
         let proven = prove(&known).map_err(HistoryError::index)?;
         Ok(proven.into_iter().map(|(index, path)| (index, digests(path))).collect())
+    }
+}
+
+/// Erases what is personal of a transmission; nobody appends meanwhile.
+pub(super) async fn erase(pool: &PgPool, number: u64) -> Result<(), HistoryError> {
+    let mut transaction = pool.begin().await.map_err(database)?;
+    let text = "SELECT size FROM head FOR UPDATE";
+    sqlx::query(text).execute(&mut *transaction).await.map_err(database)?;
+    let text = "DELETE FROM transmissions WHERE number = $1";
+    let gone = sqlx::query(text).bind(signed(number)).execute(&mut *transaction).await.map_err(database)?;
+    if gone.rows_affected() == 0 {
+        return Err(HistoryError::NoSuchRecord(number));
+    }
+    let text = "UPDATE records SET personal = NULL WHERE transmission = $1";
+    sqlx::query(text).bind(signed(number)).execute(&mut *transaction).await.map_err(database)?;
+    transaction.commit().await.map_err(database)
+}
+
+/// The same failure for one more of those whom it concerns.
+fn again(error: &HistoryError) -> HistoryError {
+    match error {
+        HistoryError::Tampered { index, why } => tampered(*index, why),
+        other => HistoryError::Database(Box::new(std::io::Error::other(other.to_string()))),
     }
 }
 
@@ -248,7 +279,7 @@ async fn write(
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::smallint[], $5::bigint[], $6::text[], $7::text[])
             AS n (index, leaf, personal, event, registered, message_id, recipient)
         JOIN transmissions t ON t.message_id = n.message_id AND t.recipient = n.recipient";
-    sqlx::query(text)
+    let inserted = sqlx::query(text)
         .bind(&indexes)
         .bind(each(&|stored| stored.leaf_text.clone()))
         .bind(each(&|stored| stored.personal_text.clone()))
@@ -258,6 +289,10 @@ async fn write(
         .bind(&recipients)
         .execute(&mut *transaction)
         .await?;
+    // Every one has its transmission, for nobody else writes meanwhile.
+    if inserted.rows_affected() != made.len() as u64 {
+        return Err(Error::RowNotFound);
+    }
 
     // What has become of those that something else than their submission happened to.
     let text = "SELECT t.number, array_agg(r.event ORDER BY r.index) FROM transmissions t

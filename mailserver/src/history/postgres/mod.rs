@@ -256,6 +256,14 @@ impl History for PostgresHistory {
         self.with_hashes(|reader| tile.read_data(&reader))
     }
 
+    fn leaves(&self, indexes: Range<u64>) -> Result<Vec<String>, HistoryError> {
+        let pool = self.pool.clone();
+        self.wait(async move {
+            let text = "SELECT leaf FROM records WHERE index >= $1 AND index < $2 ORDER BY index";
+            sqlx::query_scalar(text).bind(signed(indexes.start)).bind(signed(indexes.end)).fetch_all(&pool).await
+        })
+    }
+
     fn stored(&self, indexes: Range<u64>) -> Result<Vec<(String, Option<String>)>, HistoryError> {
         let pool = self.pool.clone();
         self.wait(async move {
@@ -292,15 +300,13 @@ impl History for PostgresHistory {
     }
 
     async fn erase(&self, number: u64) -> Result<(), HistoryError> {
-        let mut transaction = self.pool.begin().await.map_err(database)?;
-        let text = "DELETE FROM transmissions WHERE number = $1";
-        let gone = sqlx::query(text).bind(signed(number)).execute(&mut *transaction).await.map_err(database)?;
-        if gone.rows_affected() == 0 {
-            return Err(HistoryError::NoSuchRecord(number));
-        }
-        let text = "UPDATE records SET personal = NULL WHERE transmission = $1";
-        sqlx::query(text).bind(signed(number)).execute(&mut *transaction).await.map_err(database)?;
-        transaction.commit().await.map_err(database)
+        let pool = self.pool.clone();
+        let (answer, answered) = oneshot::channel();
+        // Whoever asks may have no runtime that a database can be asked from.
+        self.runtime.spawn(async move {
+            let _ = answer.send(append::erase(&pool, number).await);
+        });
+        answered.await.map_err(|_| HistoryError::Closed)?
     }
 }
 
@@ -353,9 +359,9 @@ fn selection(query: &Query) -> QueryBuilder<Postgres> {
     for (comparison, time) in [(">=", query.since), ("<", query.until)] {
         if let Some(time) = time {
             asked.push(format!(
-                " AND t.number {comparison} coalesce((SELECT min(r.index) FROM records r WHERE r.registered >= "
+                " AND t.number {comparison} coalesce((SELECT r.index FROM records r WHERE r.registered >= "
             ));
-            asked.push_bind(nanoseconds(time)).push("), 9223372036854775807)");
+            asked.push_bind(nanoseconds(time)).push(" ORDER BY r.registered, r.index LIMIT 1), 9223372036854775807)");
         }
     }
     asked

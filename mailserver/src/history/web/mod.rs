@@ -68,7 +68,7 @@ impl Pages {
 
 impl Shared {
     /// Looks something up for a page.
-    async fn look<T: Send + 'static>(
+    pub(in crate::history) async fn look<T: Send + 'static>(
         &self,
         work: impl FnOnce(&dyn History) -> Result<T, HistoryError> + Send + 'static,
     ) -> Result<T, HistoryError> {

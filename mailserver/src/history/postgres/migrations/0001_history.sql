@@ -20,6 +20,7 @@ CREATE TABLE records (
     registered bigint NOT NULL
 );
 CREATE INDEX records_transmission ON records (transmission, index);
+CREATE INDEX records_registered ON records (registered, index);
 
 -- Every node over a full subtree, by its stored hash index.
 CREATE TABLE hashes (

@@ -44,7 +44,8 @@ pub struct Systemd;
 
 impl Manager for Systemd {
     fn tell(&self, states: &[NotifyState<'_>]) {
-        if let Err(error) = sd_notify::notify(states) {
+        // A manager that does not read what it is told, for its socket takes ten words, holds nobody else up.
+        if let Err(error) = tokio::task::block_in_place(|| sd_notify::notify(states)) {
             tracing::debug!(%error, "the service manager could not be told");
         }
     }

@@ -6,6 +6,7 @@ use std::fs::File;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -44,7 +45,7 @@ pub const LOOPBACK: [(&str, &str); 3] =
 pub struct Daemon {
     child: Child,
     journal: PathBuf,
-    notify: UnixDatagram,
+    told: Receiver<String>,
 }
 
 impl Daemon {
@@ -52,7 +53,16 @@ impl Daemon {
     pub fn start(mut command: Command, folder: &Path, config: &Path) -> Self {
         let socket = folder.join("notify");
         let notify = UnixDatagram::bind(&socket).unwrap();
-        notify.set_read_timeout(Some(PATIENCE)).unwrap();
+        // All is read at once, as a service manager does: ten words are all that waits in the socket.
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(length) = notify.recv(&mut buffer) {
+                if tell.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                    return;
+                }
+            }
+        });
         let journal = folder.join("journal");
         let child = command
             .args(["run", "--config"])
@@ -65,14 +75,12 @@ impl Daemon {
             .stderr(File::create(&journal).unwrap())
             .spawn()
             .unwrap();
-        Self { child, journal, notify }
+        Self { child, journal, told }
     }
 
     /// What the service manager is told next.
     pub fn told(&self) -> String {
-        let mut buffer = [0; 4096];
-        let length = self.notify.recv(&mut buffer).expect("the service manager is told something");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
+        self.told.recv_timeout(PATIENCE).expect("the service manager is told something")
     }
 
     /// Waits until the service manager is told this.
